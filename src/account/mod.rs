@@ -1,0 +1,1 @@
+//! The account: one person's roster, presence, messages and policy.

@@ -1,0 +1,1 @@
+//! Carries signals to the account they are for, wherever it lives.

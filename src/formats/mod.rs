@@ -1,0 +1,1 @@
+//! Text shapes that at least two doors need.

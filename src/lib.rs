@@ -1,0 +1,35 @@
+//! Rollcall: a self-hosted unified-communications account server.
+//!
+//! One account is one person, reached by SIP phones, XMPP clients and browsers at once. What is
+//! true of the person (contacts, presence, policy, messages) is kept once, in the account.
+//!
+//! # The arrows
+//!
+//! ```text
+//! signal                      the vocabulary: plain data, no I/O, no protocol
+//!   ^
+//! formats  presence  storage  bus
+//!   ^          ^        ^      ^
+//! auth      account ----+------+      the account: rules as a pure state machine, a shell around it
+//!   ^          ^
+//!   sip   xmpp   api                  the doors: each translates its wire to signals
+//!              ^
+//!   config  cli  server               composition root: wiring only
+//! ```
+//!
+//! - A door imports `signal`, `formats`, `net`, `auth` and `account`. Never another door, never
+//!   `storage`, `bus` or `presence`.
+//! - `account` names no protocol: no header, element, status code, XML or SIP type.
+//! - `tests/it/architecture.rs` reads the `use` lines and fails on a wrong arrow.
+
+pub mod account;
+pub mod api;
+pub mod auth;
+pub mod bus;
+pub mod formats;
+pub mod net;
+pub mod presence;
+pub mod signal;
+pub mod sip;
+pub mod storage;
+pub mod xmpp;

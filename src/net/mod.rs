@@ -1,0 +1,1 @@
+//! Listeners, TLS, limits and shutdown, written once for every door.

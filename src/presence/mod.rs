@@ -1,0 +1,1 @@
+//! Pure presence rules: many sessions to one state; who may see what.

@@ -1,0 +1,1 @@
+//! The vocabulary of the house: plain data, no I/O, no protocol.

@@ -1,0 +1,1 @@
+//! Durable state: the database and per-account file storage.
