@@ -1,1 +1,30 @@
-//! The vocabulary of the house: plain data, no I/O, no protocol.
+//! The vocabulary of the house: what a door and an account say to each other.
+//!
+//! Plain data that can be serialised, compared and cloned cheaply. No I/O, no clock and no wire
+//! format lives here; a door's `translate` makes these from its wire and back.
+//!
+//! # Invariants
+//!
+//! - An [`Address`] and a [`Resource`] are normalised when made: equal text means equal identity.
+//! - Nothing here awaits, locks, logs or names a protocol's header, element or status code.
+//! - A value that crosses accounts holds no handle, so that the other account may be elsewhere.
+
+mod address;
+mod call;
+mod chat;
+mod contact;
+mod id;
+mod presence;
+mod query;
+mod reject;
+mod time;
+
+pub use address::{Address, AddressError, Party, Resource};
+pub use call::{CallId, CallOffer};
+pub use chat::{Content, Keep, Message, MessageKind, Native, Receipt, ReceiptKind, Text, Typing};
+pub use contact::{Contact, ContactEvent, ContactRequest, ContactSignal};
+pub use id::{MessageId, RequestId, SessionId};
+pub use presence::{Activity, Availability, Presence, PresenceNotice, ResourceState, Snapshot};
+pub use query::{Query, QueryKind};
+pub use reject::{Reason, Reject};
+pub use time::Timestamp;

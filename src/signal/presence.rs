@@ -1,0 +1,101 @@
+//! Presence: what one session says of its person, and what the account shows to others.
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use super::{Address, Native, Party, Resource, Text, Timestamp};
+
+/// How reachable somebody is, weakest first: the order in which aggregation lets one win.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub enum Availability {
+    #[default]
+    Offline,
+    /// Away for long.
+    ExtendedAway,
+    Away,
+    Online,
+    /// There, and not to be disturbed.
+    Busy,
+}
+
+/// What a person does, where a session says so (RFC 4480 §3.2, those with an effect here).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Activity {
+    OnThePhone,
+    /// Any other, by its name in RFC 4480.
+    Named(CompactString),
+}
+
+/// The presence of one session, or of an account as a whole.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Presence {
+    pub availability: Availability,
+    /// Not only there but eager to talk ("free for chat").
+    pub eager: bool,
+    /// Words for people, once per language.
+    pub notes: SmallVec<[Text; 1]>,
+    pub activities: SmallVec<[Activity; 1]>,
+    /// No key was touched since.
+    pub idle_since: Option<Timestamp>,
+    /// When this was said.
+    pub since: Timestamp,
+    /// -128 to 127: which session wants messages most; a negative one wants none unasked.
+    pub priority: i8,
+    pub native: Native,
+}
+
+impl Presence {
+    /// Online since `since`, nothing else said.
+    #[must_use]
+    pub fn online(since: Timestamp) -> Self {
+        Self { availability: Availability::Online, since, ..Self::default() }
+    }
+
+    /// Gone since `since`, nothing else said.
+    #[must_use]
+    pub fn offline(since: Timestamp) -> Self {
+        Self { since, ..Self::default() }
+    }
+
+    /// Whether the session is there at all.
+    #[must_use]
+    pub fn is_available(&self) -> bool {
+        self.availability != Availability::Offline
+    }
+}
+
+/// Tells a watcher that one session of a person changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PresenceNotice {
+    /// Whose presence; with the resource of the session that changed, without for the account.
+    pub from: Party,
+    pub presence: Arc<Presence>,
+    /// The account as a whole after the change; `None` where the sender is no account of ours,
+    /// or where the presence is meant for its receiver alone (directed).
+    pub aggregate: Option<Arc<Presence>>,
+}
+
+/// One available session as others may see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResourceState {
+    pub resource: Resource,
+    /// Where the session takes messages and calls itself, in the words of its own protocol.
+    pub contact: Option<CompactString>,
+    /// It takes instant messages.
+    pub takes_messages: bool,
+    /// It takes calls.
+    pub takes_calls: bool,
+    pub presence: Arc<Presence>,
+}
+
+/// Everything a permitted watcher may see of an account at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    pub of: Address,
+    pub aggregate: Arc<Presence>,
+    /// The available sessions, oldest first.
+    pub resources: Vec<ResourceState>,
+}
