@@ -1,1 +1,28 @@
 //! Durable state: the database and per-account file storage.
+//!
+//! The door is [`Store`]: it speaks of accounts, rosters, archives and offline messages. Writes
+//! are queued and made durable in groups by one thread; reads have connections of their own and
+//! never wait for writes.
+//!
+//! # Invariants
+//!
+//! - `done` of a write is called after it is on disk, never before: commit with full
+//!   synchronisation, or fsync of the file and of its folder.
+//! - The writes of one account happen in the order in which they were submitted.
+//! - SQL stands in `sqlite/` and in the numbered files of the top-level folder `storage/` only.
+//! - No secret is readable here: credentials come sealed, tokens come hashed.
+//! - One process works on a data folder at a time.
+
+mod config;
+mod error;
+mod records;
+mod store;
+
+pub use config::Config;
+pub use error::StoreError;
+pub use records::{
+    AcceptedSenders, AccountKey, AccountRecord, AccountSummary, ArchiveEnd, ArchiveQuery, ArchivedMessage,
+    CredentialRecord, DeviceRecord, NewAccount, OfflineChunk, Preferences, RosterRow, TOMBSTONES, TokenKind,
+    TokenRecord, Write,
+};
+pub use store::{Done, OfflineDone, Store};

@@ -1,0 +1,54 @@
+//! What the operator may choose about the store.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The section `[storage]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The folder of everything that is kept. Made on first start. Default: `data`.
+    pub data_dir: PathBuf,
+    /// Most writes in one commit; 1 to 10000. Default: 512.
+    pub group: usize,
+    /// Most writes that wait; beyond it a write is refused. 1 to 10000000. Default: 65536.
+    pub queue: usize,
+    /// Connections for reading; 1 to 64. Default: 3.
+    pub readers: usize,
+    /// Largest offline file of an account, in bytes; at least 1024. Default: 16 MiB.
+    pub offline_bytes: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("data"),
+            group: 512,
+            queue: 65_536,
+            readers: 3,
+            offline_bytes: 16 << 20,
+        }
+    }
+}
+
+impl Config {
+    /// Says what is out of range, in words for the operator.
+    ///
+    /// # Errors
+    /// The name of the first option that is wrong and its range.
+    pub fn check(&self) -> Result<(), String> {
+        let ranges = [
+            ("group", self.group as u64, 1, 10_000),
+            ("queue", self.queue as u64, 1, 10_000_000),
+            ("readers", self.readers as u64, 1, 64),
+            ("offline_bytes", self.offline_bytes, 1024, 1 << 40),
+        ];
+        match ranges.into_iter().find(|(_, value, least, most)| !(least..=most).contains(&value)) {
+            Some((name, value, least, most)) => {
+                Err(format!("storage.{name} is {value}, it must be between {least} and {most}"))
+            }
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! What the store keeps and gives back: plain data, free of SQL and of file formats.
+//!
+//! Roster versions follow RFC 6121 §2.6: every change of a roster gets the next number, removed
+//! contacts leave a tombstone, so that a client with an old copy is sent the changes alone.
+//! Nothing here may hold a connection, a path or a lock.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::signal::{Address, Contact, ContactRequest, Message, MessageId, Timestamp};
+
+/// The store's name for one account. Never used again after the account is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AccountKey(pub i64);
+
+/// Everything an account needs to start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccountRecord {
+    pub key: AccountKey,
+    pub address: Address,
+    pub is_admin: bool,
+    /// Nobody can log in, and nothing is taken for it.
+    pub disabled: bool,
+    pub preferences: Preferences,
+    /// In the order of their addresses.
+    pub roster: Vec<RosterRow>,
+    /// The number of the roster's last change; 0 for one that never changed.
+    pub roster_version: u64,
+    /// Removed contacts with the version of the removal, oldest first; at most [`TOMBSTONES`].
+    pub removed: Vec<(Address, u64)>,
+    /// Tombstones of this version and earlier may be missing: who has an older copy than this
+    /// needs the whole roster.
+    pub roster_floor: u64,
+    /// Unanswered requests, oldest first.
+    pub requests: Vec<ContactRequest>,
+    /// Whether messages wait in the offline file.
+    pub has_offline: bool,
+}
+
+/// A contact and the roster version that last changed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RosterRow {
+    pub contact: Contact,
+    pub version: u64,
+}
+
+/// How many removed contacts are remembered per account.
+pub const TOMBSTONES: usize = 128;
+
+/// Who may write to the owner without being a contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AcceptedSenders {
+    #[default]
+    Everybody,
+    /// Whoever proved who he is to this server or to one that vouches for him.
+    Authenticated,
+    /// Accounts of the owner's own domain.
+    SameDomain,
+    Nobody,
+}
+
+impl AcceptedSenders {
+    /// Reads what [`fmt::Display`] prints; `None` for any other word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Everybody, Self::Authenticated, Self::SameDomain, Self::Nobody]
+            .into_iter()
+            .find(|choice| choice.as_str() == text)
+    }
+
+    /// The word for it in settings and on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Everybody => "everybody",
+            Self::Authenticated => "authenticated",
+            Self::SameDomain => "same-domain",
+            Self::Nobody => "nobody",
+        }
+    }
+}
+
+impl fmt::Display for AcceptedSenders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What the owner chose. Kept as JSON; keys of a newer version are kept as they are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Preferences {
+    /// Who may write besides contacts.
+    pub accepted_senders: AcceptedSenders,
+    /// Messages for the absent owner are kept until the next login.
+    pub offline_storage: bool,
+    /// Messages are delivered to SIP devices.
+    pub sip_messages: bool,
+    /// SIP devices get copies of what the owner sent from elsewhere.
+    pub sip_copies: bool,
+    /// Somebody the owner writes to sees the owner's presence for a while.
+    pub temporary_presence: bool,
+    #[serde(flatten)]
+    pub other: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Default for Preferences {
+    fn default() -> Self {
+        Self {
+            accepted_senders: AcceptedSenders::Everybody,
+            offline_storage: true,
+            sip_messages: true,
+            sip_copies: true,
+            temporary_presence: false,
+            other: serde_json::Map::new(),
+        }
+    }
+}
+
+/// One change to make durable. Plain data, so that an effect can carry it anywhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Write {
+    /// The contact as it is now; `version` becomes the roster's.
+    Contact { contact: Contact, version: u64 },
+    /// The contact is gone and leaves a tombstone; `version` becomes the roster's.
+    ContactRemoved { address: Address, version: u64 },
+    /// A request that waits for the owner's answer; replaces an earlier one of the same sender.
+    Request(ContactRequest),
+    /// The request was answered or taken back.
+    RequestRemoved { from: Address },
+    /// All preferences as they are now.
+    Preferences(Preferences),
+    /// One line of the archive. A second one with the same message id changes nothing.
+    Archive { message: Arc<Message>, with: Address, outgoing: bool },
+    /// The message waits in the account's offline file.
+    OfflineAppend(Arc<Message>),
+    /// Everything in the offline file up to and including this message was delivered. Changes
+    /// nothing where the file does not hold that message.
+    OfflineTrim { through: MessageId },
+}
+
+/// A part of the offline file, oldest message first.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct OfflineChunk {
+    pub messages: Vec<Message>,
+    /// More messages follow these.
+    pub more: bool,
+}
+
+/// Which part of an archive is wanted. Both bounds exclude the message they name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ArchiveQuery {
+    /// Only what was exchanged with this address.
+    pub with: Option<Address>,
+    pub after: Option<MessageId>,
+    pub before: Option<MessageId>,
+    /// Most messages to give; 0 asks for none.
+    pub limit: usize,
+    /// Which end of the range the limit leaves over.
+    pub from: ArchiveEnd,
+}
+
+/// An end of an archive. Pages are in order of time from either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ArchiveEnd {
+    #[default]
+    Oldest,
+    Newest,
+}
+
+/// One line of an archive.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArchivedMessage {
+    pub message: Message,
+    pub with: Address,
+    /// The owner sent it.
+    pub outgoing: bool,
+}
+
+/// An account as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountSummary {
+    pub key: AccountKey,
+    pub address: Address,
+    pub is_admin: bool,
+    pub disabled: bool,
+    pub created: Timestamp,
+}
+
+/// An account to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAccount {
+    pub address: Address,
+    pub is_admin: bool,
+    pub created: Timestamp,
+    /// The sealed verifiers of its password, made by the auth room; opaque here.
+    pub credential: Vec<u8>,
+}
+
+/// What logging in needs to know of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialRecord {
+    pub account: AccountSummary,
+    /// Sealed by the auth room; opaque here.
+    pub credential: Vec<u8>,
+    /// When the password was set.
+    pub changed: Timestamp,
+    pub devices: Vec<DeviceRecord>,
+}
+
+/// A password of one device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceRecord {
+    /// Unique in the whole store, never used again.
+    pub id: i64,
+    pub label: String,
+    pub created: Timestamp,
+    pub last_used: Option<Timestamp>,
+    /// Sealed by the auth room; opaque here.
+    pub credential: Vec<u8>,
+}
+
+/// What a token is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TokenKind {
+    /// A browser's session.
+    Session,
+    /// A program's access.
+    Bearer,
+    /// A link, good once, to make the first administrator.
+    Setup,
+}
+
+/// A token. Only its hash is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRecord {
+    pub hash: [u8; 32],
+    pub kind: TokenKind,
+    /// Whom it logs in; `None` for a setup link.
+    pub account: Option<Address>,
+    /// What the owner or his program calls it.
+    pub label: String,
+    pub created: Timestamp,
+    pub expires: Timestamp,
+    pub last_used: Option<Timestamp>,
+}
