@@ -1,0 +1,217 @@
+//! One connection's byte stream, plain or TLS, so that a door needs one type.
+//!
+//! It carries the connection's place at the [`Gate`](super::Gate), kept over an upgrade to TLS and
+//! freed when the stream is dropped. It has no buffer of its own.
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::{rustls::ProtocolVersion, server::TlsStream};
+
+use super::{Acceptor, HandshakeError, Place};
+
+/// A connected peer.
+#[derive(Debug)]
+pub struct Stream {
+    bytes: Bytes,
+    peer: SocketAddr,
+    local: SocketAddr,
+    place: Option<Place>,
+}
+
+/// Where the bytes come from and go to.
+#[derive(Debug)]
+enum Bytes {
+    Plain(TcpStream),
+    /// Boxed: a TLS session is a kilobyte that plain streams should not pay for.
+    Tls(Box<Secured>),
+    #[cfg(test)]
+    Memory(tokio::io::DuplexStream),
+}
+
+#[derive(Debug)]
+struct Secured {
+    stream: TlsStream<TcpStream>,
+    /// RFC 5929 §4.1 `tls-server-end-point` of the certificate that this handshake used.
+    end_point: Option<Box<[u8]>>,
+}
+
+impl Stream {
+    /// A stream over a connected socket, without a place of its own (outgoing connections, tests).
+    pub fn from_tcp(tcp: TcpStream) -> io::Result<Self> {
+        Ok(Self { peer: tcp.peer_addr()?, local: tcp.local_addr()?, bytes: Bytes::Plain(tcp), place: None })
+    }
+
+    pub(super) fn with_place(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// A stream in memory and the peer's end of it, for tests of doors on a paused clock.
+    #[cfg(test)]
+    pub(crate) fn in_memory(bytes: usize) -> (Self, tokio::io::DuplexStream) {
+        let (near, far) = tokio::io::duplex(bytes);
+        let local = SocketAddr::from(([127, 0, 0, 1], 1));
+        let peer = SocketAddr::from(([127, 0, 0, 1], 2));
+        (Self { bytes: Bytes::Memory(near), peer, local, place: None }, far)
+    }
+
+    /// The remote address.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// The address of ours that the peer connected to.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Whether the bytes are protected by TLS.
+    pub fn is_secure(&self) -> bool {
+        matches!(self.bytes, Bytes::Tls(_))
+    }
+
+    /// Performs the server's side of a TLS handshake on a plain stream (STARTTLS or direct TLS).
+    ///
+    /// The caller must have dropped whatever it read before (RFC 6120 §5.4.3.3). An error ends the
+    /// connection; so does a stream that is TLS already.
+    pub async fn upgrade(self, acceptor: &Acceptor) -> Result<Self, HandshakeError> {
+        let Self { bytes: Bytes::Plain(tcp), peer, local, place } = self else {
+            return Err(HandshakeError::AlreadySecure);
+        };
+        let (stream, end_point) = acceptor.accept(tcp).await?;
+        Ok(Self { bytes: Bytes::Tls(Box::new(Secured { stream, end_point })), peer, local, place })
+    }
+
+    /// The application protocol chosen in the handshake (RFC 7301).
+    pub fn alpn(&self) -> Option<&[u8]> {
+        self.secured()?.stream.get_ref().1.alpn_protocol()
+    }
+
+    /// The name that the peer asked for in the handshake (SNI, RFC 6066 §3).
+    pub fn server_name(&self) -> Option<&str> {
+        self.secured()?.stream.get_ref().1.server_name()
+    }
+
+    /// The TLS version, for an answer about the connection's security.
+    pub fn tls_version(&self) -> Option<&'static str> {
+        match self.secured()?.stream.get_ref().1.protocol_version()? {
+            ProtocolVersion::TLSv1_2 => Some("TLSv1.2"),
+            ProtocolVersion::TLSv1_3 => Some("TLSv1.3"),
+            _ => None,
+        }
+    }
+
+    /// The `tls-exporter` channel binding (RFC 9266). `None` below TLS 1.3, where it proves nothing
+    /// without the extended master secret.
+    pub fn exporter_binding(&self) -> Option<[u8; 32]> {
+        let connection = self.secured()?.stream.get_ref().1;
+        if connection.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+            return None;
+        }
+        connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok()
+    }
+
+    /// The `tls-server-end-point` channel binding (RFC 5929 §4): the hash of our certificate. `None`
+    /// without TLS, or for a certificate whose signature has no single hash function.
+    pub fn end_point_binding(&self) -> Option<&[u8]> {
+        self.secured()?.end_point.as_deref()
+    }
+
+    fn secured(&self) -> Option<&Secured> {
+        match &self.bytes {
+            Bytes::Tls(secured) => Some(secured),
+            _ => None,
+        }
+    }
+}
+
+/// Calls the same method on whatever stream is inside.
+macro_rules! inside {
+    ($self:ident, $stream:ident => $call:expr) => {
+        match &mut $self.get_mut().bytes {
+            Bytes::Plain(tcp) => {
+                let $stream = Pin::new(tcp);
+                $call
+            }
+            Bytes::Tls(secured) => {
+                let $stream = Pin::new(&mut secured.stream);
+                $call
+            }
+            #[cfg(test)]
+            Bytes::Memory(memory) => {
+                let $stream = Pin::new(memory);
+                $call
+            }
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        inside!(self, stream => stream.poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        inside!(self, stream => stream.poll_write(context, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        inside!(self, stream => stream.poll_write_vectored(context, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.bytes {
+            Bytes::Plain(tcp) => tcp.is_write_vectored(),
+            Bytes::Tls(secured) => secured.stream.is_write_vectored(),
+            #[cfg(test)]
+            Bytes::Memory(memory) => memory.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        inside!(self, stream => stream.poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        inside!(self, stream => stream.poll_shutdown(context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn stream_in_memory_carries_bytes_and_no_security() {
+        let (mut near, mut far) = Stream::in_memory(64);
+        near.write_all(b"hello").await.unwrap();
+        let mut heard = [0; 5];
+        far.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"hello");
+        assert!(!near.is_secure());
+        assert_eq!((near.exporter_binding(), near.end_point_binding(), near.alpn()), (None, None, None));
+        drop(far);
+        assert_eq!(near.read(&mut heard).await.unwrap(), 0);
+    }
+}
