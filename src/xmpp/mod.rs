@@ -1,1 +1,3 @@
 //! The XMPP door.
+
+pub mod stanza;
