@@ -1,0 +1,57 @@
+# Rollcall. `make run` builds and starts a server to try out; `make test` runs every test.
+
+CARGO ?= cargo
+HAS_WEB := $(wildcard web/package.json)
+WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
+
+.PHONY: help run test check lint web web-test bench clean
+
+help:
+	@echo 'make run     build the server and its web client, and start it with config/dev.toml'
+	@echo 'make check   formatting, lints and unit tests: the quick look before a commit'
+	@echo 'make test    everything: lints, unit, server, interoperability and browser tests'
+	@echo 'make web     build the web client into web/dist'
+	@echo 'make bench   build the release binary, for measurements'
+	@echo 'make clean   remove what was built (not the data folder)'
+
+run: web
+	$(CARGO) run --quiet -- serve --config config/dev.toml
+
+web: $(if $(HAS_WEB),web/dist/index.html)
+
+web/dist/index.html: $(WEB_SOURCES)
+	scripts/setup build
+	cd web && npm run --silent build
+	@touch $@
+
+check: web
+	$(CARGO) fmt --check
+	$(CARGO) clippy --quiet --all-targets -- -D warnings
+	$(CARGO) test --quiet --lib
+
+lint: web
+	$(CARGO) fmt --check
+	$(CARGO) clippy --quiet --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps --document-private-items
+
+web-test: web
+ifneq ($(HAS_WEB),)
+	cd web && npm run --silent --if-present lint
+	cd web && npm run --silent --if-present check
+	cd web && npm run --silent --if-present test
+endif
+
+# The tests that drive other programs (slixmpp, SIPp, baresip, Chromium) are in the one integration
+# binary too. The cheap steps come first, so that most mistakes show early.
+test:
+	scripts/setup test
+	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory web-test
+	$(CARGO) test --no-fail-fast
+
+bench: web
+	$(CARGO) build --release
+
+clean:
+	$(CARGO) clean
+	rm -rf web/dist web/node_modules tests/browser/node_modules .venv
