@@ -1,1 +1,12 @@
 //! Pure presence rules: many sessions to one state; who may see what.
+//!
+//! # Invariants
+//!
+//! - Functions of their arguments only: no clock, no I/O, no account state kept here.
+//! - No protocol's presence words: doors translate to and from [`crate::signal::Presence`].
+
+mod aggregate;
+mod visibility;
+
+pub use aggregate::{aggregate, during_call};
+pub use visibility::{Standing, standing};

@@ -17,6 +17,8 @@ mod id;
 mod presence;
 mod query;
 mod reject;
+#[allow(clippy::module_inception, reason = "a signal is what the room is named for")]
+mod signal;
 mod time;
 
 pub use address::{Address, AddressError, Party, Resource};
@@ -27,4 +29,5 @@ pub use id::{MessageId, RequestId, SessionId};
 pub use presence::{Activity, Availability, Presence, PresenceNotice, ResourceState, Snapshot};
 pub use query::{Query, QueryKind};
 pub use reject::{Reason, Reject};
+pub use signal::Signal;
 pub use time::Timestamp;

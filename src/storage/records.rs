@@ -96,10 +96,10 @@ pub struct Preferences {
     pub accepted_senders: AcceptedSenders,
     /// Messages for the absent owner are kept until the next login.
     pub offline_storage: bool,
-    /// Messages are delivered to SIP devices.
-    pub sip_messages: bool,
-    /// SIP devices get copies of what the owner sent from elsewhere.
-    pub sip_copies: bool,
+    /// Messages are delivered to registered devices (phones) too.
+    pub device_messages: bool,
+    /// Registered devices get copies of what the owner sent from elsewhere.
+    pub device_copies: bool,
     /// Somebody the owner writes to sees the owner's presence for a while.
     pub temporary_presence: bool,
     #[serde(flatten)]
@@ -111,8 +111,8 @@ impl Default for Preferences {
         Self {
             accepted_senders: AcceptedSenders::Everybody,
             offline_storage: true,
-            sip_messages: true,
-            sip_copies: true,
+            device_messages: true,
+            device_copies: true,
             temporary_presence: false,
             other: serde_json::Map::new(),
         }

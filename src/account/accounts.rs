@@ -1,0 +1,424 @@
+//! The door of the room: find an account, open a session, ask something of it.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use tracing::error;
+
+use super::{
+    Input, Reply, ReplyTo, Request, SessionChange, SessionSpec, Sink, WatchId, WatchSink, WatchState,
+    mailbox::{Cell, Mail},
+    shell::Inner,
+};
+use crate::{
+    bus::{Bus, Envelope, Receive},
+    signal::{
+        Address, Message, MessageId, Party, Presence, Query, Reason, Reject, RequestId, SessionId, Signal,
+        Timestamp,
+    },
+    storage::{ArchiveQuery, ArchivedMessage, Store},
+};
+
+/// The section `[account]` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Most sessions of one account at a time; 1 to 10000. Default: 100.
+    pub sessions: usize,
+    /// Most contacts in one roster; 1 to 100000. Default: 5000.
+    pub contacts: usize,
+    /// Most unanswered contact requests; a further one is refused. 1 to 100000. Default: 1000.
+    pub contact_requests: usize,
+    /// Most watchers of one account's presence besides its contacts' sessions; 1 to 100000.
+    /// Default: 5000.
+    pub watchers: usize,
+    /// Offline messages handed to a session at a time; 1 to 1000. Default: 50.
+    pub offline_batch: usize,
+    /// Seconds after which an account that nobody uses leaves the memory; 1 to 86400. Default: 60.
+    pub idle_seconds: u32,
+    /// Inputs that may wait for one account; more are refused as overloaded. 16 to 1000000.
+    /// Default: 10000.
+    pub mailbox: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            sessions: 100,
+            contacts: 5000,
+            contact_requests: 1000,
+            watchers: 5000,
+            offline_batch: 50,
+            idle_seconds: 60,
+            mailbox: 10_000,
+        }
+    }
+}
+
+impl Config {
+    /// Says what is out of range, in words for the operator.
+    ///
+    /// # Errors
+    /// The name of the first option that is wrong, and its range.
+    pub fn check(&self) -> Result<(), String> {
+        let ranges = [
+            ("sessions", self.sessions, 1, 10_000),
+            ("contacts", self.contacts, 1, 100_000),
+            ("contact_requests", self.contact_requests, 1, 100_000),
+            ("watchers", self.watchers, 1, 100_000),
+            ("offline_batch", self.offline_batch, 1, 1000),
+            ("idle_seconds", self.idle_seconds as usize, 1, 86_400),
+            ("mailbox", self.mailbox, 16, 1_000_000),
+        ];
+        match ranges.into_iter().find(|(_, value, least, most)| !(least..=most).contains(&value)) {
+            Some((name, value, least, most)) => {
+                Err(format!("account.{name} is {value}, it must be between {least} and {most}"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// All accounts of this server. Cheap to clone.
+#[derive(Clone)]
+pub struct Accounts(Arc<Inner>);
+
+impl Accounts {
+    /// The accounts in `store` that belong to `domains`. Must be called within a Tokio runtime,
+    /// which accounts use for what they do in the background.
+    #[must_use]
+    pub fn new(store: Store, domains: Vec<Address>, config: Config) -> Self {
+        let bus = Bus::new(domains);
+        let inner = Inner::new(store, bus, config);
+        inner.bus.connect(Box::new(Local(Arc::downgrade(&inner))));
+        Self(inner)
+    }
+
+    /// Whether accounts of this domain live here.
+    #[must_use]
+    pub fn serves(&self, domain: &str) -> bool {
+        self.0.bus.serves(domain)
+    }
+
+    /// The domains of this server, the first one being its principal name.
+    #[must_use]
+    pub fn domains(&self) -> &[Address] {
+        self.0.bus.domains()
+    }
+
+    /// A new id for a message taken now.
+    #[must_use]
+    pub fn new_message_id(&self, now: Timestamp) -> MessageId {
+        self.0.new_message_id(now)
+    }
+
+    /// Opens a session for the owner of `address`, who has proved to be it. What the account tells
+    /// the session goes to `sink`, from now on and possibly before this returns.
+    ///
+    /// # Errors
+    /// [`Reason::NotFound`] where there is no such account, [`Reason::PolicyViolation`] where it
+    /// has too many sessions.
+    pub async fn open(
+        &self,
+        address: &Address,
+        spec: SessionSpec,
+        sink: Arc<dyn Sink>,
+    ) -> Result<Session, Reject> {
+        let session = SessionId(self.0.next_number());
+        let resource = spec.resource.clone();
+        let (opened, answer) = oneshot::channel();
+        let cell = self.0.cell(address);
+        cell.post(&self.0, Mail::Attach { session, spec, sink, opened });
+        answer.await.map_err(|_| Reject::from(Reason::Internal))??;
+        Ok(Session {
+            id: session,
+            party: Party::full(address.clone(), resource),
+            cell,
+            inner: self.0.clone(),
+        })
+    }
+
+    /// Asks something on behalf of the owner of `address`, without a session.
+    ///
+    /// # Errors
+    /// What the account refuses, and [`Reason::NotFound`] where there is no such account.
+    pub async fn ask(&self, address: &Address, request: Request) -> Result<Reply, Reject> {
+        let cell = self.0.cell(address);
+        self.0.admit(&cell)?;
+        self.0
+            .wait(|reply| cell.post(&self.0, Mail::Input(Input::Request { session: None, request, reply })))
+            .await
+    }
+
+    /// Passes on a signal from outside, and waits for what becomes of it.
+    ///
+    /// # Errors
+    /// What the receiving account refuses.
+    pub async fn signal(&self, signal: Signal) -> Result<Reply, Reject> {
+        self.0.wait(|reply| self.0.route(signal, reply)).await
+    }
+
+    /// Follows the presence of `presentity` for `watcher`, until the [`Watch`] is dropped. The first
+    /// state is shown at once, possibly before this returns.
+    ///
+    /// # Errors
+    /// [`Reason::NotFound`] where no such account can be here. An account of a served domain that
+    /// does not exist is shown as [`WatchState::Gone`].
+    pub fn watch(
+        &self,
+        presentity: &Address,
+        watcher: Address,
+        sink: Arc<dyn WatchSink>,
+    ) -> Result<Watch, Reject> {
+        if !self.serves(presentity.domain()) {
+            return Err(Reason::NotFound.into());
+        }
+        let watch = WatchId(self.0.next_number());
+        self.0.add_watch(watch, sink);
+        let cell = self.0.cell(presentity);
+        cell.post(&self.0, Mail::Input(Input::Watch { watch, watcher }));
+        Ok(Watch { id: watch, cell, inner: Arc::clone(&self.0) })
+    }
+
+    /// A page of the account's archive, in order of time.
+    ///
+    /// # Errors
+    /// [`Reason::NotFound`] where there is no such account, [`Reason::Internal`] where the archive
+    /// cannot be read.
+    pub async fn archive(
+        &self,
+        address: &Address,
+        query: ArchiveQuery,
+    ) -> Result<Vec<ArchivedMessage>, Reject> {
+        let store = self.0.store.clone();
+        let address = address.clone();
+        let read = move || {
+            let record = store.load_account(&address)?;
+            record.map(|record| store.archive_page(record.key, &query)).transpose()
+        };
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(Some(page))) => Ok(page),
+            Ok(Ok(None)) => Err(Reason::NotFound.into()),
+            Ok(Err(fault)) => {
+                error!(%fault, "archive cannot be read");
+                Err(Reason::Internal.into())
+            }
+            Err(_) => Err(Reason::Internal.into()),
+        }
+    }
+
+    /// Tells a loaded account of something that happened outside of it; one that is not loaded will
+    /// see it in the store.
+    pub fn inform(&self, address: &Address, input: Input) {
+        if let Some(cell) = self.0.cells.find(address) {
+            cell.post(&self.0, Mail::Input(input));
+        }
+    }
+
+    /// Ends every session of the account and forgets its state: the next use reads it anew.
+    pub fn evict(&self, address: &Address, reason: super::CloseReason) {
+        self.inform(address, Input::Evict(reason));
+    }
+
+    /// Ends every session of every account, because the server stops.
+    pub fn shut_down(&self) {
+        for cell in self.0.cells.values() {
+            cell.post(&self.0, Mail::Input(Input::Evict(super::CloseReason::Shutdown)));
+        }
+    }
+
+    /// Lets accounts that were not used for a while leave the memory. Call it now and then.
+    pub fn retire_idle(&self) {
+        let before = Timestamp::now().plus_seconds(-i64::from(self.0.limits.idle_seconds));
+        for cell in self.0.cells.values() {
+            cell.retire_if_idle(&self.0, before);
+        }
+    }
+}
+
+/// Receives for the accounts of this process.
+struct Local(std::sync::Weak<Inner>);
+
+impl Receive<ReplyTo> for Local {
+    fn receive(&self, envelope: Envelope<ReplyTo>) {
+        let Some(inner) = self.0.upgrade() else { return };
+        let Envelope { signal, reply } = envelope;
+        let cell = inner.cell(signal.to());
+        if let Err(reject) = inner.admit(&cell) {
+            inner.refuse(&signal, reply, reject.reason);
+            return;
+        }
+        cell.post(&inner, Mail::Input(Input::Signal { signal, reply }));
+    }
+}
+
+/// An open session. Dropping it closes the session.
+///
+/// Its functions run the account's rules before they return, unless another thread runs them now.
+pub struct Session {
+    id: SessionId,
+    party: Party,
+    cell: Arc<Cell>,
+    inner: Arc<Inner>,
+}
+
+impl Session {
+    /// The session's number, as its sink hears it.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The account and the session's name in it.
+    #[must_use]
+    pub fn party(&self) -> &Party {
+        &self.party
+    }
+
+    /// Sends a message. With `request`, its outcome comes as [`super::Event::Reply`] with that tag;
+    /// without, only a failure does.
+    pub fn send(&self, message: Arc<Message>, request: Option<RequestId>) {
+        self.ask_tagged(Request::Send(message), request);
+    }
+
+    /// Passes on a question to, or an answer for, another session.
+    pub fn query(&self, query: Arc<Query>) {
+        self.ask_tagged(Request::Query(query), None);
+    }
+
+    /// Says how the person is, to everybody who may know.
+    pub fn announce(&self, presence: Arc<Presence>) {
+        self.input(Input::Presence { session: self.id, presence });
+    }
+
+    /// Shows this session's presence to one party only.
+    pub fn show(&self, to: Party, presence: Arc<Presence>) {
+        self.input(Input::Direct { session: self.id, to, presence });
+    }
+
+    /// Changes what the session takes.
+    pub fn change(&self, change: SessionChange) {
+        self.input(Input::Change { session: self.id, change });
+    }
+
+    /// Asks something; the reply comes as [`super::Event::Reply`] with the tag `request`, in order
+    /// with the events that its consequences cause.
+    pub fn ask_tagged(&self, request: Request, tag: Option<RequestId>) {
+        let reply = ReplyTo::Session { account: self.party.address.clone(), session: self.id, request: tag };
+        if let Err(reject) = self.inner.admit(&self.cell) {
+            self.inner.answer(super::Answer { to: reply, about: request.about(), outcome: Err(reject) });
+            return;
+        }
+        self.input(Input::Request { session: Some(self.id), request, reply: Some(reply) });
+    }
+
+    /// Asks something and waits for the reply.
+    ///
+    /// # Errors
+    /// What the account refuses.
+    pub async fn ask(&self, request: Request) -> Result<Reply, Reject> {
+        self.inner.admit(&self.cell)?;
+        self.inner.wait(|reply| self.input(Input::Request { session: Some(self.id), request, reply })).await
+    }
+
+    fn input(&self, input: Input) {
+        self.cell.post(&self.inner, Mail::Input(input));
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.inner.remove_session(self.id);
+        self.input(Input::Close { session: self.id });
+    }
+}
+
+/// A watcher's following of one account. Dropping it ends the watch.
+pub struct Watch {
+    id: WatchId,
+    cell: Arc<Cell>,
+    inner: Arc<Inner>,
+}
+
+impl Watch {
+    /// The watch's number, as its sink hears it.
+    #[must_use]
+    pub fn id(&self) -> WatchId {
+        self.id
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.inner.remove_watch(self.id);
+        self.cell.post(&self.inner, Mail::Input(Input::Unwatch { watch: self.id }));
+    }
+}
+
+impl Inner {
+    /// The account's cell; reads the account where it is not in memory.
+    pub(super) fn cell(self: &Arc<Self>, address: &Address) -> Arc<Cell> {
+        let (cell, is_new) = self.cells.find_or_insert(address, || Cell::new(address.clone()));
+        if is_new {
+            self.load(&cell);
+        }
+        cell
+    }
+
+    pub(super) fn post_to(self: &Arc<Self>, address: &Address, mail: Mail) {
+        self.cell(address).post(self, mail);
+    }
+
+    fn load(self: &Arc<Self>, cell: &Arc<Cell>) {
+        let inner = Arc::clone(self);
+        let cell = Arc::clone(cell);
+        self.runtime.spawn_blocking(move || match inner.store.load_account(&cell.address) {
+            Ok(Some(record)) if !record.disabled => cell.loaded(&inner, record),
+            Ok(_) => cell.vanish(&inner, Reason::NotFound),
+            Err(fault) => {
+                error!(account = %cell.address, %fault, "account cannot be read");
+                cell.vanish(&inner, Reason::Internal);
+            }
+        });
+    }
+
+    /// Whether an account and the store can take one more input now.
+    pub(super) fn admit(&self, cell: &Cell) -> Result<(), Reject> {
+        if cell.waiting() >= self.limits.mailbox || self.store.backlog() >= CONGESTED {
+            return Err(Reason::Overloaded.into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn watch_gone(&self, watch: WatchId) {
+        if let Some(sink) = self.find_watch(watch) {
+            sink.show(watch, WatchState::Gone, None);
+        }
+    }
+
+    /// Starts something that replies to a waiter, and waits for the reply.
+    async fn wait(&self, start: impl FnOnce(Option<ReplyTo>)) -> Result<Reply, Reject> {
+        let (request, reply) = self.add_waiter();
+        let waiting = Waiting { inner: self, request };
+        start(Some(ReplyTo::Waiter(request)));
+        let reply = reply.await.unwrap_or_else(|_| Err(Reason::Internal.into()));
+        drop(waiting);
+        reply
+    }
+}
+
+/// Forgets a waiter that gives up before its reply came.
+struct Waiting<'a> {
+    inner: &'a Inner,
+    request: RequestId,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.inner.remove_waiter(self.request);
+    }
+}
+
+/// Writes that wait for the disk, from which on nothing new is taken: some seconds' worth.
+const CONGESTED: usize = 32_768;

@@ -1,0 +1,246 @@
+//! How the owner's presence reaches others, and theirs her (RFC 6121 §4).
+
+use std::sync::Arc;
+
+use super::{
+    Effect, Event, SessionChange,
+    session::SessionKind,
+    state::{Account, Effects},
+};
+use crate::{
+    presence::Standing,
+    signal::{
+        ContactEvent, ContactSignal, Native, Party, Presence, PresenceNotice, SessionId, Signal, Timestamp,
+    },
+};
+
+impl Account {
+    /// A session says how its person is.
+    pub(super) fn handle_presence(
+        &mut self,
+        session: SessionId,
+        presence: Arc<Presence>,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        if !presence.is_available() {
+            self.say_goodbye(session, presence, now, effects);
+            return;
+        }
+        let Some(endpoint) = self.endpoints.find_mut(session) else { return };
+        let is_first = !endpoint.is_available();
+        endpoint.say(Some(presence));
+        self.spread(session, now, effects);
+        if is_first {
+            self.welcome(session, effects);
+        }
+        self.collect_offline(session, effects);
+    }
+
+    /// A session is over.
+    pub(super) fn handle_close(&mut self, session: SessionId, now: Timestamp, effects: &mut Effects) {
+        self.say_goodbye(session, Arc::new(Presence::offline(now)), now, effects);
+        self.endpoints.remove(session);
+    }
+
+    /// A session changes what it takes.
+    pub(super) fn handle_change(
+        &mut self,
+        session: SessionId,
+        change: SessionChange,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        let Some(endpoint) = self.endpoints.find_mut(session) else { return };
+        if endpoint.change(change) {
+            self.spread(session, now, effects);
+        }
+        self.collect_offline(session, effects);
+    }
+
+    /// A session shows its presence to one party, or takes that back (RFC 6121 §4.6.3).
+    pub(super) fn handle_direct(
+        &mut self,
+        session: SessionId,
+        to: Party,
+        presence: Arc<Presence>,
+        effects: &mut Effects,
+    ) {
+        let known = self.standing(&to.address) == Standing::Allowed;
+        let Some(endpoint) = self.endpoints.find_mut(session) else { return };
+        let from = Party::full(self.address.clone(), endpoint.resource().clone());
+        let told_anyway = known && endpoint.is_available();
+        endpoint.directed.retain(|party| *party != to);
+        if presence.is_available() && !told_anyway && endpoint.directed.len() < super::endpoints::DIRECTED {
+            endpoint.directed.push(to.clone());
+        }
+        let notice = Arc::new(PresenceNotice { from, presence, aggregate: None });
+        effects.push(Effect::Route { signal: Signal::Presence { to, notice }, reply: None });
+    }
+
+    /// Somebody shows the owner his presence.
+    pub(super) fn handle_notice(&mut self, to: &Party, notice: Arc<PresenceNotice>, effects: &mut Effects) {
+        let sessions = match &to.resource {
+            Some(resource) => self.endpoints.ids(|endpoint| {
+                endpoint.resource() == resource
+                    && matches!(endpoint.spec.kind, SessionKind::Client | SessionKind::Page)
+            }),
+            None => self.endpoints.ids(|endpoint| endpoint.follows_presence()),
+        };
+        tell(sessions, Event::Presence(notice), effects);
+    }
+
+    /// Somebody asks for the owner's presence now (RFC 6121 §4.3.2).
+    pub(super) fn handle_probe(&mut self, from: Party, effects: &mut Effects) {
+        if self.standing(&from.address) != Standing::Allowed {
+            // He may have seen this session all the same, because it was shown to him.
+            let notices =
+                self.notices(|endpoint| endpoint.directed.iter().any(|p| p.address == from.address));
+            if notices.is_empty() {
+                self.refuse_probe(from, effects);
+            } else {
+                route_notices(&from, notices, effects);
+            }
+            return;
+        }
+        let mut notices = self.notices(|_| true);
+        if notices.is_empty() {
+            notices.push(Arc::new(PresenceNotice {
+                from: self.address.clone().into(),
+                presence: Arc::clone(&self.aggregate),
+                aggregate: Some(Arc::clone(&self.aggregate)),
+            }));
+        }
+        route_notices(&from, notices, effects);
+    }
+
+    /// Who asks believes to be a contact and is none: tell, so that both sides agree again.
+    fn refuse_probe(&self, from: Party, effects: &mut Effects) {
+        if self.requests.contains_key(&from.address) {
+            return;
+        }
+        let signal = ContactSignal {
+            from: self.address.clone(),
+            to: from.address,
+            event: ContactEvent::Unsubscribed,
+            note: None,
+            native: Native::None,
+        };
+        effects.push(Effect::Route { signal: Signal::Contact(Arc::new(signal)), reply: None });
+    }
+
+    /// Shows `to` every available session, or takes that back: the contact was granted presence, or
+    /// lost it (RFC 6121 §3.1.5, §3.2.2).
+    pub(super) fn show_all_to(&self, to: &Party, shown: bool, now: Timestamp, effects: &mut Effects) {
+        let mut notices = self.notices(|_| true);
+        if !shown {
+            let gone = Arc::new(Presence::offline(now));
+            for notice in &mut notices {
+                let from = notice.from.clone();
+                let aggregate = Some(Arc::clone(&gone));
+                *notice = Arc::new(PresenceNotice { from, presence: Arc::clone(&gone), aggregate });
+            }
+        }
+        route_notices(to, notices, effects);
+    }
+
+    /// Tells everybody who may know what `session` shows now.
+    fn spread(&mut self, session: SessionId, now: Timestamp, effects: &mut Effects) {
+        self.aggregate = Arc::new(self.endpoints.aggregate(now));
+        let Some(endpoint) = self.endpoints.find(session) else { return };
+        let Some(presence) = endpoint.shown.clone() else { return };
+        let from = Party::full(self.address.clone(), endpoint.resource().clone());
+        let notice =
+            Arc::new(PresenceNotice { from, presence, aggregate: Some(Arc::clone(&self.aggregate)) });
+        let directed = endpoint.directed.clone();
+        self.route_to_contacts(&notice, effects);
+        for to in directed {
+            let signal = Signal::Presence { to, notice: Arc::clone(&notice) };
+            effects.push(Effect::Route { signal, reply: None });
+        }
+        let own = self.endpoints.ids(|endpoint| endpoint.follows_presence());
+        tell(own, Event::Presence(notice), effects);
+        self.show_watchers(effects);
+    }
+
+    /// Takes the session's presence back from everybody who had it.
+    fn say_goodbye(
+        &mut self,
+        session: SessionId,
+        presence: Arc<Presence>,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        let own = self.endpoints.ids(|endpoint| endpoint.follows_presence());
+        let Some(endpoint) = self.endpoints.find_mut(session) else { return };
+        let was_available = endpoint.is_available();
+        let directed = std::mem::take(&mut endpoint.directed);
+        let from = Party::full(self.address.clone(), endpoint.resource().clone());
+        endpoint.say(None);
+        self.aggregate = Arc::new(self.endpoints.aggregate(now));
+        let aggregate = Some(Arc::clone(&self.aggregate));
+        let notice = Arc::new(PresenceNotice { from, presence, aggregate });
+        for to in directed {
+            let signal = Signal::Presence { to, notice: Arc::clone(&notice) };
+            effects.push(Effect::Route { signal, reply: None });
+        }
+        if was_available {
+            self.route_to_contacts(&notice, effects);
+            tell(own, Event::Presence(notice), effects);
+            self.show_watchers(effects);
+        }
+    }
+
+    /// What a session is told when it becomes available: who else is there, who asks for the owner.
+    fn welcome(&self, session: SessionId, effects: &mut Effects) {
+        let Some(endpoint) = self.endpoints.find(session) else { return };
+        if !endpoint.follows_presence() {
+            return;
+        }
+        let from = Party::full(self.address.clone(), endpoint.resource().clone());
+        for contact in self.roster.iter().filter(|contact| contact.to) {
+            let signal = Signal::Probe { from: from.clone(), to: contact.address.clone().into() };
+            effects.push(Effect::Route { signal, reply: None });
+        }
+        for notice in self.notices(|other| other.session != session) {
+            effects.push(Effect::Tell { session, event: Box::new(Event::Presence(notice)) });
+        }
+        if endpoint.takes_questions() {
+            self.show_requests(session, effects);
+        }
+    }
+
+    /// One notice for each available session that is `wanted`.
+    fn notices(&self, wanted: impl Fn(&super::endpoints::Endpoint) -> bool) -> Vec<Arc<PresenceNotice>> {
+        let notice = |endpoint: &super::endpoints::Endpoint| {
+            Some(Arc::new(PresenceNotice {
+                from: Party::full(self.address.clone(), endpoint.resource().clone()),
+                presence: Arc::clone(endpoint.shown.as_ref()?),
+                aggregate: Some(Arc::clone(&self.aggregate)),
+            }))
+        };
+        self.endpoints.iter().filter(|endpoint| wanted(endpoint)).filter_map(notice).collect()
+    }
+
+    fn route_to_contacts(&self, notice: &Arc<PresenceNotice>, effects: &mut Effects) {
+        for contact in self.roster.iter().filter(|contact| contact.from) {
+            let to = contact.address.clone().into();
+            let signal = Signal::Presence { to, notice: Arc::clone(notice) };
+            effects.push(Effect::Route { signal, reply: None });
+        }
+    }
+}
+
+/// Tells several sessions the same; none is told nothing.
+pub(super) fn tell(sessions: Vec<SessionId>, event: Event, effects: &mut Effects) {
+    if !sessions.is_empty() {
+        effects.push(Effect::TellAll { sessions, event: Box::new(event) });
+    }
+}
+
+fn route_notices(to: &Party, notices: Vec<Arc<PresenceNotice>>, effects: &mut Effects) {
+    for notice in notices {
+        let signal = Signal::Presence { to: to.clone(), notice };
+        effects.push(Effect::Route { signal, reply: None });
+    }
+}

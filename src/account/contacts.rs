@@ -1,0 +1,270 @@
+//! Contacts: adding, removing, asking, granting (RFC 6121 §2 and §3).
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use smallvec::SmallVec;
+
+use super::{
+    Effect, Event, Reply,
+    announce::tell,
+    state::{Account, Effects},
+    subscription::{State, inbound, outbound},
+};
+use crate::{
+    signal::{
+        Address, Contact, ContactEvent, ContactRequest, ContactSignal, Native, Reason, Reject, SessionId,
+        Signal, Text, Timestamp,
+    },
+    storage::Write,
+};
+
+impl Account {
+    /// The owner gives a contact its name and groups.
+    pub(super) fn set_contact(
+        &mut self,
+        address: Address,
+        name: Option<CompactString>,
+        mut groups: SmallVec<[CompactString; 2]>,
+        effects: &mut Effects,
+    ) -> Result<Reply, Reject> {
+        groups.sort();
+        groups.dedup();
+        let too_long = |text: &CompactString| text.len() > TEXT_BYTES;
+        if groups.len() > GROUPS || groups.iter().any(too_long) || name.as_ref().is_some_and(too_long) {
+            return Err(Reject::with_text(Reason::NotAcceptable, "name or groups too long"));
+        }
+        if groups.iter().any(|group| group.is_empty()) {
+            return Err(Reject::with_text(Reason::NotAcceptable, "a group needs a name"));
+        }
+        let mut contact = match self.roster.find(&address) {
+            Some(contact) => contact.clone(),
+            None => self.new_contact(address)?,
+        };
+        contact.name = name.filter(|name| !name.is_empty());
+        contact.groups = groups;
+        self.keep(contact, effects);
+        Ok(Reply::Done)
+    }
+
+    /// The owner removes a contact; what presence was shared ends (RFC 6121 §2.5.2).
+    pub(super) fn remove_contact(
+        &mut self,
+        address: &Address,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) -> Result<Reply, Reject> {
+        let Some(contact) = self.roster.find(address).cloned() else { return Err(Reason::NotFound.into()) };
+        if contact.to || contact.ask {
+            self.pass(address, ContactEvent::Unsubscribe, None, Native::None, effects);
+        }
+        if contact.from || self.requests.contains_key(address) {
+            self.settle(address, false, effects);
+            self.pass(address, ContactEvent::Unsubscribed, None, Native::None, effects);
+        }
+        if contact.from {
+            self.show_all_to(&address.clone().into(), false, now, effects);
+        }
+        if let Some((write, change)) = self.roster.remove(address) {
+            effects.push(Effect::Store(write));
+            self.push_roster(change, effects);
+        }
+        self.review_watchers(address, effects);
+        Ok(Reply::Done)
+    }
+
+    /// The owner asks, grants, gives up or denies: tables 2 to 5.
+    pub(super) fn handle_contact_request(
+        &mut self,
+        to: Address,
+        event: ContactEvent,
+        note: Option<Text>,
+        native: Native,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) -> Result<Reply, Reject> {
+        if to == self.address {
+            return Err(Reject::with_text(Reason::NotAcceptable, "nobody is a contact of herself"));
+        }
+        let before = self.subscription(&to);
+        let row = outbound(event, before);
+        let mut contact = match self.roster.find(&to) {
+            Some(contact) => contact.clone(),
+            None if event == ContactEvent::Subscribe || event == ContactEvent::Subscribed => {
+                self.new_contact(to.clone())?
+            }
+            None => Contact::new(to.clone()),
+        };
+        // §3.4: a yes before the question waits for it; a no takes it back.
+        contact.approved = match event {
+            ContactEvent::Subscribed => !row.pass && !contact.from,
+            ContactEvent::Unsubscribed => false,
+            _ => contact.approved,
+        };
+        self.move_to(contact, before, row.next, effects);
+        if before.is_pending_in() && !row.next.is_pending_in() {
+            self.settle(&to, event == ContactEvent::Subscribed, effects);
+        }
+        if row.pass {
+            self.pass(&to, event, note, native, effects);
+        }
+        let ((_, saw, _), (_, sees, _)) = (before.flags(), row.next.flags());
+        if saw != sees {
+            self.show_all_to(&to.clone().into(), sees, now, effects);
+        }
+        if event == ContactEvent::Unsubscribed {
+            self.reject_watchers(&to, effects);
+        }
+        self.review_watchers(&to, effects);
+        Ok(Reply::Done)
+    }
+
+    /// A contact, or a stranger, says something about presence: tables 6 to 9.
+    pub(super) fn handle_contact_signal(
+        &mut self,
+        signal: &Arc<ContactSignal>,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        let before = self.subscription(&signal.from);
+        let approved = self.roster.find(&signal.from).is_some_and(|contact| contact.approved);
+        if signal.event == ContactEvent::Subscribe && approved && !before.flags().1 {
+            return self.grant_at_once(signal, now, effects);
+        }
+        let row = inbound(signal.event, before);
+        if row.next.is_pending_in() && !before.is_pending_in() && !self.note_request(signal, now, effects) {
+            return;
+        }
+        if let Some(contact) = self.roster.find(&signal.from).cloned() {
+            self.move_to(contact, before, row.next, effects);
+        }
+        if before.is_pending_in() && !row.next.is_pending_in() {
+            self.settle(&signal.from, false, effects);
+        }
+        if row.pass {
+            let sessions = match signal.event {
+                ContactEvent::Subscribe => self.endpoints.ids(|endpoint| endpoint.takes_questions()),
+                _ => self.endpoints.ids(|endpoint| endpoint.spec.follows_roster),
+            };
+            tell(sessions, Event::Contact(Arc::clone(signal)), effects);
+        }
+        if let Some(event) = row.reply {
+            self.pass(&signal.from, event, None, Native::None, effects);
+        }
+        let ((_, saw, _), (_, sees, _)) = (before.flags(), row.next.flags());
+        if saw && !sees {
+            self.show_all_to(&signal.from.clone().into(), false, now, effects);
+        }
+        self.review_watchers(&signal.from, effects);
+    }
+
+    /// The owner said yes in advance (RFC 6121 §3.4.2).
+    fn grant_at_once(&mut self, signal: &ContactSignal, now: Timestamp, effects: &mut Effects) {
+        let Some(mut contact) = self.roster.find(&signal.from).cloned() else { return };
+        contact.from = true;
+        contact.approved = false;
+        self.keep(contact, effects);
+        self.pass(&signal.from, ContactEvent::Subscribed, None, Native::None, effects);
+        self.show_all_to(&signal.from.clone().into(), true, now, effects);
+        self.review_watchers(&signal.from, effects);
+    }
+
+    /// Notes that somebody asks; tells whether there was room for it.
+    pub(super) fn note_request(
+        &mut self,
+        signal: &ContactSignal,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) -> bool {
+        if self.requests.len() >= self.limits.contact_requests {
+            return false;
+        }
+        let request = ContactRequest {
+            from: signal.from.clone(),
+            at: now,
+            note: signal.note.clone(),
+            native: signal.native.clone(),
+        };
+        self.requests.insert(request.from.clone(), request.clone());
+        effects.push(Effect::Store(Write::Request(request)));
+        true
+    }
+
+    /// Shows a session the questions that wait.
+    pub(super) fn show_requests(&self, session: SessionId, effects: &mut Effects) {
+        for request in self.requests.values() {
+            let signal = ContactSignal {
+                from: request.from.clone(),
+                to: self.address.clone(),
+                event: ContactEvent::Subscribe,
+                note: request.note.clone(),
+                native: request.native.clone(),
+            };
+            effects.push(Effect::Tell { session, event: Box::new(Event::Contact(Arc::new(signal))) });
+        }
+    }
+
+    /// The state of the tables between the owner and somebody.
+    pub(super) fn subscription(&self, somebody: &Address) -> State {
+        State::of(self.roster.find(somebody), self.requests.contains_key(somebody))
+    }
+
+    /// Forgets the question of `from`, wherever it is shown.
+    fn settle(&mut self, from: &Address, granted: bool, effects: &mut Effects) {
+        if self.requests.remove(from).is_none() {
+            return;
+        }
+        effects.push(Effect::Store(Write::RequestRemoved { from: from.clone() }));
+        let sessions = self.endpoints.ids(|endpoint| endpoint.takes_questions());
+        tell(sessions, Event::ContactSettled { from: from.clone(), granted }, effects);
+    }
+
+    /// Writes the next state into the entry and, where that changes it, tells who follows.
+    fn move_to(&mut self, mut contact: Contact, before: State, next: State, effects: &mut Effects) {
+        (contact.to, contact.from, contact.ask) = next.flags();
+        let known = self.roster.find(&contact.address);
+        let changed = known.is_some_and(|known| *known != contact);
+        let wanted = known.is_none() && (before.flags() != next.flags() || contact.approved);
+        if changed || wanted {
+            self.keep(contact, effects);
+        }
+    }
+
+    fn new_contact(&self, address: Address) -> Result<Contact, Reject> {
+        if address == self.address {
+            return Err(Reject::with_text(Reason::NotAcceptable, "nobody is a contact of herself"));
+        }
+        if self.roster.len() >= self.limits.contacts {
+            return Err(Reject::with_text(Reason::PolicyViolation, "too many contacts"));
+        }
+        Ok(Contact::new(address))
+    }
+
+    fn keep(&mut self, contact: Contact, effects: &mut Effects) {
+        let (write, change) = self.roster.set(contact);
+        effects.push(Effect::Store(write));
+        self.push_roster(change, effects);
+    }
+
+    fn push_roster(&self, change: super::ContactChange, effects: &mut Effects) {
+        let sessions = self.endpoints.ids(|endpoint| endpoint.spec.follows_roster);
+        tell(sessions, Event::Roster(Arc::new(change)), effects);
+    }
+
+    fn pass(
+        &self,
+        to: &Address,
+        event: ContactEvent,
+        note: Option<Text>,
+        native: Native,
+        effects: &mut Effects,
+    ) {
+        let signal = ContactSignal { from: self.address.clone(), to: to.clone(), event, note, native };
+        effects.push(Effect::Route { signal: Signal::Contact(Arc::new(signal)), reply: None });
+    }
+}
+
+/// Longest name of a contact or group, in bytes.
+const TEXT_BYTES: usize = 1023;
+/// Most groups of one contact.
+const GROUPS: usize = 50;

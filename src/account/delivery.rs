@@ -1,0 +1,219 @@
+//! Where a message goes: RFC 6121 §8.5 for every protocol, forking, copies, the offline file.
+
+use std::sync::Arc;
+
+use tracing::debug;
+
+use super::{
+    About, Answer, Copy, Effect, Event, Reply, ReplyTo, Sent,
+    endpoints::Endpoint,
+    policy::Verdict,
+    session::SessionKind,
+    state::{Account, Effects},
+};
+use crate::{
+    presence::Standing,
+    signal::{Message, MessageKind, Query, Reason, Reject, SessionId, Signal},
+    storage::Write,
+};
+
+/// What is done with a message, and nothing else: the decision of [`Account::place`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    /// To these sessions, whichever confirms first.
+    Sessions(Vec<SessionId>),
+    /// Nobody is there: into the offline file.
+    Offline,
+    /// Nobody is there, and it is of no use later.
+    Drop,
+    /// Nobody is there, and the sender must know.
+    Bounce,
+}
+
+impl Account {
+    /// The owner sends a message from `session`, or without one.
+    pub(super) fn handle_send(
+        &mut self,
+        session: Option<SessionId>,
+        message: Arc<Message>,
+        reply: Option<ReplyTo>,
+        effects: &mut Effects,
+    ) {
+        if message.from.address != self.address {
+            answer(reply, &message, Err(Reason::Forbidden.into()), effects);
+            return;
+        }
+        let with = message.to.address.clone();
+        let to_herself = with == self.address;
+        if message.keep.archive {
+            effects.push(Effect::Store(Write::Archive {
+                message: Arc::clone(&message),
+                with,
+                outgoing: true,
+            }));
+        }
+        if message.keep.carbons && !to_herself {
+            let wanted =
+                |other: &Endpoint| Some(other.session) != session && self.takes_copies(other, Copy::Sent);
+            copy_to(self.endpoints.ids(wanted), &message, Copy::Sent, effects);
+        }
+        effects.push(Effect::Route { signal: Signal::Message(message), reply });
+    }
+
+    /// A message for the owner arrives.
+    pub(super) fn handle_message(
+        &mut self,
+        message: Arc<Message>,
+        reply: Option<ReplyTo>,
+        effects: &mut Effects,
+    ) {
+        if message.kind != MessageKind::Error
+            && let Verdict::Refuse(why) = self.may_write(&message.from.address)
+        {
+            debug!(account = %self.address, from = %message.from, ?why, "message refused");
+            let reject = Reject::with_text(Reason::Forbidden, "the receiver does not take messages from you");
+            answer(reply, &message, Err(reject), effects);
+            return;
+        }
+        let place = self.place(&message);
+        if message.keep.archive && place != Place::Bounce {
+            let with = message.from.address.clone();
+            effects.push(Effect::Store(Write::Archive {
+                message: Arc::clone(&message),
+                with,
+                outgoing: false,
+            }));
+        }
+        if let Place::Sessions(sessions) = &place
+            && message.keep.carbons
+        {
+            let wanted = |other: &Endpoint| {
+                !sessions.contains(&other.session) && self.takes_copies(other, Copy::Received)
+            };
+            copy_to(self.endpoints.ids(wanted), &message, Copy::Received, effects);
+        }
+        self.put(place, message, reply, effects);
+    }
+
+    /// No session confirmed the message. Devices had their chance; what else is there takes it.
+    pub(super) fn handle_returned(
+        &mut self,
+        message: Arc<Message>,
+        reply: Option<ReplyTo>,
+        effects: &mut Effects,
+    ) {
+        let others = self.endpoints.ids(|endpoint| {
+            endpoint.takes_unasked() && matches!(endpoint.spec.kind, SessionKind::Client | SessionKind::Page)
+        });
+        let place = if others.is_empty() { self.place_absent(&message) } else { Place::Sessions(others) };
+        self.put(place, message, reply, effects);
+    }
+
+    /// A question or answer for one session of the owner (RFC 6121 §8.5.3).
+    pub(super) fn handle_query(&mut self, query: Arc<Query>, reply: Option<ReplyTo>, effects: &mut Effects) {
+        let target = query.to.resource.as_ref().and_then(|resource| self.endpoints.named(resource));
+        let shares = |endpoint: &Endpoint| {
+            !query.kind.is_question()
+                || self.standing(&query.from.address) == Standing::Allowed
+                || endpoint.directed.iter().any(|party| party.address == query.from.address)
+        };
+        match target.filter(|endpoint| endpoint.spec.kind == SessionKind::Client && shares(endpoint)) {
+            Some(endpoint) => {
+                let session = endpoint.session;
+                effects.push(Effect::Tell { session, event: Box::new(Event::Query(query)) });
+            }
+            None if query.kind.is_question() => {
+                if let Some(to) = reply {
+                    let about = Some(About::Query(query));
+                    let outcome = Err(Reason::NoSession.into());
+                    effects.push(Effect::Answer(Answer { to, about, outcome }));
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Decides where a message goes.
+    fn place(&self, message: &Message) -> Place {
+        if let Some(resource) = &message.to.resource {
+            let named = self.endpoints.named(resource);
+            if let Some(endpoint) = named.filter(|endpoint| endpoint.spec.takes_messages) {
+                return Place::Sessions(vec![endpoint.session]);
+            }
+            match message.kind {
+                MessageKind::Chat => {}
+                MessageKind::Error => return Place::Drop,
+                _ => return Place::Bounce,
+            }
+        }
+        match message.kind {
+            MessageKind::Error => return Place::Drop,
+            MessageKind::Group => return Place::Bounce,
+            MessageKind::Chat | MessageKind::Normal | MessageKind::Headline => {}
+        }
+        let sessions = self.endpoints.ids(|endpoint| self.takes_unasked(endpoint));
+        if sessions.is_empty() { self.place_absent(message) } else { Place::Sessions(sessions) }
+    }
+
+    /// Decides what becomes of a message for which no session is there.
+    fn place_absent(&self, message: &Message) -> Place {
+        let lasting = matches!(message.kind, MessageKind::Chat | MessageKind::Normal);
+        if lasting && message.keep.offline && self.preferences.offline_storage {
+            return Place::Offline;
+        }
+        let says_something = message.content.body().is_some() || message.keep.offline;
+        if lasting && says_something { Place::Bounce } else { Place::Drop }
+    }
+
+    fn put(&mut self, place: Place, message: Arc<Message>, reply: Option<ReplyTo>, effects: &mut Effects) {
+        match place {
+            Place::Sessions(sessions) => {
+                effects.push(Effect::Deliver { sessions, message, copy: Copy::Original, reply });
+            }
+            Place::Offline => {
+                self.offline.note_append();
+                effects.push(Effect::Store(Write::OfflineAppend(Arc::clone(&message))));
+                answer(reply, &message, Ok(Reply::Sent(Sent::Stored)), effects);
+            }
+            Place::Drop => answer(reply, &message, Ok(Reply::Sent(Sent::Accepted)), effects),
+            Place::Bounce => answer(reply, &message, Err(Reason::NoSession.into()), effects),
+        }
+    }
+
+    /// Whether a session takes messages for the account as a whole. Phones do if the owner wants it.
+    pub(super) fn takes_unasked(&self, endpoint: &Endpoint) -> bool {
+        endpoint.takes_unasked()
+            && (endpoint.spec.kind != SessionKind::Device || self.preferences.device_messages)
+    }
+
+    fn takes_copies(&self, endpoint: &Endpoint, copy: Copy) -> bool {
+        let wanted = match endpoint.spec.kind {
+            SessionKind::Device => {
+                copy == Copy::Sent
+                    && endpoint.is_available()
+                    && self.preferences.device_copies
+                    && self.preferences.device_messages
+            }
+            _ => true,
+        };
+        endpoint.spec.takes_copies && wanted
+    }
+}
+
+fn copy_to(sessions: Vec<SessionId>, message: &Arc<Message>, copy: Copy, effects: &mut Effects) {
+    if !sessions.is_empty() {
+        effects.push(Effect::Copy { sessions, message: Arc::clone(message), copy });
+    }
+}
+
+fn answer(
+    reply: Option<ReplyTo>,
+    message: &Arc<Message>,
+    outcome: Result<Reply, Reject>,
+    effects: &mut Effects,
+) {
+    if let Some(to) = reply {
+        let about = Some(About::Message(Arc::clone(message)));
+        effects.push(Effect::Answer(Answer { to, about, outcome }));
+    }
+}

@@ -1,0 +1,49 @@
+//! Everything that an account can have done.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{CloseReason, Copy, Event, Reply, ReplyTo, WatchId, WatchState, event::About};
+use crate::{
+    signal::{Message, Reject, SessionId, Signal, Snapshot},
+    storage::Write,
+};
+
+/// One thing that the shell does for the account. The order of effects is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Effect {
+    /// Write it down. Later [`Effect::Answer`]s of the same input wait until it is durable.
+    Store(Write),
+    /// Hand the message to all of `sessions`. It is confirmed by the first one that confirms; when
+    /// none does, it comes back as [`super::Input::Returned`] with `reply`. When one does, and all
+    /// stores before are durable, `reply` is told that it was delivered.
+    Deliver { sessions: Vec<SessionId>, message: Arc<Message>, copy: Copy, reply: Option<ReplyTo> },
+    /// Hand a copy to each of `sessions`; whether they take it does not matter.
+    Copy { sessions: Vec<SessionId>, message: Arc<Message>, copy: Copy },
+    /// Hand offline messages to one session, in order; tell by [`super::Input::OfflineTaken`].
+    DeliverOffline { session: SessionId, messages: Vec<Arc<Message>> },
+    /// Tell one session.
+    Tell { session: SessionId, event: Box<Event> },
+    /// Tell several sessions the same.
+    TellAll { sessions: Vec<SessionId>, event: Box<Event> },
+    /// Tell a watcher where he stands and, if he may see it, the state.
+    Show { watch: WatchId, state: WatchState, snapshot: Option<Arc<Snapshot>> },
+    /// Pass a signal to another account, or outside.
+    Route { signal: Signal, reply: Option<ReplyTo> },
+    /// Answer, once every store effect before is durable.
+    Answer(Answer),
+    /// Read up to a batch of the offline file, for [`super::Input::OfflineRead`].
+    ReadOffline { session: SessionId },
+    /// The session is over from the account's side: tell it and forget its sink.
+    End { session: SessionId, reason: CloseReason },
+}
+
+/// A reply to a request, or the outcome of a message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    pub to: ReplyTo,
+    /// What was passed on for the asker, so that a session can tell its client what failed.
+    pub about: Option<About>,
+    pub outcome: Result<Reply, Reject>,
+}

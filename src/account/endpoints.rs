@@ -1,0 +1,161 @@
+//! The sessions of one account, as its rules see them.
+
+use std::sync::Arc;
+
+use super::session::{SessionChange, SessionKind, SessionSpec};
+use crate::{
+    presence::{aggregate, during_call},
+    signal::{Party, Presence, Resource, ResourceState, SessionId, Timestamp},
+};
+
+/// One session.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) session: SessionId,
+    pub(super) spec: SessionSpec,
+    /// What the session said last; `None` before it said anything and after it said goodbye.
+    said: Option<Arc<Presence>>,
+    /// What others see: the same, or what a call makes of it.
+    pub(super) shown: Option<Arc<Presence>>,
+    /// Calls that it takes part in.
+    calls: u16,
+    /// Whom it showed its presence to, beyond those who may see it anyway; at most [`DIRECTED`].
+    pub(super) directed: Vec<Party>,
+}
+
+impl Endpoint {
+    pub(super) fn new(session: SessionId, spec: SessionSpec) -> Self {
+        Self { session, spec, said: None, shown: None, calls: 0, directed: Vec::new() }
+    }
+
+    pub(super) fn resource(&self) -> &Resource {
+        &self.spec.resource
+    }
+
+    pub(super) fn is_available(&self) -> bool {
+        self.shown.is_some()
+    }
+
+    /// Whether it is told of the presence of contacts. Phones watch those they want to see.
+    pub(super) fn follows_presence(&self) -> bool {
+        self.is_available() && matches!(self.spec.kind, SessionKind::Client | SessionKind::Page)
+    }
+
+    /// Whether a question for the owner can be shown there.
+    pub(super) fn takes_questions(&self) -> bool {
+        self.follows_presence()
+    }
+
+    /// Whether it takes messages that are not addressed to it by name.
+    pub(super) fn takes_unasked(&self) -> bool {
+        self.spec.takes_messages && self.shown.as_ref().is_some_and(|presence| presence.priority >= 0)
+    }
+
+    /// Takes over what the session says; `None` for goodbye.
+    pub(super) fn say(&mut self, presence: Option<Arc<Presence>>) {
+        self.said = presence;
+        self.show();
+        if self.shown.is_none() {
+            self.directed.clear();
+        }
+    }
+
+    /// Takes over a change; tells whether what others see is another thing now.
+    pub(super) fn change(&mut self, change: SessionChange) -> bool {
+        match change {
+            SessionChange::TakesCopies(takes) => self.spec.takes_copies = takes,
+            SessionChange::FollowsRoster(follows) => self.spec.follows_roster = follows,
+            SessionChange::TakesMessages(takes) => {
+                let changed = self.spec.takes_messages != takes;
+                self.spec.takes_messages = takes;
+                return changed;
+            }
+            SessionChange::Contact(contact) => {
+                let changed = self.spec.contact != contact;
+                self.spec.contact = contact;
+                return changed;
+            }
+            SessionChange::Calls(calls) => {
+                let was = self.calls > 0;
+                self.calls = calls;
+                self.show();
+                return self.shown.is_some() && was != (calls > 0);
+            }
+            SessionChange::Collect => {}
+        }
+        false
+    }
+
+    fn show(&mut self) {
+        self.shown = match &self.said {
+            Some(said) if self.calls > 0 => Some(Arc::new(during_call(said))),
+            said => said.clone(),
+        };
+    }
+}
+
+/// All sessions, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Endpoints(Vec<Endpoint>);
+
+impl Endpoints {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Endpoint> {
+        self.0.iter()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn add(&mut self, endpoint: Endpoint) {
+        self.0.push(endpoint);
+    }
+
+    pub(super) fn remove(&mut self, session: SessionId) -> Option<Endpoint> {
+        let index = self.0.iter().position(|endpoint| endpoint.session == session)?;
+        Some(self.0.remove(index))
+    }
+
+    pub(super) fn find(&self, session: SessionId) -> Option<&Endpoint> {
+        self.0.iter().find(|endpoint| endpoint.session == session)
+    }
+
+    pub(super) fn find_mut(&mut self, session: SessionId) -> Option<&mut Endpoint> {
+        self.0.iter_mut().find(|endpoint| endpoint.session == session)
+    }
+
+    pub(super) fn named(&self, resource: &Resource) -> Option<&Endpoint> {
+        self.0.iter().find(|endpoint| endpoint.resource() == resource)
+    }
+
+    /// The ids of those for which `wanted` holds.
+    pub(super) fn ids(&self, wanted: impl Fn(&Endpoint) -> bool) -> Vec<SessionId> {
+        self.0.iter().filter(|endpoint| wanted(endpoint)).map(|endpoint| endpoint.session).collect()
+    }
+
+    /// The account's state as a whole.
+    pub(super) fn aggregate(&self, now: Timestamp) -> Presence {
+        aggregate(self.0.iter().filter_map(|endpoint| endpoint.shown.as_deref()), now)
+    }
+
+    /// The available sessions as watchers see them.
+    pub(super) fn states(&self) -> Vec<ResourceState> {
+        let state = |endpoint: &Endpoint| {
+            Some(ResourceState {
+                resource: endpoint.spec.resource.clone(),
+                contact: endpoint.spec.contact.clone(),
+                takes_messages: endpoint.spec.takes_messages,
+                takes_calls: endpoint.spec.takes_calls,
+                presence: Arc::clone(endpoint.shown.as_ref()?),
+            })
+        };
+        self.0.iter().filter_map(state).collect()
+    }
+}
+
+/// Most parties one session may show its presence to beyond its contacts.
+pub(super) const DIRECTED: usize = 200;

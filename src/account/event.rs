@@ -1,0 +1,118 @@
+//! What an account tells its sessions and watchers.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Reply;
+use crate::{
+    signal::{Address, Contact, ContactSignal, Message, PresenceNotice, Query, Reject, RequestId},
+    storage::Preferences,
+};
+
+/// Something a session is told, messages apart: those come with the means to confirm them
+/// ([`super::Delivery`]).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// A contact's session changed, or somebody showed his presence to this session.
+    Presence(Arc<PresenceNotice>),
+    /// Somebody asks to be a contact, or answered.
+    Contact(Arc<ContactSignal>),
+    /// The question that `from` asked is answered (`granted` or not) or withdrawn: no need to show
+    /// it any more.
+    ContactSettled {
+        from: Address,
+        granted: bool,
+    },
+    /// A roster entry was added, changed or removed.
+    Roster(Arc<ContactChange>),
+    Query(Arc<Query>),
+    Preferences(Arc<Preferences>),
+    /// The reply to a request, or the failure of something sent without tag.
+    Reply(Box<Replied>),
+    /// The session is over.
+    Closed(CloseReason),
+}
+
+/// The reply to something a session asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Replied {
+    /// The tag that the session gave its request; `None` for the failure of something without tag.
+    pub request: Option<RequestId>,
+    /// What was to be passed on.
+    pub about: Option<About>,
+    pub outcome: Result<Reply, Reject>,
+}
+
+/// Something that a session gave to be passed on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum About {
+    Message(Arc<Message>),
+    Query(Arc<Query>),
+}
+
+/// A change of one roster entry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContactChange {
+    /// The roster's version after the change.
+    pub version: u64,
+    /// The entry as it is now, or as it was last where it is `removed`.
+    pub contact: Contact,
+    pub removed: bool,
+}
+
+/// How a session gets a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Copy {
+    /// It is for this session.
+    Original,
+    /// It was for another session of the account.
+    Received,
+    /// Another session of the account sent it.
+    Sent,
+    /// It waited in the offline file: [`Message::sent`] is its original time.
+    Offline,
+}
+
+/// What became of a message that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sent {
+    /// A session of the receiver has it.
+    Delivered,
+    /// It waits in the receiver's offline file.
+    Stored,
+    /// It was passed on, or was a passing note that nobody was there for.
+    Accepted,
+}
+
+/// Where a watcher stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum WatchState {
+    /// The owner has not decided.
+    Pending,
+    /// The watcher may see the account's presence.
+    Active,
+    /// The owner said no: the watch is over.
+    Rejected,
+    /// The account is gone: the watch is over.
+    Gone,
+}
+
+/// Why a session was closed by the account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum CloseReason {
+    /// Another session took its name.
+    Replaced,
+    /// The account was removed or disabled.
+    AccountGone,
+    /// The password changed, or this device's was revoked.
+    CredentialsChanged,
+    /// It did not take its events fast enough.
+    TooSlow,
+    /// There are more sessions than the account may have.
+    TooMany,
+    /// The server stops.
+    Shutdown,
+    /// A defect of the server: connect again.
+    Fault,
+}

@@ -1,0 +1,93 @@
+//! Everything that can happen to an account.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Request, SessionChange, SessionSpec};
+use crate::{
+    signal::{Address, Message, MessageId, Party, Presence, RequestId, SessionId, Signal},
+    storage::Preferences,
+};
+
+/// One thing that happens to an account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Input {
+    /// A client connected and proved to be the owner.
+    Open {
+        session: SessionId,
+        spec: SessionSpec,
+    },
+    /// The session is over. Closing twice is harmless.
+    Close {
+        session: SessionId,
+    },
+    /// The session says how its person is, to everybody who may know.
+    Presence {
+        session: SessionId,
+        presence: Arc<Presence>,
+    },
+    /// The session shows its presence to one party only (RFC 6121 §4.6).
+    Direct {
+        session: SessionId,
+        to: Party,
+        presence: Arc<Presence>,
+    },
+    Change {
+        session: SessionId,
+        change: SessionChange,
+    },
+    /// The owner wants something, from a session or without one.
+    Request {
+        session: Option<SessionId>,
+        request: Request,
+        reply: Option<ReplyTo>,
+    },
+    /// Another account, or somebody outside, tells something.
+    Signal {
+        signal: Signal,
+        reply: Option<ReplyTo>,
+    },
+    /// No session confirmed this message; it was handled before in every other respect.
+    Returned {
+        message: Arc<Message>,
+        reply: Option<ReplyTo>,
+    },
+    /// Somebody wants to follow the account's presence until he says otherwise.
+    Watch {
+        watch: WatchId,
+        watcher: Address,
+    },
+    Unwatch {
+        watch: WatchId,
+    },
+    /// Messages read from the offline file for `session`, oldest first; `more` if some are left.
+    OfflineRead {
+        session: SessionId,
+        messages: Vec<Arc<Message>>,
+        more: bool,
+    },
+    /// A batch of offline messages is over: the session confirmed all up to and including
+    /// `through`, or none.
+    OfflineTaken {
+        session: SessionId,
+        through: Option<MessageId>,
+    },
+    /// The preferences were changed behind the account's back, by an administrator.
+    Preferences(Preferences),
+    /// The account was removed or its password changed: every session ends.
+    Evict(super::CloseReason),
+}
+
+/// Where the reply to a request goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReplyTo {
+    /// To a session, as an event. Without `request` only failures are told.
+    Session { account: Address, session: SessionId, request: Option<RequestId> },
+    /// To whoever waits for this number in this process.
+    Waiter(RequestId),
+}
+
+/// One watcher's following of one account, unique while the process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct WatchId(pub u64);

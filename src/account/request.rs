@@ -1,0 +1,94 @@
+//! What an owner can ask of the account, and what it answers.
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use super::{Sent, SessionSpec, event::About};
+use crate::{
+    signal::{
+        Address, Contact, ContactEvent, ContactRequest, Message, Native, Presence, Query, SessionId, Text,
+    },
+    storage::Preferences,
+};
+
+/// What the owner, through any door, asks of the account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Request {
+    /// Send a message. Replies [`Reply::Sent`].
+    Send(Arc<Message>),
+    /// Pass a question or an answer to another session. No reply of its own, failures apart.
+    Query(Arc<Query>),
+    /// The roster; with `since`, only what changed after that version where that is known.
+    /// Replies [`Reply::Roster`].
+    Roster { since: Option<u64> },
+    /// Add a contact, or give it this name and these groups. Replies [`Reply::Done`].
+    SetContact { address: Address, name: Option<CompactString>, groups: SmallVec<[CompactString; 2]> },
+    /// Remove a contact, ending what presence is shared. [`Reply::Done`], or not found.
+    RemoveContact { address: Address },
+    /// Ask for, grant, give up or deny presence (RFC 6121 §3). Replies [`Reply::Done`].
+    Contact { to: Address, event: ContactEvent, note: Option<Text>, native: Native },
+    /// The questions that wait for the owner's answer. Replies [`Reply::ContactRequests`].
+    ContactRequests,
+    /// Replies [`Reply::Preferences`].
+    Preferences,
+    /// Replies [`Reply::Done`] once they are durable.
+    SetPreferences(Preferences),
+    /// What the account looks like to its owner now. Replies [`Reply::Summary`].
+    Summary,
+}
+
+impl Request {
+    /// What this gives to be passed on.
+    pub(super) fn about(&self) -> Option<About> {
+        match self {
+            Self::Send(message) => Some(About::Message(Arc::clone(message))),
+            Self::Query(query) => Some(About::Query(Arc::clone(query))),
+            _ => None,
+        }
+    }
+}
+
+/// The account's reply to a [`Request`], or to a call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    Done,
+    Sent(Sent),
+    Roster(Arc<RosterView>),
+    ContactRequests(Vec<ContactRequest>),
+    Preferences(Preferences),
+    Summary(Box<Summary>),
+    /// The sessions that a call rings at, all at once.
+    Ring(Vec<SessionId>),
+}
+
+/// A roster, or what changed in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RosterView {
+    /// The version that this brings its reader to.
+    pub version: u64,
+    /// These are all contacts; otherwise only those that changed since the version asked for.
+    pub complete: bool,
+    pub contacts: Vec<Contact>,
+    /// Contacts that are gone since the version asked for.
+    pub removed: Vec<Address>,
+}
+
+/// The account as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    pub address: Address,
+    pub aggregate: Arc<Presence>,
+    pub sessions: Vec<SessionView>,
+}
+
+/// One session as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SessionView {
+    pub session: SessionId,
+    pub spec: SessionSpec,
+    /// `None` while it has not announced itself.
+    pub presence: Option<Arc<Presence>>,
+}

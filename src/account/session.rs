@@ -1,0 +1,52 @@
+//! What a session tells of itself.
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+use crate::signal::{Resource, Timestamp};
+
+/// What a session is used for; decides the defaults of how it takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SessionKind {
+    /// A chat client that announces its presence itself, after it logged in.
+    Client,
+    /// A phone: present as long as it is registered.
+    Device,
+    /// A browser: present as long as it is connected.
+    Page,
+    /// Presence that somebody published for a device that is not connected itself. Takes nothing.
+    Publication,
+}
+
+/// A session as it begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SessionSpec {
+    pub kind: SessionKind,
+    /// Its name within the account. A second session of this name closes the first.
+    pub resource: Resource,
+    pub since: Timestamp,
+    /// Where the session can be reached, in its own protocol's words; shown to watchers.
+    pub contact: Option<CompactString>,
+    /// It takes instant messages (while its priority is not negative).
+    pub takes_messages: bool,
+    /// It takes calls.
+    pub takes_calls: bool,
+    /// It wants copies of the messages that other sessions of the account send and get.
+    pub takes_copies: bool,
+    /// It keeps up with the roster and is told of every change.
+    pub follows_roster: bool,
+}
+
+/// What may change about a session while it lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SessionChange {
+    TakesCopies(bool),
+    FollowsRoster(bool),
+    TakesMessages(bool),
+    /// Where it can be reached changed.
+    Contact(Option<CompactString>),
+    /// It takes part in this many calls.
+    Calls(u16),
+    /// It can take offline messages now: a phone says so whenever it registers again.
+    Collect,
+}

@@ -1,0 +1,348 @@
+//! The shell around the rules: performs effects, and is the only place where an account meets the
+//! store, the bus and the sinks of its sessions.
+
+use std::sync::{
+    Arc, OnceLock, Weak,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tokio::{runtime, sync::oneshot};
+use tracing::error;
+
+use super::{
+    Answer, Effect, Event, Input, Parcel, ReplyTo, Sink, WatchId, WatchSink,
+    event::{About, Replied},
+    mailbox::{Cell, Mail},
+    registry::Registry,
+    sink::Delivery,
+    slip::{Batch, Live, Slip},
+};
+use crate::{
+    bus::{Bus, Envelope},
+    signal::{Address, Message, MessageId, Reason, Reject, RequestId, SessionId, Signal, Timestamp},
+    storage::{AccountKey, Store, Write},
+};
+
+/// What all accounts of this process share.
+pub(super) struct Inner {
+    pub(super) store: Store,
+    pub(super) bus: Bus<ReplyTo>,
+    pub(super) runtime: runtime::Handle,
+    pub(super) limits: super::Config,
+    pub(super) home: Arc<[Address]>,
+    pub(super) cells: Registry<Address, Arc<Cell>>,
+    sessions: Registry<SessionId, Arc<dyn Sink>>,
+    watches: Registry<WatchId, Arc<dyn WatchSink>>,
+    waiters: Registry<RequestId, oneshot::Sender<Result<super::Reply, Reject>>>,
+    next: AtomicU64,
+    /// Told apart from other processes and earlier runs.
+    random: u64,
+    itself: OnceLock<Weak<Self>>,
+}
+
+impl Inner {
+    pub(super) fn new(store: Store, bus: Bus<ReplyTo>, limits: super::Config) -> Arc<Self> {
+        let home = bus.domains().into();
+        let inner = Arc::new(Self {
+            store,
+            bus,
+            runtime: runtime::Handle::current(),
+            limits,
+            home,
+            cells: Registry::default(),
+            sessions: Registry::default(),
+            watches: Registry::default(),
+            waiters: Registry::default(),
+            next: AtomicU64::new(1),
+            random: getrandom::u64().unwrap_or_else(|_| Timestamp::now().0.unsigned_abs()),
+            itself: OnceLock::new(),
+        });
+        let _ = inner.itself.set(Arc::downgrade(&inner));
+        inner
+    }
+
+    /// The next number for a session, watch or waiter: never given twice in this process.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A new id for a message taken now: its low bits are a counter on a random start.
+    pub(super) fn new_message_id(&self, now: Timestamp) -> MessageId {
+        let low = u128::from(self.random).wrapping_add(u128::from(self.next_number()));
+        MessageId::from_parts(
+            u64::try_from(now.0).unwrap_or_default(),
+            low | (u128::from(self.random >> 48) << 64),
+        )
+    }
+
+    pub(super) fn post(&self) -> Post {
+        Post(self.itself.get().cloned().unwrap_or_default())
+    }
+
+    pub(super) fn add_session(&self, session: SessionId, sink: Arc<dyn Sink>) {
+        self.sessions.insert(session, sink);
+    }
+
+    pub(super) fn remove_session(&self, session: SessionId) {
+        self.sessions.remove(&session);
+    }
+
+    pub(super) fn add_watch(&self, watch: WatchId, sink: Arc<dyn WatchSink>) {
+        self.watches.insert(watch, sink);
+    }
+
+    pub(super) fn remove_watch(&self, watch: WatchId) {
+        self.watches.remove(&watch);
+    }
+
+    pub(super) fn find_watch(&self, watch: WatchId) -> Option<Arc<dyn WatchSink>> {
+        self.watches.find(&watch)
+    }
+
+    /// A number and a channel on which the reply to it arrives.
+    pub(super) fn add_waiter(&self) -> (RequestId, oneshot::Receiver<Result<super::Reply, Reject>>) {
+        let request = RequestId(self.next_number());
+        let (sender, receiver) = oneshot::channel();
+        self.waiters.insert(request, sender);
+        (request, receiver)
+    }
+
+    pub(super) fn remove_waiter(&self, request: RequestId) {
+        self.waiters.remove(&request);
+    }
+
+    /// Gives an answer to whom it is for; one who is gone misses nothing.
+    pub(super) fn answer(&self, answer: Answer) {
+        match answer.to {
+            ReplyTo::Waiter(request) => {
+                if let Some(waiter) = self.waiters.remove(&request) {
+                    let _ = waiter.send(answer.outcome);
+                }
+            }
+            ReplyTo::Session { session, request, .. } => {
+                if request.is_none() && answer.outcome.is_ok() {
+                    return;
+                }
+                if let Some(sink) = self.sessions.find(&session) {
+                    let replied = Replied { request, about: answer.about, outcome: answer.outcome };
+                    // A full queue closes the session at the next event of its account.
+                    let _ = sink.push(session, Parcel::Event(Event::Reply(Box::new(replied))));
+                }
+            }
+        }
+    }
+
+    /// Sends a signal on its way to an account here or elsewhere.
+    pub(super) fn route(self: &Arc<Self>, signal: Signal, reply: Option<ReplyTo>) {
+        if let Err(Envelope { signal, reply }) = self.bus.send(Envelope { signal, reply }) {
+            self.refuse(&signal, reply, Reason::RemoteNotFound);
+        }
+    }
+
+    /// Answers a signal that found nobody.
+    pub(super) fn refuse(&self, signal: &Signal, reply: Option<ReplyTo>, reason: Reason) {
+        if let Some(to) = reply {
+            let about = match signal {
+                Signal::Message(message) => Some(About::Message(Arc::clone(message))),
+                Signal::Query(query) => Some(About::Query(Arc::clone(query))),
+                _ => None,
+            };
+            self.answer(Answer { to, about, outcome: Err(reason.into()) });
+        }
+    }
+
+    /// Performs the effects of one input. Stores come first, so that whatever another account writes
+    /// on account of these effects is durable no sooner than they are.
+    pub(super) fn perform(self: &Arc<Self>, cell: &Arc<Cell>, key: AccountKey, effects: &mut Vec<Effect>) {
+        let stores = effects.iter().filter(|effect| matches!(effect, Effect::Store(_))).count();
+        let mut after = After::default();
+        let mut writes: Vec<Write> = Vec::with_capacity(stores);
+        let mut rest: Vec<Step> = Vec::with_capacity(effects.len());
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Store(write) => writes.push(write),
+                Effect::Answer(answer) if stores > 0 => after.answers.push(answer),
+                Effect::Deliver { sessions, message, copy, reply } => {
+                    let wait = stores > 0 && reply.is_some();
+                    let group =
+                        Live::new(Arc::clone(&message), cell.address.clone(), reply, self.post(), wait);
+                    if wait {
+                        after.groups.push(Arc::clone(&group));
+                    }
+                    rest.push(Step::Deliver { sessions, message, copy, group });
+                }
+                other => rest.push(Step::Other(other)),
+            }
+        }
+        self.submit(key, writes, after);
+        for step in rest {
+            self.perform_step(cell, key, step);
+        }
+    }
+
+    fn submit(self: &Arc<Self>, key: AccountKey, writes: Vec<Write>, after: After) {
+        let last = writes.len().saturating_sub(1);
+        let mut after = Some(after);
+        for (index, write) in writes.into_iter().enumerate() {
+            let after = if index == last { after.take().filter(After::is_wanted) } else { None };
+            let post = self.post();
+            let done = after.map(|after| -> crate::storage::Done {
+                Box::new(move |result| after.run(&post, result.is_ok()))
+            });
+            self.store.submit(key, write, done);
+        }
+    }
+
+    fn perform_step(self: &Arc<Self>, cell: &Arc<Cell>, key: AccountKey, step: Step) {
+        match step {
+            Step::Deliver { sessions, message, copy, group } => {
+                for session in sessions {
+                    let slip = Some(Slip::live(&group));
+                    let delivery = Delivery { message: Arc::clone(&message), copy, slip };
+                    self.push(cell, session, Parcel::Message(delivery));
+                }
+                group.release();
+            }
+            Step::Other(effect) => self.perform_other(cell, key, effect),
+        }
+    }
+
+    fn perform_other(self: &Arc<Self>, cell: &Arc<Cell>, key: AccountKey, effect: Effect) {
+        match effect {
+            Effect::Copy { sessions, message, copy } => {
+                for session in sessions {
+                    let delivery = Delivery { message: Arc::clone(&message), copy, slip: None };
+                    self.push(cell, session, Parcel::Message(delivery));
+                }
+            }
+            Effect::DeliverOffline { session, messages } => self.deliver_offline(cell, session, messages),
+            Effect::Tell { session, event } => self.push(cell, session, Parcel::Event(*event)),
+            Effect::TellAll { sessions, event } => {
+                for session in sessions {
+                    self.push(cell, session, Parcel::Event((*event).clone()));
+                }
+            }
+            Effect::Show { watch, state, snapshot } => {
+                if let Some(sink) = self.watches.find(&watch) {
+                    sink.show(watch, state, snapshot);
+                }
+            }
+            Effect::Route { signal, reply } => self.route(signal, reply),
+            Effect::Answer(answer) => self.answer(answer),
+            Effect::ReadOffline { session } => self.read_offline(cell, key, session),
+            Effect::End { session, reason } => self.end_session(session, reason),
+            Effect::Store(_) | Effect::Deliver { .. } => {}
+        }
+    }
+
+    /// Tells a session that it is over, and forgets its sink.
+    pub(super) fn end_session(&self, session: SessionId, reason: super::CloseReason) {
+        if let Some(sink) = self.sessions.remove(&session) {
+            let _ = sink.push(session, Parcel::Event(Event::Closed(reason)));
+        }
+    }
+
+    /// Hands over one parcel; a session that takes no more is closed.
+    fn push(self: &Arc<Self>, cell: &Arc<Cell>, session: SessionId, parcel: Parcel) {
+        let Some(sink) = self.sessions.find(&session) else { return };
+        if sink.push(session, parcel).is_err() {
+            self.end_session(session, super::CloseReason::TooSlow);
+            cell.post(self, Mail::Input(Input::Close { session }));
+        }
+    }
+
+    fn deliver_offline(self: &Arc<Self>, cell: &Arc<Cell>, session: SessionId, messages: Vec<Arc<Message>>) {
+        let ids: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
+        let batch = Batch::new(cell.address.clone(), session, ids, self.post());
+        for (index, message) in messages.into_iter().enumerate() {
+            let slip = Some(Slip::offline(&batch, index));
+            self.push(cell, session, Parcel::Message(Delivery { message, copy: super::Copy::Offline, slip }));
+        }
+        batch.release();
+    }
+
+    fn read_offline(self: &Arc<Self>, cell: &Arc<Cell>, key: AccountKey, session: SessionId) {
+        let post = self.post();
+        let address = cell.address.clone();
+        self.store.offline_read(
+            key,
+            self.limits.offline_batch,
+            Box::new(move |result| {
+                let (messages, more) = match result {
+                    Ok(chunk) => (chunk.messages.into_iter().map(Arc::new).collect(), chunk.more),
+                    Err(fault) => {
+                        error!(account = %address, %fault, "offline file cannot be read");
+                        (Vec::new(), false)
+                    }
+                };
+                post.input(&address, Input::OfflineRead { session, messages, more });
+            }),
+        );
+    }
+}
+
+/// A step whose stores, if any, have been submitted.
+enum Step {
+    Deliver { sessions: Vec<SessionId>, message: Arc<Message>, copy: super::Copy, group: Arc<Live> },
+    Other(Effect),
+}
+
+/// What happens once the last store of an input is durable, or failed.
+#[derive(Default)]
+struct After {
+    answers: Vec<Answer>,
+    groups: Vec<Arc<Live>>,
+}
+
+impl After {
+    fn is_wanted(&self) -> bool {
+        !self.answers.is_empty() || !self.groups.is_empty()
+    }
+
+    fn run(self, post: &Post, durable: bool) {
+        for mut answer in self.answers {
+            if !durable {
+                answer.outcome = Err(Reason::Internal.into());
+            }
+            post.answer(answer);
+        }
+        for group in self.groups {
+            group.stored(durable);
+        }
+    }
+}
+
+/// A way back into the accounts for things that outlive a call: slips, and the store's replies.
+/// Never runs rules on the caller's thread, which may be the store's own.
+#[derive(Clone)]
+pub(super) struct Post(Weak<Inner>);
+
+impl Post {
+    pub(super) fn answer(&self, answer: Answer) {
+        if let Some(inner) = self.0.upgrade() {
+            inner.answer(answer);
+        }
+    }
+
+    pub(super) fn returned(&self, account: &Address, message: Arc<Message>, reply: Option<ReplyTo>) {
+        self.input(account, Input::Returned { message, reply });
+    }
+
+    pub(super) fn offline_taken(&self, account: &Address, session: SessionId, through: Option<MessageId>) {
+        self.input(account, Input::OfflineTaken { session, through });
+    }
+
+    pub(super) fn input(&self, account: &Address, input: Input) {
+        if let Some(inner) = self.0.upgrade() {
+            let account = account.clone();
+            let runtime = inner.runtime.clone();
+            runtime.spawn(async move { inner.post_to(&account, Mail::Input(input)) });
+        }
+    }
+}
+
+impl std::fmt::Debug for Post {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Post")
+    }
+}

@@ -1,0 +1,216 @@
+//! The rules: one account's state and what each input does to it.
+//!
+//! [`Account::handle`] is a pure function of the state: no await, no clock, no randomness. The rules
+//! are spread over files by what they are about; this one holds the state and hands out the inputs.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    Answer, CloseReason, Config, Effect, Event, Input, Reply, ReplyTo, Request, SessionView, Summary,
+    endpoints::{Endpoint, Endpoints},
+    roster::Roster,
+    session::{SessionKind, SessionSpec},
+    watch::Watchers,
+};
+use crate::{
+    presence::{Standing, standing},
+    signal::{Address, CallOffer, ContactRequest, Presence, Reason, Reject, SessionId, Signal, Timestamp},
+    storage::{AccountRecord, Preferences, Write},
+};
+
+/// One account.
+pub(super) struct Account {
+    pub(super) address: Address,
+    pub(super) limits: Config,
+    /// The domains of this server: whose users have proved who they are.
+    pub(super) home: Arc<[Address]>,
+    pub(super) preferences: Preferences,
+    pub(super) roster: Roster,
+    /// Who asked to see the owner's presence and waits for her answer.
+    pub(super) requests: BTreeMap<Address, ContactRequest>,
+    pub(super) endpoints: Endpoints,
+    pub(super) watchers: Watchers,
+    pub(super) offline: super::offline::Offline,
+    /// The state as a whole after the last input.
+    pub(super) aggregate: Arc<Presence>,
+}
+
+/// Where rules put what is to be done.
+pub(super) type Effects = Vec<Effect>;
+
+impl Account {
+    pub(super) fn new(
+        mut record: AccountRecord,
+        limits: Config,
+        home: Arc<[Address]>,
+        now: Timestamp,
+    ) -> Self {
+        let roster = Roster::new(&mut record);
+        let requests = record.requests.into_iter().map(|request| (request.from.clone(), request)).collect();
+        Self {
+            address: record.address,
+            limits,
+            home,
+            preferences: record.preferences,
+            roster,
+            requests,
+            endpoints: Endpoints::default(),
+            watchers: Watchers::default(),
+            offline: super::offline::Offline::new(record.has_offline),
+            aggregate: Arc::new(Presence::offline(now)),
+        }
+    }
+
+    /// Whether nothing would be lost if this state were forgotten and read anew.
+    pub(super) fn is_idle(&self) -> bool {
+        self.endpoints.is_empty() && self.watchers.is_empty() && self.offline.is_idle()
+    }
+
+    /// Whether one more session like this may open.
+    pub(super) fn may_open(&self, spec: &SessionSpec) -> Result<(), Reject> {
+        let replaces = self.endpoints.named(&spec.resource).is_some();
+        if self.endpoints.len() >= self.limits.sessions && !replaces {
+            return Err(Reject::with_text(Reason::PolicyViolation, "too many sessions"));
+        }
+        Ok(())
+    }
+
+    /// Takes one input and says what is to be done.
+    pub(super) fn handle(&mut self, input: Input, now: Timestamp, effects: &mut Effects) {
+        match input {
+            Input::Open { session, spec } => self.handle_open(session, spec, now, effects),
+            Input::Close { session } => self.handle_close(session, now, effects),
+            Input::Presence { session, presence } => self.handle_presence(session, presence, now, effects),
+            Input::Direct { session, to, presence } => self.handle_direct(session, to, presence, effects),
+            Input::Change { session, change } => self.handle_change(session, change, now, effects),
+            Input::Request { session, request, reply } => {
+                self.handle_request(session, request, reply, now, effects);
+            }
+            Input::Signal { signal, reply } => self.handle_signal(signal, reply, now, effects),
+            Input::Returned { message, reply } => self.handle_returned(message, reply, effects),
+            Input::Watch { watch, watcher } => self.handle_watch(watch, watcher, now, effects),
+            Input::Unwatch { watch } => self.watchers.remove(watch),
+            Input::OfflineRead { session, messages, more } => {
+                self.handle_offline_read(session, messages, more, effects);
+            }
+            Input::OfflineTaken { session, through } => self.handle_offline_taken(session, through, effects),
+            Input::Preferences(preferences) => self.adopt(preferences, effects),
+            Input::Evict(reason) => self.handle_evict(reason, now, effects),
+        }
+    }
+
+    fn handle_open(&mut self, session: SessionId, spec: SessionSpec, now: Timestamp, effects: &mut Effects) {
+        if let Some(older) = self.endpoints.named(&spec.resource).map(|endpoint| endpoint.session) {
+            effects.push(Effect::End { session: older, reason: CloseReason::Replaced });
+            self.handle_close(older, now, effects);
+        }
+        let here = matches!(spec.kind, SessionKind::Device | SessionKind::Page);
+        let since = spec.since;
+        self.endpoints.add(Endpoint::new(session, spec));
+        if here {
+            self.handle_presence(session, Arc::new(Presence::online(since)), now, effects);
+        }
+    }
+
+    fn handle_evict(&mut self, reason: CloseReason, now: Timestamp, effects: &mut Effects) {
+        for session in self.endpoints.ids(|_| true) {
+            effects.push(Effect::End { session, reason });
+            self.handle_close(session, now, effects);
+        }
+        if reason == CloseReason::AccountGone {
+            self.watchers.end_all(super::WatchState::Gone, effects);
+        }
+    }
+
+    fn handle_request(
+        &mut self,
+        session: Option<SessionId>,
+        request: Request,
+        reply: Option<ReplyTo>,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        let outcome = match request {
+            Request::Send(message) => return self.handle_send(session, message, reply, effects),
+            Request::Query(query) => {
+                effects.push(Effect::Route { signal: Signal::Query(query), reply });
+                return;
+            }
+            Request::Roster { since } => Ok(Reply::Roster(Arc::new(self.roster.view(since)))),
+            Request::SetContact { address, name, groups } => self.set_contact(address, name, groups, effects),
+            Request::RemoveContact { address } => self.remove_contact(&address, now, effects),
+            Request::Contact { to, event, note, native } => {
+                self.handle_contact_request(to, event, note, native, now, effects)
+            }
+            Request::ContactRequests => Ok(Reply::ContactRequests(self.requests.values().cloned().collect())),
+            Request::Preferences => Ok(Reply::Preferences(self.preferences.clone())),
+            Request::SetPreferences(preferences) => {
+                effects.push(Effect::Store(Write::Preferences(preferences.clone())));
+                self.adopt(preferences, effects);
+                Ok(Reply::Done)
+            }
+            Request::Summary => Ok(Reply::Summary(Box::new(self.summary()))),
+        };
+        if let Some(to) = reply {
+            effects.push(Effect::Answer(Answer { to, about: None, outcome }));
+        }
+    }
+
+    fn handle_signal(
+        &mut self,
+        signal: Signal,
+        reply: Option<ReplyTo>,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        match signal {
+            Signal::Message(message) => self.handle_message(message, reply, effects),
+            Signal::Query(query) => self.handle_query(query, reply, effects),
+            Signal::Contact(contact) => self.handle_contact_signal(&contact, now, effects),
+            Signal::Presence { to, notice } => self.handle_notice(&to, notice, effects),
+            Signal::Probe { from, .. } => self.handle_probe(from, effects),
+            Signal::Call(offer) => self.handle_call(&offer, reply, effects),
+        }
+    }
+
+    /// A call rings at every session that takes calls.
+    fn handle_call(&mut self, _offer: &CallOffer, reply: Option<ReplyTo>, effects: &mut Effects) {
+        let sessions = self.endpoints.ids(|endpoint| endpoint.spec.takes_calls && endpoint.is_available());
+        let Some(to) = reply else { return };
+        let outcome =
+            if sessions.is_empty() { Err(Reason::NoSession.into()) } else { Ok(Reply::Ring(sessions)) };
+        effects.push(Effect::Answer(Answer { to, about: None, outcome }));
+    }
+
+    fn adopt(&mut self, preferences: Preferences, effects: &mut Effects) {
+        self.preferences = preferences;
+        let sessions = self.endpoints.ids(|endpoint| endpoint.spec.kind == SessionKind::Page);
+        if !sessions.is_empty() {
+            let event = Box::new(Event::Preferences(Arc::new(self.preferences.clone())));
+            effects.push(Effect::TellAll { sessions, event });
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        let view = |endpoint: &Endpoint| SessionView {
+            session: endpoint.session,
+            spec: endpoint.spec.clone(),
+            presence: endpoint.shown.clone(),
+        };
+        Summary {
+            address: self.address.clone(),
+            aggregate: Arc::clone(&self.aggregate),
+            sessions: self.endpoints.iter().map(view).collect(),
+        }
+    }
+
+    /// Every session there is.
+    pub(super) fn sessions(&self) -> Vec<SessionId> {
+        self.endpoints.ids(|_| true)
+    }
+
+    /// Where somebody stands towards the owner's presence.
+    pub(super) fn standing(&self, somebody: &Address) -> Standing {
+        standing(*somebody == self.address, self.roster.find(somebody))
+    }
+}

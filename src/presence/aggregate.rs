@@ -1,0 +1,91 @@
+//! Many sessions to one state.
+//!
+//! The strongest availability wins: busy over online over away over extended away over offline.
+//! Among equals the one with the higher priority speaks for the person, then the newer one.
+
+use crate::signal::{Activity, Availability, Presence, Timestamp};
+
+/// The state of a person whose sessions say `sessions`; offline since `now` where there is none.
+#[must_use]
+pub fn aggregate<'a>(sessions: impl IntoIterator<Item = &'a Presence>, now: Timestamp) -> Presence {
+    let rank =
+        |presence: &&Presence| (presence.availability, presence.eager, presence.priority, presence.since);
+    let mut available: Vec<&Presence> = sessions.into_iter().filter(|p| p.is_available()).collect();
+    available.sort_by_key(rank);
+    let Some(winner) = available.last() else { return Presence::offline(now) };
+    // A person is idle when she touches none of her devices.
+    let idle_since = available.iter().map(|p| p.idle_since).collect::<Option<Vec<_>>>();
+    Presence {
+        availability: winner.availability,
+        eager: winner.eager,
+        notes: winner.notes.clone(),
+        activities: winner.activities.clone(),
+        idle_since: idle_since.and_then(|times| times.into_iter().max()),
+        since: winner.since,
+        priority: winner.priority,
+        native: crate::signal::Native::None,
+    }
+}
+
+/// What a session shows while it takes part in a call: busy, on the phone.
+#[must_use]
+pub fn during_call(presence: &Presence) -> Presence {
+    let mut shown = presence.clone();
+    shown.availability = Availability::Busy;
+    shown.eager = false;
+    // The client's own form says nothing of the call: it must not be passed on.
+    shown.native = crate::signal::Native::None;
+    if !shown.activities.contains(&Activity::OnThePhone) {
+        shown.activities.insert(0, Activity::OnThePhone);
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Availability::{Away, Busy, ExtendedAway, Offline, Online};
+
+    fn at(availability: Availability, priority: i8, since: i64) -> Presence {
+        Presence { availability, priority, since: Timestamp(since), ..Presence::default() }
+    }
+
+    #[test]
+    fn the_strongest_state_wins() {
+        for (states, expected) in [
+            (&[][..], Offline),
+            (&[Offline], Offline),
+            (&[ExtendedAway, Offline], ExtendedAway),
+            (&[Away, ExtendedAway], Away),
+            (&[Away, Online, ExtendedAway], Online),
+            (&[Online, Busy, Away], Busy),
+        ] {
+            let sessions: Vec<_> = states.iter().map(|state| at(*state, 0, 0)).collect();
+            assert_eq!(aggregate(&sessions, Timestamp(9)).availability, expected, "{states:?}");
+        }
+    }
+
+    #[test]
+    fn among_equals_priority_and_then_the_newer_speaks() {
+        let low_new = at(Online, 1, 20);
+        let high_old = at(Online, 5, 10);
+        assert_eq!(aggregate([&low_new, &high_old], Timestamp(0)).priority, 5);
+        let newer = at(Online, 5, 30);
+        assert_eq!(aggregate([&newer, &high_old], Timestamp(0)).since, Timestamp(30));
+    }
+
+    #[test]
+    fn a_person_is_idle_only_when_all_sessions_are() {
+        let mut desk = at(Online, 0, 0);
+        let phone = at(Online, 0, 0);
+        desk.idle_since = Some(Timestamp(5));
+        assert_eq!(aggregate([&desk, &phone], Timestamp(0)).idle_since, None);
+        assert_eq!(aggregate([&desk], Timestamp(0)).idle_since, Some(Timestamp(5)));
+    }
+
+    #[test]
+    fn a_call_makes_busy_and_says_why() {
+        let shown = during_call(&at(Away, 0, 0));
+        assert_eq!((shown.availability, shown.activities[0].clone()), (Busy, Activity::OnThePhone));
+    }
+}

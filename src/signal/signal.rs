@@ -1,0 +1,41 @@
+//! What travels between two accounts.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Address, CallOffer, ContactSignal, Message, Party, PresenceNotice, Query};
+
+/// One thing that an account, or somebody outside, tells an account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Signal {
+    Message(Arc<Message>),
+    Query(Arc<Query>),
+    Contact(Arc<ContactSignal>),
+    /// The presence of a contact, or presence directed at this account.
+    Presence {
+        to: Party,
+        notice: Arc<PresenceNotice>,
+    },
+    /// `from` wants to know the presence of `to` now (RFC 6121 §4.3).
+    Probe {
+        from: Party,
+        to: Party,
+    },
+    /// Somebody calls.
+    Call(Arc<CallOffer>),
+}
+
+impl Signal {
+    /// The account this is for.
+    #[must_use]
+    pub fn to(&self) -> &Address {
+        match self {
+            Self::Message(message) => &message.to.address,
+            Self::Query(query) => &query.to.address,
+            Self::Contact(contact) => &contact.to,
+            Self::Presence { to, .. } | Self::Probe { to, .. } => &to.address,
+            Self::Call(offer) => &offer.to.address,
+        }
+    }
+}
