@@ -22,7 +22,7 @@ mod stream;
 mod tls;
 
 pub use gate::{Full, Gate, Place};
-pub use limits::{Limits, LimitsError};
+pub use limits::Limits;
 pub use listener::{BindError, Listener, bind_udp};
 pub use rate::{Gcra, Rate};
 pub use shutdown::{Phase, Shutdown, ShutdownSignal, Tasks};
