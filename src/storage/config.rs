@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The folder of everything that is kept. Made on first start. Default: `data`.
+    /// The folder of everything that is kept; set from `server.data_dir`. Made on first start.
+    #[serde(skip)]
     pub data_dir: PathBuf,
     /// Most writes in one commit; 1 to 10000. Default: 512.
     pub group: usize,
