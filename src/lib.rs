@@ -26,6 +26,7 @@ pub mod account;
 pub mod api;
 pub mod auth;
 pub mod bus;
+pub mod config;
 pub mod formats;
 pub mod net;
 pub mod presence;
