@@ -1,3 +1,4 @@
 //! The XMPP door.
 
+pub mod sasl;
 pub mod stanza;
