@@ -1,0 +1,181 @@
+//! XEP-0198: Stream Management, acknowledgements without resumption.
+//!
+//! What we acknowledge has been dealt with for good: a stanza counts only once everything before it was
+//! settled as well. What the peer has not acknowledged is kept, so that the account can be told.
+
+use std::collections::VecDeque;
+
+use super::{Condition, StreamError};
+use crate::xmpp::stanza::Stanza;
+
+/// The counters of one stream. `T` is what is remembered of each stanza sent.
+#[derive(Debug)]
+pub struct Management<T> {
+    enabled: Option<Counters<T>>,
+    most_unacknowledged: usize,
+}
+
+#[derive(Debug)]
+struct Counters<T> {
+    /// Stanzas received and settled, without a gap. Modulo 2^32.
+    handled: u32,
+    /// What comes after `handled`: whether it is settled.
+    open: VecDeque<bool>,
+    /// How many stanzas `handled` has moved past, to find a ticket's place.
+    settled: u64,
+    /// The peer asked, and got less than it had sent.
+    owes: bool,
+    /// The peer's last `h`.
+    acknowledged: u32,
+    unacknowledged: VecDeque<T>,
+    /// We asked and have no answer yet.
+    has_asked: bool,
+}
+
+/// Names a received stanza until it is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(u64);
+
+/// What an element of stream management calls for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Reply<T> {
+    /// Write this.
+    Send(Vec<u8>),
+    /// The peer has these.
+    Acknowledged(Vec<T>),
+    /// End the stream.
+    Fail(StreamError),
+}
+
+impl<T> Management<T> {
+    /// Not enabled yet. When more than `most_unacknowledged` stanzas wait for the peer's acknowledgement,
+    /// [`Management::is_full`] tells, and the session is to be closed.
+    pub fn new(most_unacknowledged: usize) -> Self {
+        Self { enabled: None, most_unacknowledged }
+    }
+
+    /// Whether the peer has enabled it.
+    pub fn is_enabled(&self) -> bool {
+        self.enabled.is_some()
+    }
+
+    /// The peer sent an element in `urn:xmpp:sm:3`, after it was bound.
+    pub fn handle_element(&mut self, element: &Stanza) -> Reply<T> {
+        match (element.name(), &mut self.enabled) {
+            ("enable", None) => {
+                self.enabled = Some(Counters::new());
+                Reply::Send(b"<enabled xmlns='urn:xmpp:sm:3'/>".to_vec())
+            }
+            ("enable" | "resume", _) => Reply::Send(print_failed("unexpected-request")),
+            ("r", Some(counters)) => {
+                counters.owes = !counters.open.is_empty();
+                Reply::Send(counters.print_acknowledgement())
+            }
+            ("a", Some(counters)) => match parse_count(element) {
+                Some(count) => counters.acknowledge(count),
+                None => Reply::Fail(Condition::BadFormat.into()),
+            },
+            ("r" | "a", None) => Reply::Send(print_failed("unexpected-request")),
+            _ => Reply::Fail(Condition::UnsupportedStanzaType.into()),
+        }
+    }
+
+    /// A stanza came in. `None` while not enabled.
+    pub fn note_received(&mut self) -> Option<Ticket> {
+        let counters = self.enabled.as_mut()?;
+        counters.open.push_back(false);
+        Some(Ticket(counters.settled + counters.open.len() as u64 - 1))
+    }
+
+    /// That stanza is dealt with. The bytes are an acknowledgement to write, when the peer waits for one.
+    pub fn note_settled(&mut self, ticket: Ticket) -> Option<Vec<u8>> {
+        let counters = self.enabled.as_mut()?;
+        let place = usize::try_from(ticket.0.checked_sub(counters.settled)?).ok()?;
+        *counters.open.get_mut(place)? = true;
+        while counters.open.front() == Some(&true) {
+            counters.open.pop_front();
+            counters.settled += 1;
+            counters.handled = counters.handled.wrapping_add(1);
+        }
+        let is_due = counters.owes && counters.open.is_empty();
+        is_due.then(|| {
+            counters.owes = false;
+            counters.print_acknowledgement()
+        })
+    }
+
+    /// A stanza is being written. Nothing is remembered while not enabled.
+    pub fn note_sent(&mut self, stanza: T) {
+        if let Some(counters) = &mut self.enabled {
+            counters.unacknowledged.push_back(stanza);
+        }
+    }
+
+    /// A request for acknowledgement, when something is unacknowledged and none is under way.
+    pub fn request(&mut self) -> Option<&'static [u8]> {
+        let counters = self.enabled.as_mut()?;
+        if counters.has_asked || counters.unacknowledged.is_empty() {
+            return None;
+        }
+        counters.has_asked = true;
+        Some(b"<r xmlns='urn:xmpp:sm:3'/>")
+    }
+
+    /// Whether the peer has acknowledged nothing for so long that the session should end.
+    pub fn is_full(&self) -> bool {
+        self.enabled.as_ref().is_some_and(|counters| counters.unacknowledged.len() > self.most_unacknowledged)
+    }
+
+    /// What the peer never acknowledged, oldest first, when the stream ends.
+    pub fn take_unacknowledged(&mut self) -> VecDeque<T> {
+        self.enabled.take().map_or_else(VecDeque::new, |counters| counters.unacknowledged)
+    }
+}
+
+impl<T> Counters<T> {
+    fn new() -> Self {
+        Self {
+            handled: 0,
+            open: VecDeque::new(),
+            settled: 0,
+            owes: false,
+            acknowledged: 0,
+            unacknowledged: VecDeque::new(),
+            has_asked: false,
+        }
+    }
+
+    fn print_acknowledgement(&self) -> Vec<u8> {
+        format!("<a xmlns='urn:xmpp:sm:3' h='{}'/>", self.handled).into_bytes()
+    }
+
+    fn acknowledge(&mut self, count: u32) -> Reply<T> {
+        self.has_asked = false;
+        let new = count.wrapping_sub(self.acknowledged) as usize;
+        if new > self.unacknowledged.len() {
+            let sent =
+                self.acknowledged.wrapping_add(u32::try_from(self.unacknowledged.len()).unwrap_or(u32::MAX));
+            return Reply::Fail(StreamError {
+                condition: Condition::UndefinedCondition,
+                text: Some("more acknowledged than sent"),
+                detail: Some(format!(
+                    "<handled-count-too-high xmlns='urn:xmpp:sm:3' h='{count}' send-count='{sent}'/>"
+                )),
+            });
+        }
+        self.acknowledged = count;
+        Reply::Acknowledged(self.unacknowledged.drain(..new).collect())
+    }
+}
+
+fn parse_count(element: &Stanza) -> Option<u32> {
+    element.to_element()?.attr("h")?.parse().ok()
+}
+
+/// `<failed/>` with a stanza error condition.
+pub(super) fn print_failed(condition: &str) -> Vec<u8> {
+    format!(
+        "<failed xmlns='urn:xmpp:sm:3'><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>"
+    )
+    .into_bytes()
+}
