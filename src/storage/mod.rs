@@ -13,10 +13,20 @@
 //! - No secret is readable here: credentials come sealed, tokens come hashed.
 //! - One process works on a data folder at a time.
 
+mod codec;
 mod config;
 mod error;
+mod files;
+mod queue;
 mod records;
+mod sqlite;
 mod store;
+mod writer;
+
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod crash;
 
 pub use config::Config;
 pub use error::StoreError;

@@ -1,9 +1,22 @@
 //! The door of the room.
 
-use crate::signal::Address;
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread::{self, JoinHandle},
+};
+
+use crate::signal::{Address, Timestamp};
 
 use super::{
-    AccountKey, AccountRecord, ArchiveQuery, ArchivedMessage, Config, OfflineChunk, StoreError, Write,
+    AccountKey, AccountRecord, AccountSummary, ArchiveQuery, ArchivedMessage, Config, CredentialRecord,
+    NewAccount, OfflineChunk, StoreError, TokenKind, TokenRecord, Write,
+    files::{self, Folders, OfflineFiles},
+    queue::{Queue, Refused},
+    sqlite::{Database, Readers},
+    writer::{self, Job, Writer},
 };
 
 /// Told once that a write is durable, or why it is not. Runs on the store's own thread, so it
@@ -13,11 +26,23 @@ pub type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 /// Given the messages that were asked for. Under the same rules as [`Done`].
 pub type OfflineDone = Box<dyn FnOnce(Result<OfflineChunk, StoreError>) + Send>;
 
-/// All durable state of this server. Cheap to clone; every clone is the same store.
+/// All durable state of this server. Cheap to clone; every clone is the same store. The last one
+/// to go closes it.
 ///
 /// Functions said to block are for threads that may wait, never for a task.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    queue: Arc<Queue<Job>>,
+    readers: Readers,
+    folders: Folders,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    /// Held as long as the store is open.
+    lock: Mutex<Option<File>>,
+}
 
 impl Store {
     /// Opens the data folder; makes it on first use and brings the database to this version.
@@ -26,7 +51,26 @@ impl Store {
     /// [`StoreError::InUse`] where another process has it, [`StoreError::TooNew`] where a later
     /// version wrote it, or what the database or the file system says.
     pub fn open(config: &Config) -> Result<Self, StoreError> {
-        todo!()
+        files::make_folder(&config.data_dir)?;
+        let lock = lock(&config.data_dir)?;
+        let path = config.data_dir.join("rollcall.db");
+        let database = Database::open(&path)?;
+        let readers = Readers::open(&path, config.readers)?;
+        let folders = Folders::new(&config.data_dir);
+        folders.sweep(|key| database.has_account(key).unwrap_or(true))?;
+        let queue = Arc::new(Queue::new(config.queue));
+        let offline = OfflineFiles::new(config.offline_bytes);
+        let writer = Writer { database, offline, folders: folders.clone() };
+        let thread = thread::Builder::new().name("storage".into()).spawn({
+            let (queue, group) = (Arc::clone(&queue), config.group);
+            move || {
+                let _close = writer::CloseAtEnd(Arc::clone(&queue));
+                writer.run(&queue, group);
+            }
+        })?;
+        let writer = Mutex::new(Some(thread));
+        let inner = Inner { queue, readers, folders, writer, lock: Mutex::new(Some(lock)) };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Queues a write. Never blocks. Writes of one account are done in the order of submission.
@@ -34,19 +78,19 @@ impl Store {
     /// The queue is bounded by [`Config::queue`]: when it is full, nothing is written and `done`
     /// is told [`StoreError::Overloaded`] at once, on the caller's thread.
     pub fn submit(&self, account: AccountKey, write: Write, done: Option<Done>) {
-        todo!()
+        self.push(Job::Write { account, write, done });
     }
 
     /// Queues a reading of the first `limit` messages of the offline file. It sees every append
     /// and trim that was submitted before it.
     pub fn offline_read(&self, account: AccountKey, limit: usize, done: OfflineDone) {
-        todo!()
+        self.push(Job::OfflineRead { account, limit, done });
     }
 
-    /// How many writes wait, this moment.
+    /// How many writes are not finished, this moment.
     #[must_use]
     pub fn backlog(&self) -> usize {
-        todo!()
+        self.inner.queue.len()
     }
 
     /// Reads an account. Blocks. Sees every write whose `done` was called.
@@ -54,7 +98,12 @@ impl Store {
     /// # Errors
     /// What the database says, or [`StoreError::Corrupt`].
     pub fn load_account(&self, address: &Address) -> Result<Option<AccountRecord>, StoreError> {
-        todo!()
+        let mut record = self.read(|database| database.load_account(address))?;
+        if let Some(record) = &mut record {
+            let folder = self.inner.folders.of(record.key, record.address.as_str());
+            record.has_offline = files::has_messages(&folder);
+        }
+        Ok(record)
     }
 
     /// Reads a page of an archive, in order of time. Blocks.
@@ -66,11 +115,267 @@ impl Store {
         account: AccountKey,
         query: &ArchiveQuery,
     ) -> Result<Vec<ArchivedMessage>, StoreError> {
-        todo!()
+        self.read(|database| database.archive_page(account, query))
+    }
+
+    /// Makes an account. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::AccountExists`], or what the database says.
+    pub fn create_account(&self, new: NewAccount) -> Result<AccountKey, StoreError> {
+        self.change(move |database| database.create_account(&new))
+    }
+
+    /// Removes an account with its roster, archive, credentials, tokens and files. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchAccount`], or what the database says.
+    pub fn remove_account(&self, address: &Address) -> Result<(), StoreError> {
+        let (address, (answer, answered)) = (address.clone(), mpsc::sync_channel(1));
+        self.push(Job::Change(Box::new(move |writer| {
+            let removed = writer.database.step(|database| database.remove_account(&address));
+            Box::new(move |writer: &mut Writer, committed| {
+                let outcome = committed.and(removed).map(|key| {
+                    writer.offline.forget(key);
+                    if let Err(error) = writer.folders.remove(key, address.as_str()) {
+                        tracing::error!(%address, %error, "files of a removed account remain");
+                    }
+                });
+                // The caller waits; where it gave up, nobody needs the answer.
+                let _ = answer.send(outcome);
+            })
+        })));
+        answered.recv().map_err(|_| StoreError::Closed)?
+    }
+
+    /// An account as lists show it. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn account(&self, address: &Address) -> Result<Option<AccountSummary>, StoreError> {
+        self.read(|database| database.account(address))
+    }
+
+    /// Up to `limit` accounts in the order of their addresses, those after `after`. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn list_accounts(
+        &self,
+        after: Option<&Address>,
+        limit: usize,
+    ) -> Result<Vec<AccountSummary>, StoreError> {
+        self.read(|database| database.list_accounts(after, limit))
+    }
+
+    /// Makes the account an administrator or not. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchAccount`], or what the database says.
+    pub fn set_admin(&self, account: AccountKey, is_admin: bool) -> Result<(), StoreError> {
+        self.change(move |database| database.set_admin(account, is_admin))
+    }
+
+    /// Closes the account to its owner or opens it again. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchAccount`], or what the database says.
+    pub fn set_disabled(&self, account: AccountKey, disabled: bool) -> Result<(), StoreError> {
+        self.change(move |database| database.set_disabled(account, disabled))
+    }
+
+    /// What logging in needs to know, devices included. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn credential(&self, address: &Address) -> Result<Option<CredentialRecord>, StoreError> {
+        self.read(|database| database.credential(address))
+    }
+
+    /// Replaces an account's sealed verifiers and ends its tokens. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchAccount`], or what the database says.
+    pub fn set_credential(
+        &self,
+        account: AccountKey,
+        sealed: Vec<u8>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.change(move |database| {
+            database.set_credential(account, &sealed, at)?;
+            database.remove_tokens(account)
+        })
+    }
+
+    /// Adds a device while the account has fewer than `most`; its id, or `None` where it has not.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchAccount`], or what the database says.
+    pub fn add_device(
+        &self,
+        account: AccountKey,
+        label: String,
+        sealed: Vec<u8>,
+        at: Timestamp,
+        most: usize,
+    ) -> Result<Option<i64>, StoreError> {
+        self.change(move |database| database.add_device(account, &label, &sealed, at, most))
+    }
+
+    /// Removes a device; `false` where there was none. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn remove_device(&self, account: AccountKey, id: i64) -> Result<bool, StoreError> {
+        self.change(move |database| database.remove_device(account, id))
+    }
+
+    /// Notes that a device logged in. Does not wait; a note that is lost is no loss.
+    pub fn touch_device(&self, id: i64, at: Timestamp) {
+        self.note(move |database| database.touch_device(id, at));
+    }
+
+    /// Keeps a token while its account has fewer than `most`; `false` where it has not. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchAccount`], or what the database says.
+    pub fn put_token(&self, token: TokenRecord, most: usize) -> Result<bool, StoreError> {
+        self.change(move |database| database.put_token(&token, most))
+    }
+
+    /// A token by its hash, expired or not. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn token(&self, hash: &[u8; 32]) -> Result<Option<TokenRecord>, StoreError> {
+        self.read(|database| database.token(hash))
+    }
+
+    /// An account's tokens, oldest first. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn tokens(&self, account: AccountKey) -> Result<Vec<TokenRecord>, StoreError> {
+        self.read(|database| database.tokens(account))
+    }
+
+    /// Removes a token; `false` where there was none, so that of several that use up one token
+    /// only one succeeds. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn remove_token(&self, hash: [u8; 32]) -> Result<bool, StoreError> {
+        self.change(move |database| database.remove_token(&hash))
+    }
+
+    /// Removes all tokens of a kind. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn remove_tokens_of_kind(&self, kind: TokenKind) -> Result<(), StoreError> {
+        self.change(move |database| database.remove_tokens_of_kind(kind))
+    }
+
+    /// Notes that a token was used, and until when it is good. Does not wait; a note that is
+    /// lost is no loss.
+    pub fn touch_token(&self, hash: [u8; 32], at: Timestamp, expires: Timestamp) {
+        self.note(move |database| database.touch_token(&hash, at, expires));
+    }
+
+    /// What the server remembers by this name. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(|database| database.setting(name))
+    }
+
+    /// Remembers something by a name. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn set_setting(&self, name: &str, value: Vec<u8>) -> Result<(), StoreError> {
+        let name = name.to_owned();
+        self.change(move |database| database.set_setting(&name, &value))
     }
 
     /// Makes all that was submitted durable and stops. Blocks. Later calls get [`StoreError::Closed`].
     pub fn close(&self) {
-        todo!()
+        self.inner.close();
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Database) -> T) -> T {
+        self.inner.readers.read(read)
+    }
+
+    /// Has the writer do all of `steps`, or nothing, and waits until it is durable.
+    fn change<T: Send + 'static>(
+        &self,
+        steps: impl FnOnce(&Database) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        self.push(Job::Change(Box::new(move |writer| {
+            let outcome = writer.database.step(steps);
+            Box::new(move |_, committed| {
+                // The caller waits; where it gave up, nobody needs the answer.
+                let _ = answer.send(committed.and(outcome));
+            })
+        })));
+        answered.recv().map_err(|_| StoreError::Closed)?
+    }
+
+    /// Has the writer do something that nobody waits for.
+    fn note(&self, steps: impl FnOnce(&Database) -> Result<(), StoreError> + Send + 'static) {
+        self.push(Job::Change(Box::new(move |writer| {
+            let outcome = writer.database.step(steps);
+            Box::new(move |_, committed| {
+                if let Err(error) = committed.and(outcome) {
+                    tracing::warn!(%error, "a note is lost");
+                }
+            })
+        })));
+    }
+
+    fn push(&self, job: Job) {
+        if let Err((job, refused)) = self.inner.queue.push(job) {
+            let error = match refused {
+                Refused::Full => StoreError::Overloaded,
+                Refused::Closed => StoreError::Closed,
+            };
+            writer::refuse(job, error);
+        }
+    }
+}
+
+impl Inner {
+    fn close(&self) {
+        self.queue.close();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // The writer itself may drop the last clone, and cannot wait for itself.
+        if let Some(writer) = writer.filter(|writer| writer.thread().id() != thread::current().id())
+            && writer.join().is_err()
+        {
+            tracing::error!("the storage thread panicked");
+        }
+        *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Keeps other processes away from the data folder until the file is dropped.
+fn lock(data_dir: &Path) -> Result<File, StoreError> {
+    let path = data_dir.join("lock");
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse),
+        Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }

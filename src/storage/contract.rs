@@ -1,0 +1,378 @@
+//! What every backend of the store must do. A second backend runs the same cases.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, mpsc},
+};
+
+use super::*;
+use crate::signal::{
+    Address, Contact, ContactRequest, Content, Keep, Message, MessageId, MessageKind, Native, Party, Text,
+    Timestamp,
+};
+
+fn open(data_dir: &Path) -> Store {
+    Store::open(&Config { data_dir: data_dir.to_owned(), ..Config::default() }).unwrap()
+}
+
+fn address(local: &str) -> Address {
+    Address::new(local, "example.org").unwrap()
+}
+
+fn account(store: &Store, local: &str) -> AccountKey {
+    let new = NewAccount {
+        address: address(local),
+        is_admin: false,
+        created: Timestamp(1),
+        credential: b"sealed".to_vec(),
+    };
+    store.create_account(new).unwrap()
+}
+
+fn message(id: u128, from: &str, to: &str) -> Arc<Message> {
+    Arc::new(Message {
+        id: MessageId(id),
+        from: Party::bare(address(from)),
+        to: Party::bare(address(to)),
+        kind: MessageKind::Chat,
+        sent: Timestamp(id as i64),
+        origin_id: None,
+        content: Content { bodies: [Text::plain("hi")].into_iter().collect(), ..Content::default() },
+        native: Native::None,
+        keep: Keep::ALL,
+    })
+}
+
+/// Submits and waits until it is durable.
+fn write(store: &Store, key: AccountKey, write: Write) -> Result<(), StoreError> {
+    let (told, tell) = mpsc::channel();
+    store.submit(key, write, Some(Box::new(move |outcome| told.send(outcome).unwrap())));
+    tell.recv().unwrap()
+}
+
+fn offline(store: &Store, key: AccountKey, limit: usize) -> Result<Vec<u128>, StoreError> {
+    let (told, tell) = mpsc::channel();
+    store.offline_read(key, limit, Box::new(move |chunk| told.send(chunk).unwrap()));
+    tell.recv().unwrap().map(|chunk| chunk.messages.iter().map(|message| message.id.0).collect())
+}
+
+fn load(store: &Store, local: &str) -> AccountRecord {
+    store.load_account(&address(local)).unwrap().unwrap()
+}
+
+fn contact(local: &str) -> Contact {
+    Contact {
+        name: Some("Bob".into()),
+        groups: ["a".into(), "b".into()].into_iter().collect(),
+        to: true,
+        approved: true,
+        ..Contact::new(address(local))
+    }
+}
+
+#[test]
+fn account_is_what_was_written_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let key = account(&store, "alice");
+    let preferences = Preferences { accepted_senders: AcceptedSenders::Nobody, ..Preferences::default() };
+    let request = ContactRequest {
+        from: address("carol"),
+        at: Timestamp(5),
+        note: Some(Text::plain("please")),
+        native: Native::None,
+    };
+    for change in [
+        Write::Contact { contact: contact("bob"), version: 1 },
+        Write::Preferences(preferences.clone()),
+        Write::Request(ContactRequest { at: Timestamp(4), ..request.clone() }),
+        Write::Request(request.clone()),
+        Write::OfflineAppend(message(1, "carol", "alice")),
+    ] {
+        write(&store, key, change).unwrap();
+    }
+    store.close();
+    let record = load(&open(dir.path()), "alice");
+    let expect = AccountRecord {
+        key,
+        address: address("alice"),
+        is_admin: false,
+        disabled: false,
+        preferences,
+        roster: vec![RosterRow { contact: contact("bob"), version: 1 }],
+        roster_version: 1,
+        removed: Vec::new(),
+        roster_floor: 0,
+        requests: vec![request],
+        has_offline: true,
+    };
+    assert_eq!(record, expect);
+}
+
+#[test]
+fn account_exists_once_and_is_found_while_it_exists() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    assert_eq!(store.load_account(&address("alice")), Ok(None));
+    assert_eq!(store.remove_account(&address("alice")), Err(StoreError::NoSuchAccount));
+    let key = account(&store, "alice");
+    let again = NewAccount {
+        address: address("alice"),
+        is_admin: true,
+        created: Timestamp(2),
+        credential: Vec::new(),
+    };
+    assert_eq!(store.create_account(again), Err(StoreError::AccountExists));
+    store.set_admin(key, true).unwrap();
+    store.set_disabled(key, true).unwrap();
+    assert!(load(&store, "alice").is_admin && load(&store, "alice").disabled);
+    assert_eq!(store.set_admin(AccountKey(99), true), Err(StoreError::NoSuchAccount));
+}
+
+#[test]
+fn accounts_are_listed_in_pages() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    for local in ["carol", "alice", "bob"] {
+        account(&store, local);
+    }
+    let locals = |page: Vec<AccountSummary>| -> Vec<String> {
+        page.iter().map(|account| account.address.local().unwrap().to_owned()).collect()
+    };
+    assert_eq!(locals(store.list_accounts(None, 2).unwrap()), ["alice", "bob"]);
+    assert_eq!(locals(store.list_accounts(Some(&address("bob")), 2).unwrap()), ["carol"]);
+}
+
+#[test]
+fn removed_account_takes_everything_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let key = account(&store, "alice");
+    let note = message(1, "bob", "alice");
+    write(&store, key, Write::OfflineAppend(Arc::clone(&note))).unwrap();
+    write(&store, key, Write::Archive { message: note, with: address("bob"), outgoing: false }).unwrap();
+    write(&store, key, Write::Contact { contact: contact("bob"), version: 1 }).unwrap();
+    store.remove_account(&address("alice")).unwrap();
+    assert_eq!(offline(&store, key, 9), Err(StoreError::NoSuchAccount));
+    for late in [
+        Write::OfflineAppend(message(2, "bob", "alice")),
+        Write::Contact { contact: contact("bob"), version: 2 },
+        Write::ContactRemoved { address: address("bob"), version: 2 },
+        Write::Preferences(Preferences::default()),
+        Write::Archive { message: message(2, "bob", "alice"), with: address("bob"), outgoing: false },
+    ] {
+        assert_eq!(write(&store, key, late), Err(StoreError::NoSuchAccount));
+    }
+    let successor = account(&store, "alice");
+    assert_ne!(successor, key);
+    let record = load(&store, "alice");
+    assert!(record.roster.is_empty() && !record.has_offline);
+    assert_eq!(
+        store.archive_page(key, &ArchiveQuery { limit: 9, ..ArchiveQuery::default() }),
+        Ok(Vec::new())
+    );
+}
+
+#[test]
+fn removed_contacts_leave_a_bounded_number_of_tombstones() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let key = account(&store, "alice");
+    let total = TOMBSTONES as u64 + 3;
+    for version in 1..=total {
+        let address = address(&format!("c{version}"));
+        store.submit(key, Write::ContactRemoved { address, version }, None);
+    }
+    write(&store, key, Write::RequestRemoved { from: address("nobody") }).unwrap();
+    let record = load(&store, "alice");
+    assert_eq!((record.removed.len(), record.roster_floor, record.roster_version), (TOMBSTONES, 3, total));
+    assert_eq!(record.removed[0], (address("c4"), 4));
+    write(&store, key, Write::Contact { contact: contact("c4"), version: total + 1 }).unwrap();
+    let record = load(&store, "alice");
+    assert_eq!((record.removed.len(), record.roster.len()), (TOMBSTONES - 1, 1));
+    assert_eq!(record.roster_version, total + 1);
+}
+
+#[test]
+fn preferences_of_a_newer_version_are_kept() {
+    let text = r#"{"accepted-senders":"same-domain","new-thing":{"a":1}}"#;
+    let preferences: Preferences = serde_json::from_str(text).unwrap();
+    assert!(preferences.offline_storage && preferences.other.contains_key("new-thing"));
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let key = account(&store, "alice");
+    write(&store, key, Write::Preferences(preferences.clone())).unwrap();
+    assert_eq!(load(&store, "alice").preferences, preferences);
+}
+
+#[test]
+fn archive_gives_pages_in_order_of_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let (alice, bob) = (account(&store, "alice"), account(&store, "bob"));
+    for (id, peer) in [(3, "bob"), (1, "bob"), (2, "carol"), (300, "bob"), (1, "bob")] {
+        let (message, with) = (message(id, "alice", peer), address(peer));
+        write(&store, alice, Write::Archive { message, with, outgoing: true }).unwrap();
+    }
+    let other = Write::Archive { message: message(7, "x", "bob"), with: address("x"), outgoing: false };
+    write(&store, bob, other).unwrap();
+    let page = |query: ArchiveQuery| -> Vec<u128> {
+        let page = store.archive_page(alice, &query).unwrap();
+        page.iter().map(|line| line.message.id.0).collect()
+    };
+    let all = ArchiveQuery { limit: 9, ..ArchiveQuery::default() };
+    let newest = ArchiveQuery { from: ArchiveEnd::Newest, limit: 2, ..all.clone() };
+    let with = Some(address("bob"));
+    for (query, expect) in [
+        (all.clone(), &[1, 2, 3, 300][..]),
+        (ArchiveQuery { limit: 2, ..all.clone() }, &[1, 2]),
+        (newest.clone(), &[3, 300]),
+        (ArchiveQuery { with: with.clone(), ..all.clone() }, &[1, 3, 300]),
+        (ArchiveQuery { with: with.clone(), ..newest.clone() }, &[3, 300]),
+        (ArchiveQuery { after: Some(MessageId(2)), ..all.clone() }, &[3, 300]),
+        (ArchiveQuery { before: Some(MessageId(300)), ..newest }, &[2, 3]),
+        (ArchiveQuery { after: Some(MessageId(1)), before: Some(MessageId(3)), with, ..all.clone() }, &[]),
+        (ArchiveQuery { limit: 0, ..all }, &[]),
+    ] {
+        assert_eq!(page(query.clone()), expect, "{query:?}");
+    }
+    let line = store.archive_page(bob, &ArchiveQuery { limit: 1, ..ArchiveQuery::default() }).unwrap();
+    assert_eq!(
+        line[0],
+        ArchivedMessage {
+            message: Message::clone(&message(7, "x", "bob")),
+            with: address("x"),
+            outgoing: false
+        }
+    );
+}
+
+#[test]
+fn offline_messages_are_read_and_trimmed_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let key = account(&store, "alice");
+    for id in 1..=5 {
+        store.submit(key, Write::OfflineAppend(message(id, "bob", "alice")), None);
+    }
+    assert_eq!(offline(&store, key, 3), Ok(vec![1, 2, 3]));
+    store.submit(key, Write::OfflineTrim { through: MessageId(3) }, None);
+    assert_eq!(offline(&store, key, 9), Ok(vec![4, 5]));
+    write(&store, key, Write::OfflineTrim { through: MessageId(5) }).unwrap();
+    assert!(!load(&store, "alice").has_offline);
+}
+
+#[test]
+fn done_is_called_in_order_of_submission() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let key = account(&store, "alice");
+    let order = Arc::new(Mutex::new(Vec::new()));
+    for id in 0..2000 {
+        let order = Arc::clone(&order);
+        let done = Box::new(move |outcome: Result<(), _>| order.lock().unwrap().push((id, outcome.is_ok())));
+        let message = message(id, "bob", "alice");
+        store.submit(key, Write::Archive { message, with: address("bob"), outgoing: false }, Some(done));
+    }
+    store.close();
+    let expect: Vec<_> = (0..2000).map(|id| (id, true)).collect();
+    assert_eq!(*order.lock().unwrap(), expect);
+}
+
+#[test]
+fn one_failed_write_does_not_harm_its_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let key = account(&store, "alice");
+    let (told, tell) = mpsc::channel();
+    for (id, key) in [(1, key), (2, AccountKey(99)), (3, key)] {
+        let told = told.clone();
+        let write =
+            Write::Archive { message: message(id, "bob", "alice"), with: address("bob"), outgoing: false };
+        store.submit(key, write, Some(Box::new(move |outcome| told.send(outcome).unwrap())));
+    }
+    let outcomes: Vec<_> = tell.iter().take(3).collect();
+    assert_eq!(outcomes, [Ok(()), Err(StoreError::NoSuchAccount), Ok(())]);
+    let page = store.archive_page(key, &ArchiveQuery { limit: 9, ..ArchiveQuery::default() }).unwrap();
+    assert_eq!(page.len(), 2);
+}
+
+#[test]
+fn full_queue_refuses_and_closed_store_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config { data_dir: dir.path().to_owned(), queue: 1, ..Config::default() };
+    let store = Store::open(&config).unwrap();
+    let key = account(&store, "alice");
+    // The first write holds the writer until the queue was seen full.
+    let (release, held) = mpsc::channel::<()>();
+    let (began, begun) = mpsc::channel();
+    let hold = Box::new(move |_: Result<(), _>| {
+        began.send(()).unwrap();
+        held.recv().unwrap();
+    });
+    store.submit(key, Write::RequestRemoved { from: address("x") }, Some(hold));
+    begun.recv().unwrap();
+    store.submit(key, Write::RequestRemoved { from: address("x") }, None);
+    assert_eq!(write(&store, key, Write::RequestRemoved { from: address("x") }), Err(StoreError::Overloaded));
+    assert_eq!(store.backlog(), 2);
+    release.send(()).unwrap();
+    store.close();
+    assert_eq!(store.backlog(), 0);
+    assert_eq!(write(&store, key, Write::RequestRemoved { from: address("x") }), Err(StoreError::Closed));
+    assert_eq!(store.remove_account(&address("alice")), Err(StoreError::Closed));
+}
+
+#[test]
+fn second_process_is_kept_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
+    assert_eq!(Store::open(&config).err(), Some(StoreError::InUse));
+    drop(store);
+    assert!(Store::open(&config).is_ok());
+}
+
+#[test]
+fn credentials_devices_and_tokens_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let key = account(&store, "alice");
+    let label = |label: &str| label.to_owned();
+    let phone = store.add_device(key, label("phone"), b"p".to_vec(), Timestamp(2), 2).unwrap().unwrap();
+    store.add_device(key, label("tablet"), b"t".to_vec(), Timestamp(3), 2).unwrap().unwrap();
+    assert_eq!(store.add_device(key, label("third"), Vec::new(), Timestamp(4), 2), Ok(None));
+    store.touch_device(phone, Timestamp(9));
+    let token = TokenRecord {
+        hash: [7; 32],
+        kind: TokenKind::Bearer,
+        account: Some(address("alice")),
+        label: label("script"),
+        created: Timestamp(1),
+        expires: Timestamp(100),
+        last_used: None,
+    };
+    let setup = TokenRecord { hash: [8; 32], kind: TokenKind::Setup, account: None, ..token.clone() };
+    assert_eq!(store.put_token(token.clone(), 1), Ok(true));
+    assert_eq!(store.put_token(TokenRecord { hash: [9; 32], ..token.clone() }, 1), Ok(false));
+    assert_eq!(store.put_token(setup.clone(), 1), Ok(true));
+    store.touch_token([7; 32], Timestamp(50), Timestamp(200));
+    store.set_setting("a", b"1".to_vec()).unwrap();
+
+    let used = TokenRecord { last_used: Some(Timestamp(50)), expires: Timestamp(200), ..token.clone() };
+    assert_eq!(store.token(&[7; 32]), Ok(Some(used.clone())));
+    assert_eq!(store.tokens(key), Ok(vec![used]));
+    assert_eq!(store.token(&[8; 32]), Ok(Some(setup)));
+    assert_eq!((store.remove_token([8; 32]), store.remove_token([8; 32])), (Ok(true), Ok(false)));
+    assert_eq!(store.setting("a"), Ok(Some(b"1".to_vec())));
+
+    let record = store.credential(&address("alice")).unwrap().unwrap();
+    assert_eq!((&record.credential[..], record.changed), (&b"sealed"[..], Timestamp(1)));
+    assert_eq!((record.devices.len(), record.devices[0].last_used), (2, Some(Timestamp(9))));
+    assert_eq!((store.remove_device(key, phone), store.remove_device(key, phone)), (Ok(true), Ok(false)));
+    store.set_credential(key, b"new".to_vec(), Timestamp(5)).unwrap();
+    assert_eq!(store.tokens(key), Ok(Vec::new()));
+    let later = TokenRecord { hash: [1; 32], created: Timestamp(500), expires: Timestamp(600), ..token };
+    store.put_token(later, 1).unwrap();
+    store.remove_account(&address("alice")).unwrap();
+    assert_eq!(store.token(&[1; 32]), Ok(None));
+}

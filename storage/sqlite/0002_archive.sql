@@ -1,0 +1,16 @@
+-- Every message of every account. Rows are appended in the order of arrival, so that a commit
+-- touches few pages; the indexes give the order of time.
+
+CREATE TABLE archive (
+    id         INTEGER PRIMARY KEY,
+    account    INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+    -- 16 bytes, big-endian: sorts by time.
+    message_id BLOB    NOT NULL,
+    peer       TEXT    NOT NULL,
+    outgoing   INTEGER NOT NULL,
+    -- A versioned record.
+    message    BLOB    NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX archive_time ON archive (account, message_id);
+CREATE INDEX archive_peer ON archive (account, peer, message_id);
