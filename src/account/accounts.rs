@@ -216,15 +216,19 @@ impl Accounts {
         }
     }
 
-    /// Ends every session of the account and forgets its state: the next use reads it anew.
-    pub fn evict(&self, address: &Address, reason: super::CloseReason) {
-        self.inform(address, Input::Evict(reason));
+    /// Ends every session of the account, or with `device` those that this device password opened.
+    /// With [`super::CloseReason::AccountGone`] its state is forgotten: the next use reads it anew.
+    pub fn evict(&self, address: &Address, reason: super::CloseReason, device: Option<i64>) {
+        self.inform(address, Input::Evict { reason, device });
     }
 
     /// Ends every session of every account, because the server stops.
     pub fn shut_down(&self) {
         for cell in self.0.cells.values() {
-            cell.post(&self.0, Mail::Input(Input::Evict(super::CloseReason::Shutdown)));
+            cell.post(
+                &self.0,
+                Mail::Input(Input::Evict { reason: super::CloseReason::Shutdown, device: None }),
+            );
         }
     }
 

@@ -75,8 +75,12 @@ pub enum Input {
     },
     /// The preferences were changed behind the account's back, by an administrator.
     Preferences(Preferences),
-    /// The account was removed or its password changed: every session ends.
-    Evict(super::CloseReason),
+    /// The account was removed or its password changed: every session ends; with `device`, those
+    /// that this device password opened.
+    Evict {
+        reason: super::CloseReason,
+        device: Option<i64>,
+    },
 }
 
 /// Where the reply to a request goes.

@@ -198,7 +198,7 @@ impl Cell {
                 Input::Open { session, spec }
             }
         };
-        core.stale |= matches!(input, Input::Evict(CloseReason::AccountGone));
+        core.stale |= matches!(input, Input::Evict { reason: CloseReason::AccountGone, .. });
         core.account.handle(input, core.used, effects);
         inner.perform(self, core.key, effects);
     }

@@ -25,6 +25,8 @@ pub struct SessionSpec {
     /// Its name within the account. A second session of this name closes the first.
     pub resource: Resource,
     pub since: Timestamp,
+    /// The device password that opened it; `None` for the account's own. It ends with the password.
+    pub device: Option<i64>,
     /// Where the session can be reached, in its own protocol's words; shown to watchers.
     pub contact: Option<CompactString>,
     /// It takes instant messages (while its priority is not negative).

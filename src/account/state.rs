@@ -95,7 +95,7 @@ impl Account {
             }
             Input::OfflineTaken { session, through } => self.handle_offline_taken(session, through, effects),
             Input::Preferences(preferences) => self.adopt(preferences, effects),
-            Input::Evict(reason) => self.handle_evict(reason, now, effects),
+            Input::Evict { reason, device } => self.handle_evict(reason, device, now, effects),
         }
     }
 
@@ -112,8 +112,14 @@ impl Account {
         }
     }
 
-    fn handle_evict(&mut self, reason: CloseReason, now: Timestamp, effects: &mut Effects) {
-        for session in self.endpoints.ids(|_| true) {
+    fn handle_evict(
+        &mut self,
+        reason: CloseReason,
+        device: Option<i64>,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        for session in self.endpoints.ids(|endpoint| device.is_none() || endpoint.spec.device == device) {
             effects.push(Effect::End { session, reason });
             self.handle_close(session, now, effects);
         }

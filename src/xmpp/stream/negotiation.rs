@@ -351,7 +351,11 @@ impl Negotiation {
         let resource = match wanted.as_deref().map(Resource::new).transpose() {
             Ok(resource) => resource,
             Err(_) => {
-                return vec![Action::Send(print_bind_error(request.id().as_deref(), "modify", "bad-request"))];
+                return vec![Action::Send(print_bind_error(
+                    request.id().as_deref(),
+                    "modify",
+                    "bad-request",
+                ))];
             }
         };
         self.phase = Phase::BindAsked { id: request.id().map(std::borrow::Cow::into_owned) };
