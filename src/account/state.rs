@@ -220,3 +220,7 @@ impl Account {
         standing(*somebody == self.address, self.roster.find(somebody))
     }
 }
+
+#[cfg(test)]
+#[path = "tests/mod.rs"]
+mod tests;

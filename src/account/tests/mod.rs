@@ -1,0 +1,333 @@
+//! The rules of several accounts played against each other: what one routes, the others handle.
+//! No disk, no clock: time is a number, stores are only counted.
+
+mod contacts;
+mod delivery;
+mod offline;
+mod presence;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use crate::{
+    account::{
+        About, Answer, Copy, Effect, Event, Input, Reply, ReplyTo, Request, SessionKind, SessionSpec,
+        WatchId, WatchState, accounts::Config, state::Account,
+    },
+    signal::{
+        Address, Availability, ContactEvent, Content, Keep, Message, MessageId, MessageKind, Native, Party,
+        Presence, Reason, Reject, RequestId, Resource, SessionId, Snapshot, Text, Timestamp,
+    },
+    storage::{AccountKey, AccountRecord, Preferences, Write},
+};
+
+/// Several accounts of `example.org`, and what came out of them.
+struct World {
+    accounts: BTreeMap<Address, Account>,
+    next: u64,
+    now: Timestamp,
+    /// What each session was told since it was last asked, in words.
+    told: BTreeMap<SessionId, Vec<String>>,
+    shown: BTreeMap<WatchId, Vec<(WatchState, Option<Arc<Snapshot>>)>>,
+    answers: Vec<Answer>,
+    stored: Vec<(Address, Write)>,
+    reads: Vec<(Address, SessionId)>,
+    /// Deliveries are confirmed unless the session is in here.
+    deaf: Vec<SessionId>,
+}
+
+impl World {
+    fn of(names: &[&str]) -> Self {
+        let mut world = Self {
+            accounts: BTreeMap::new(),
+            next: 1,
+            now: Timestamp(1_000_000),
+            told: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            answers: Vec::new(),
+            stored: Vec::new(),
+            reads: Vec::new(),
+            deaf: Vec::new(),
+        };
+        for name in names {
+            let address = address(name);
+            let account = Account::new(record(&address), Config::default(), home(), world.now);
+            world.accounts.insert(address, account);
+        }
+        world
+    }
+
+    fn account(&mut self, name: &str) -> &mut Account {
+        self.accounts.get_mut(&address(name)).expect("the account is in the world")
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Handles one input and everything that follows from it.
+    fn input(&mut self, name: &str, input: Input) {
+        let mut queue = VecDeque::from([(address(name), input)]);
+        while let Some((owner, input)) = queue.pop_front() {
+            self.now = Timestamp(self.now.0 + 1);
+            let now = self.now;
+            let mut effects = Vec::new();
+            if let Some(account) = self.accounts.get_mut(&owner) {
+                account.handle(input, now, &mut effects);
+            }
+            for effect in effects {
+                self.perform(&owner, effect, &mut queue);
+            }
+        }
+    }
+
+    fn perform(&mut self, owner: &Address, effect: Effect, queue: &mut VecDeque<(Address, Input)>) {
+        match effect {
+            Effect::Store(write) => self.stored.push((owner.clone(), write)),
+            Effect::Deliver { sessions, message, copy, reply } => {
+                let mut taken = false;
+                for session in sessions {
+                    if !self.deaf.contains(&session) {
+                        taken = true;
+                        self.tell(session, words_of(&message, copy));
+                    }
+                }
+                if !taken {
+                    queue.push_back((owner.clone(), Input::Returned { message, reply }));
+                } else if let Some(to) = reply {
+                    let outcome = Ok(Reply::Sent(crate::account::Sent::Delivered));
+                    self.answers.push(Answer { to, about: Some(About::Message(message)), outcome });
+                }
+            }
+            Effect::Copy { sessions, message, copy } => {
+                for session in sessions {
+                    self.tell(session, words_of(&message, copy));
+                }
+            }
+            Effect::DeliverOffline { session, messages } => {
+                for message in messages {
+                    self.tell(session, words_of(&message, Copy::Offline));
+                }
+            }
+            Effect::Tell { session, event } => self.tell(session, event_words(&event)),
+            Effect::TellAll { sessions, event } => {
+                for session in sessions {
+                    self.tell(session, event_words(&event));
+                }
+            }
+            Effect::Show { watch, state, snapshot } => {
+                self.shown.entry(watch).or_default().push((state, snapshot));
+            }
+            Effect::Route { signal, reply } => {
+                let to = signal.to().clone();
+                if self.accounts.contains_key(&to) {
+                    queue.push_back((to, Input::Signal { signal, reply }));
+                } else if let Some(to) = reply {
+                    self.answers.push(Answer { to, about: None, outcome: Err(Reason::NotFound.into()) });
+                }
+            }
+            Effect::Answer(answer) => self.answers.push(answer),
+            Effect::ReadOffline { session } => self.reads.push((owner.clone(), session)),
+            Effect::End { session, reason } => self.tell(session, format!("closed {reason:?}")),
+        }
+    }
+
+    fn tell(&mut self, session: SessionId, words: String) {
+        self.told.entry(session).or_default().push(words);
+    }
+
+    /// What the session was told since the last time, in words.
+    fn heard(&mut self, session: SessionId) -> Vec<String> {
+        self.told.remove(&session).unwrap_or_default()
+    }
+
+    /// Everything told so far is of no interest.
+    fn forget(&mut self) {
+        self.told.clear();
+        self.shown.clear();
+        self.answers.clear();
+        self.stored.clear();
+    }
+
+    fn open(&mut self, name: &str, kind: SessionKind, resource: &str) -> SessionId {
+        let session = SessionId(self.number());
+        let spec = SessionSpec {
+            kind,
+            resource: Resource::new(resource).expect("a resource"),
+            since: self.now,
+            device: None,
+            contact: None,
+            takes_messages: kind != SessionKind::Publication,
+            takes_calls: kind == SessionKind::Device,
+            takes_copies: true,
+            follows_roster: kind != SessionKind::Device,
+        };
+        self.input(name, Input::Open { session, spec });
+        session
+    }
+
+    /// A chat client that is online.
+    fn client(&mut self, name: &str, resource: &str) -> SessionId {
+        let session = self.open(name, SessionKind::Client, resource);
+        self.announce(name, session, Availability::Online, 0);
+        session
+    }
+
+    fn announce(&mut self, name: &str, session: SessionId, availability: Availability, priority: i8) {
+        let presence = Presence { availability, priority, since: self.now, ..Presence::default() };
+        self.input(name, Input::Presence { session, presence: Arc::new(presence) });
+    }
+
+    fn close(&mut self, name: &str, session: SessionId) {
+        self.input(name, Input::Close { session });
+    }
+
+    fn ask(&mut self, name: &str, session: Option<SessionId>, request: Request) -> Result<Reply, Reject> {
+        let reply = Some(ReplyTo::Waiter(RequestId(self.number())));
+        self.answers.clear();
+        self.input(name, Input::Request { session, request, reply: reply.clone() });
+        let answer = self.answers.iter().find(|answer| Some(&answer.to) == reply.as_ref());
+        answer.expect("every request is answered").outcome.clone()
+    }
+
+    fn say(&mut self, name: &str, to: &str, event: ContactEvent) {
+        let request = Request::Contact { to: address(to), event, note: None, native: Native::None };
+        self.ask(name, None, request).expect("the request is fine");
+    }
+
+    /// `left` and `right` see each other.
+    fn befriend(&mut self, left: &str, right: &str) {
+        self.say(left, right, ContactEvent::Subscribe);
+        self.say(right, left, ContactEvent::Subscribed);
+        self.say(right, left, ContactEvent::Subscribe);
+        self.say(left, right, ContactEvent::Subscribed);
+        self.forget();
+    }
+
+    /// Sends text from `name` to `to`, both with or without resource, and gives the outcome.
+    fn send(&mut self, from: &str, to: &str, text: &str) -> Result<Reply, Reject> {
+        self.send_as(MessageKind::Chat, Keep::ALL, from, to, text)
+    }
+
+    fn send_as(
+        &mut self,
+        kind: MessageKind,
+        keep: Keep,
+        from: &str,
+        to: &str,
+        text: &str,
+    ) -> Result<Reply, Reject> {
+        let message = self.message(kind, keep, from, to, text);
+        let owner = message.from.address.local().expect("an account").to_owned();
+        let session = message.from.resource.as_ref().and_then(|resource| {
+            self.account(&owner).endpoints.named(resource).map(|endpoint| endpoint.session)
+        });
+        self.ask(&owner, session, Request::Send(message))
+    }
+
+    fn message(&mut self, kind: MessageKind, keep: Keep, from: &str, to: &str, text: &str) -> Arc<Message> {
+        let body = (!text.is_empty()).then(|| Text::plain(text));
+        Arc::new(Message {
+            id: MessageId(u128::from(self.number())),
+            from: party(from),
+            to: party(to),
+            kind,
+            sent: self.now,
+            origin_id: None,
+            content: Content { bodies: body.into_iter().collect(), ..Content::default() },
+            native: Native::None,
+            keep,
+        })
+    }
+
+    fn prefer(&mut self, name: &str, change: impl FnOnce(&mut Preferences)) {
+        let mut preferences = self.account(name).preferences.clone();
+        change(&mut preferences);
+        self.ask(name, None, Request::SetPreferences(preferences)).expect("preferences are taken");
+        self.forget();
+    }
+
+    fn watch(&mut self, watcher: &str, presentity: &str) -> WatchId {
+        let watch = WatchId(self.number());
+        self.input(presentity, Input::Watch { watch, watcher: address(watcher) });
+        watch
+    }
+
+    fn last_shown(&self, watch: WatchId) -> (WatchState, Option<Arc<Snapshot>>) {
+        self.shown[&watch].last().expect("the watcher was told").clone()
+    }
+
+    fn archived(&self, name: &str) -> usize {
+        let owner = address(name);
+        self.stored
+            .iter()
+            .filter(|(who, write)| *who == owner && matches!(write, Write::Archive { .. }))
+            .count()
+    }
+}
+
+fn words_of(message: &Message, copy: Copy) -> String {
+    format!("{copy:?}: {}", message.content.body().unwrap_or("-"))
+}
+
+fn event_words(event: &Event) -> String {
+    match event {
+        Event::Presence(notice) => {
+            let aggregate = notice.aggregate.as_ref().map(|presence| presence.availability);
+            format!("{} is {:?}, all {aggregate:?}", notice.from, notice.presence.availability)
+        }
+        Event::Contact(signal) => format!("{} says {:?}", signal.from, signal.event),
+        Event::ContactSettled { from, granted } => format!("{from} settled {granted}"),
+        Event::Roster(change) => {
+            let contact = &change.contact;
+            let flags =
+                [(contact.to, "to"), (contact.from, "from"), (contact.ask, "ask"), (change.removed, "gone")];
+            let flags: Vec<_> = flags.iter().filter(|(set, _)| *set).map(|(_, word)| *word).collect();
+            format!("roster {} [{}]", contact.address, flags.join(" "))
+        }
+        Event::Query(query) => format!("query {} from {}", query.id, query.from),
+        Event::Preferences(_) => "preferences".to_owned(),
+        Event::Reply(replied) => format!("reply {:?}", replied.outcome),
+        Event::Closed(reason) => format!("closed {reason:?}"),
+    }
+}
+
+fn home() -> Arc<[Address]> {
+    ["example.org", "example.net"]
+        .iter()
+        .map(|domain| Address::domain_only(domain).expect("a domain"))
+        .collect()
+}
+
+fn address(name: &str) -> Address {
+    if name.contains('@') {
+        return Address::parse(name).expect("an address");
+    }
+    Address::new(name, "example.org").expect("an address")
+}
+
+fn party(text: &str) -> Party {
+    match text.split_once('/') {
+        Some((name, resource)) => Party::full(address(name), Resource::new(resource).expect("a resource")),
+        None => Party::bare(address(text)),
+    }
+}
+
+fn record(address: &Address) -> AccountRecord {
+    AccountRecord {
+        key: AccountKey(1),
+        address: address.clone(),
+        is_admin: false,
+        disabled: false,
+        preferences: Preferences::default(),
+        roster: Vec::new(),
+        roster_version: 0,
+        removed: Vec::new(),
+        roster_floor: 0,
+        requests: Vec::new(),
+        has_offline: false,
+    }
+}
