@@ -234,7 +234,16 @@ impl Accounts {
 
     /// Lets accounts that were not used for a while leave the memory. Call it now and then.
     pub fn retire_idle(&self) {
-        let before = Timestamp::now().plus_seconds(-i64::from(self.0.limits.idle_seconds));
+        self.retire_unused_since(Timestamp::now().plus_seconds(-i64::from(self.0.limits.idle_seconds)));
+    }
+
+    /// How many accounts are in memory.
+    #[must_use]
+    pub fn loaded(&self) -> usize {
+        self.0.cells.len()
+    }
+
+    pub(super) fn retire_unused_since(&self, before: Timestamp) {
         for cell in self.0.cells.values() {
             cell.retire_if_idle(&self.0, before);
         }

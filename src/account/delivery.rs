@@ -152,7 +152,17 @@ impl Account {
             MessageKind::Chat | MessageKind::Normal | MessageKind::Headline => {}
         }
         let sessions = self.endpoints.ids(|endpoint| self.takes_unasked(endpoint));
-        if sessions.is_empty() { self.place_absent(message) } else { Place::Sessions(sessions) }
+        if sessions.is_empty() || self.waits_its_turn(&sessions, message) {
+            self.place_absent(message)
+        } else {
+            Place::Sessions(sessions)
+        }
+    }
+
+    /// Whether older messages are on their way to the only session there is: this one must not
+    /// overtake them, so it goes behind them into the file and follows at once.
+    fn waits_its_turn(&self, sessions: &[SessionId], message: &Message) -> bool {
+        self.offline.is_taker(sessions) && message.keep.offline && self.preferences.offline_storage
     }
 
     /// Decides what becomes of a message for which no session is there.

@@ -55,3 +55,6 @@ pub use session::{SessionChange, SessionKind, SessionSpec};
 pub use sink::{Delivery, Outbox, Parcel, Sink, SinkFull, WatchSink};
 
 pub use crate::storage::{AcceptedSenders, ArchiveEnd, ArchiveQuery, ArchivedMessage, Preferences};
+
+#[cfg(test)]
+mod shell_tests;

@@ -41,6 +41,11 @@ impl Offline {
         self.taker.is_none()
     }
 
+    /// Whether the only one of `sessions` takes what waits now.
+    pub(super) fn is_taker(&self, sessions: &[SessionId]) -> bool {
+        matches!((&self.taker, sessions), (Some(taker), [only]) if taker.session == *only)
+    }
+
     /// A message was appended, behind everything a taker has been told of.
     pub(super) fn note_append(&mut self) {
         self.waiting = true;

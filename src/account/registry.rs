@@ -67,6 +67,10 @@ impl<K: Hash + Eq, V> Registry<K, V> {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
+    }
+
     /// A copy of all values, for rare walks over everything.
     pub(super) fn values(&self) -> Vec<V>
     where

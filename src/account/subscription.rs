@@ -222,7 +222,7 @@ mod tests {
         // Alice asks, Bob grants, Bob asks, Alice grants: both ends are told in their tables' words.
         let mut alice = Nothing;
         let mut bob = Nothing;
-        let mut say = |event, from: &mut State, to: &mut State| {
+        let say = |event, from: &mut State, to: &mut State| {
             let row = outbound(event, *from);
             *from = row.next;
             if row.pass {

@@ -61,8 +61,9 @@ fn a_message_stored_meanwhile_is_read_too() {
     let (mut world, waiting) = with_two_waiting();
     let desk = world.client("bob", "desk");
     world.input("bob", Input::OfflineRead { session: desk, messages: waiting.clone(), more: false });
-    world.deaf.push(desk);
-    world.account("bob").offline.note_append();
+    world.heard(desk);
+    world.send("alice", "bob", "three").unwrap();
+    assert_eq!(world.heard(desk), [""; 0], "it does not overtake");
     world.input("bob", Input::OfflineTaken { session: desk, through: Some(waiting[1].id) });
     assert_eq!(world.reads.len(), 2);
 }
