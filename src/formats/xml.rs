@@ -1,0 +1,215 @@
+//! XML as documents of presence and configuration use it: read without document type, entities or
+//! surprises in size and depth; written with every text escaped.
+//!
+//! Reading is roxmltree's (namespaces resolved, positions kept); the limits are ours. Streams of
+//! stanzas are not read here: their scanner is the XMPP door's.
+
+use roxmltree::{Document, Node, ParsingOptions};
+
+/// Bounds of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most bytes of the text.
+    pub bytes: usize,
+    /// Most elements, attributes not counted, with texts and comments between them.
+    pub nodes: u32,
+    /// Deepest nesting of elements; the root counts 1.
+    pub depth: u16,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { bytes: 64 * 1024, nodes: 4096, depth: 32 }
+    }
+}
+
+/// Why a text is not a document we read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum XmlError {
+    #[error("document is larger than {0} bytes")]
+    TooLarge(usize),
+    #[error("document is nested deeper than {0} elements")]
+    TooDeep(u16),
+    #[error("document is not utf-8")]
+    Encoding,
+    /// Not well-formed, with a document type, or with too many nodes.
+    #[error("document is not well-formed: {0}")]
+    Malformed(String),
+}
+
+/// Reads a document in UTF-8. A document type is refused (no entity is ever defined).
+///
+/// # Errors
+/// The limit it breaks, or where it is not well-formed.
+pub fn parse<'text>(bytes: &'text [u8], limits: &Limits) -> Result<Document<'text>, XmlError> {
+    if bytes.len() > limits.bytes {
+        return Err(XmlError::TooLarge(limits.bytes));
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = str::from_utf8(bytes).map_err(|_| XmlError::Encoding)?;
+    let options = ParsingOptions { allow_dtd: false, nodes_limit: limits.nodes, ..ParsingOptions::default() };
+    let document = Document::parse_with_options(text, options)
+        .map_err(|fault| XmlError::Malformed(fault.to_string()))?;
+    check_depth(&document, limits.depth)?;
+    Ok(document)
+}
+
+/// Parents come before their children, so that one walk knows every depth.
+fn check_depth(document: &Document<'_>, most: u16) -> Result<(), XmlError> {
+    let mut depths: Vec<u16> = Vec::new();
+    for node in document.root().descendants() {
+        let above = node.parent().and_then(|parent| depths.get(parent.id().get_usize()).copied());
+        let depth = above.unwrap_or(0) + u16::from(node.is_element());
+        if depth > most {
+            return Err(XmlError::TooDeep(most));
+        }
+        depths.push(depth);
+    }
+    Ok(())
+}
+
+/// All text directly within an element, white space around it cut off.
+#[must_use]
+pub fn text_of(element: Node<'_, '_>) -> String {
+    let mut text = String::new();
+    for child in element.children().filter(Node::is_text) {
+        text.push_str(child.text().unwrap_or_default());
+    }
+    text.trim().to_owned()
+}
+
+/// The child elements of this name and namespace.
+pub fn children<'a, 'text>(
+    element: Node<'a, 'text>,
+    namespace: &'static str,
+    name: &'static str,
+) -> impl Iterator<Item = Node<'a, 'text>> {
+    element.children().filter(move |child| child.has_tag_name((namespace, name)))
+}
+
+/// The first child element of this name and namespace.
+#[must_use]
+pub fn child<'a, 'text>(
+    element: Node<'a, 'text>,
+    namespace: &'static str,
+    name: &'static str,
+) -> Option<Node<'a, 'text>> {
+    children(element, namespace, name).next()
+}
+
+/// The `xml:lang` of an element itself, where it is a language tag.
+#[must_use]
+pub fn lang_of<'a>(element: Node<'a, '_>) -> Option<&'a str> {
+    element.attribute((XML, "lang")).filter(|lang| is_language(lang))
+}
+
+/// Whether a text may stand as `xml:lang` (`xs:language`).
+#[must_use]
+pub fn is_language(text: &str) -> bool {
+    let mut subtags = text.split('-');
+    let is_short = |tag: &str| (1..=8).contains(&tag.len());
+    subtags.next().is_some_and(|tag| is_short(tag) && tag.bytes().all(|byte| byte.is_ascii_alphabetic()))
+        && subtags.all(|tag| is_short(tag) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+/// Appends text so that it is text, between elements and between double quotes alike. Characters that
+/// XML 1.0 has no place for are left out.
+pub fn push_text(out: &mut String, text: &str) {
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\r' => out.push_str("&#13;"),
+            '\n' | '\t' => out.push(character),
+            '\u{0}'..'\u{20}' | '\u{fffe}' | '\u{ffff}' => {}
+            _ => out.push(character),
+        }
+    }
+}
+
+/// Appends `<name>text</name>`.
+pub fn push_element(out: &mut String, name: &str, text: &str) {
+    push_element_with(out, name, &[], text);
+}
+
+/// Appends an element with attributes and text.
+pub fn push_element_with(out: &mut String, name: &str, attributes: &[(&str, &str)], text: &str) {
+    out.push('<');
+    out.push_str(name);
+    for (attribute, value) in attributes {
+        out.push(' ');
+        out.push_str(attribute);
+        out.push_str("=\"");
+        push_text(out, value);
+        out.push('"');
+    }
+    out.push('>');
+    push_text(out, text);
+    out.push_str("</");
+    out.push_str(name);
+    out.push('>');
+}
+
+const XML: &str = "http://www.w3.org/XML/1998/namespace";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> Option<XmlError> {
+        parse(text.as_bytes(), &Limits { bytes: 400, nodes: 50, depth: 4 }).err()
+    }
+
+    #[test]
+    fn limits_are_kept() {
+        assert_eq!(check("<a><b><c><d>x</d></c></b></a>"), None);
+        assert_eq!(check("<a><b><c><d><e/></d></c></b></a>"), Some(XmlError::TooDeep(4)));
+        assert_eq!(check(&format!("<a>{}</a>", "x".repeat(400))), Some(XmlError::TooLarge(400)));
+        assert!(matches!(check(&format!("<a>{}</a>", "<b/>".repeat(60))), Some(XmlError::Malformed(_))));
+        assert_eq!(parse(b"<a>\xff</a>", &Limits::default()).err(), Some(XmlError::Encoding));
+    }
+
+    #[test]
+    fn document_types_and_broken_documents_are_refused() {
+        for text in [
+            "<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>",
+            "<!DOCTYPE a SYSTEM 'file:///etc/passwd'><a/>",
+            "<a>&x;</a>",
+            "<a><b></a></b>",
+            "<a/><b/>",
+            "<a b='1' b='2'/>",
+            "<p:a/>",
+            "",
+        ] {
+            assert!(matches!(check(text), Some(XmlError::Malformed(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_without_end_is_an_error_and_not_a_crash() {
+        let text = "<a>".repeat(20_000);
+        assert!(parse(text.as_bytes(), &Limits::default()).is_err());
+        let closed = format!("{}{}", "<a>".repeat(4000), "</a>".repeat(4000));
+        assert_eq!(parse(closed.as_bytes(), &Limits::default()).err(), Some(XmlError::TooDeep(32)));
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let mut out = String::new();
+        push_element_with(&mut out, "a", &[("b", "\"<&>")], "]]> \u{1}<&\u{ffff}\u{fffe}ü");
+        let document = parse(out.as_bytes(), &Limits::default()).unwrap();
+        let root = document.root_element();
+        assert_eq!((root.attribute("b"), text_of(root).as_str()), (Some("\"<&>"), "]]> <&ü"));
+    }
+
+    #[test]
+    fn language_tags_have_their_form() {
+        for (text, expected) in
+            [("en", true), ("de-CH-1996", true), ("", false), ("en_US", false), ("abcdefghi", false)]
+        {
+            assert_eq!(is_language(text), expected, "{text}");
+        }
+    }
+}
