@@ -1,32 +1,26 @@
 //! The SIP door: the wire of phones, translated to signals.
 //!
-//! The lower half knows nothing of accounts: [`message`] reads and writes bytes, `transaction` keeps
-//! the machines of RFC 3261 §17 and RFC 6026, `transport` owns the sockets. The upper half (registrar,
-//! pager, presence agent, proxy) is a transaction user:
+//! The lower half knows nothing of accounts: [`message`] reads and writes bytes, [`transport`] owns the
+//! sockets, [`transaction`] keeps the machines of RFC 3261 §17 and RFC 6026. The upper half (registrar,
+//! pager, presence agent, proxy) is a [`transaction::TransactionUser`]:
 //!
 //! ```text
-//! let layer = Layer::new(config);                        // Arc<Layer>: cheap to clone, shared by all
-//! layer.start(Arc<dyn TransactionUser>);                 // before any socket is served
-//! layer.transport().listen_udp(socket) / listen_tcp(listener, Option<TlsAcceptor>) / serve(stream, …)
+//! let layer = Layer::new(Config::new(transport::Config::new(host)), signal.clone());
+//! layer.start(user);                                    // Arc<dyn TransactionUser>, may hold Arc<Layer>
+//! tasks.spawn(layer.clone().run());                     // timers and dialled connections
+//! tasks.spawn(layer.transport().clone().serve_udp(net::bind_udp(…)?)?);
+//! tasks.spawn(listener.serve(signal, move |stream| transport.clone().serve(stream)));
 //!
-//! trait TransactionUser {                                // called by the receiving task: never block, never await
-//!     fn handle_request(&self, request: IncomingRequest);   // new, checked, Via stamped; not ACK, not CANCEL
-//!     fn handle_ack(&self, ack: Message, flow: Flow);        // of a 2xx: goes end to end
-//!     fn handle_cancel(&self, transaction: &ServerTransaction, cancel: &Message); // already answered 200
-//!     fn handle_flow_closed(&self, flow: Flow);              // a connection ended
-//! }
-//! struct IncomingRequest { message: Message, flow: Flow, transaction: ServerTransaction }
-//! impl ServerTransaction { fn respond(&self, response: Message); fn flow(&self) -> Flow }  // Clone; 100 for INVITE by itself
-//!
-//! layer.send_request(request, Destination, impl Fn(ClientEvent)) -> ClientTransaction      // puts Via on
-//! layer.request(request, Destination).await -> Result<Message, Failure>                   // the final response
-//! layer.send_stateless(request, Destination) -> Result<(), SendError>                     // ACK for a 2xx
-//! enum ClientEvent { Provisional(Message), Final(Message), Failed(Failure) }   // our Via still on top: splice().pop_via()
-//! enum Failure { Timeout, Unreachable }
-//! impl ClientTransaction { fn cancel(&self) }                                  // waits for a provisional response
-//! enum Destination { Flow(Flow), Address { protocol: Protocol, peer: SocketAddr } }
-//! struct Flow: Copy + Eq + Hash { protocol, local, peer, … }                   // where it came from, where it goes
-//! enum Protocol { Udp, Tcp, Tls }
+//! transaction.respond(Builder::response_to(&request, 200, &layer.new_token()).finish());
+//! layer.send_request(&request, &Destination::Flow(flow), |event| …)?.cancel();
+//! let response = layer.request(&request, &destination).await?;
+//! layer.send_stateless(&ack, &destination)?;            // the ACK of a 2xx
 //! ```
+//!
+//! # Invariants
+//! - Bytes come in through [`transport`] and leave through it; nothing else of this door owns a socket.
+//! - A request that is handed up has well-formed mandatory headers; whatever else it has is checked by who
+//!   reads it.
 
 pub mod message;
+pub mod transport;

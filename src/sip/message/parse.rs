@@ -55,7 +55,7 @@ impl Message {
         let head = parse_head(&bytes, limits, Mode::Salvage).ok()??;
         let bytes = bytes.slice(..head.end);
         let message = Self { bytes, head: Arc::new(head) };
-        let is_answerable = message.is_request() && message.top_via().is_ok();
+        let is_answerable = message.is_request() && message.has(HeaderName::Via);
         is_answerable.then_some(message)
     }
 }

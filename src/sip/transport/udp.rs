@@ -1,0 +1,136 @@
+//! UDP sockets (RFC 3261 §18), and STUN on them (RFC 5626 §3.5.2).
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{Arc, RwLock},
+};
+
+use bytes::Bytes;
+use socket2::SockRef;
+use tokio::net::UdpSocket;
+use tracing::{debug, warn};
+
+use crate::sip::message::{Message, is_keep_alive};
+
+use super::{
+    SendError, Transport,
+    flow::{Flow, Protocol},
+    stun,
+};
+
+/// The sockets that are served, by index. They stay until the end of the process.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    sockets: RwLock<Vec<(SocketAddr, Arc<UdpSocket>)>>,
+}
+
+impl Sockets {
+    fn insert(&self, local: SocketAddr, socket: Arc<UdpSocket>) -> u64 {
+        let mut sockets = self.sockets.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        sockets.push((local, socket));
+        sockets.len() as u64 - 1
+    }
+
+    fn socket(&self, index: u64) -> Option<Arc<UdpSocket>> {
+        let sockets = self.sockets.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        sockets.get(usize::try_from(index).ok()?).map(|(_, socket)| Arc::clone(socket))
+    }
+
+    pub(super) fn send(&self, flow: &Flow, bytes: &[u8]) -> Result<(), SendError> {
+        let socket = self.socket(flow.id).ok_or(SendError::Unreachable)?;
+        // Straight to the system: waiting for readiness would lose what is sent before the first poll.
+        match SockRef::from(&*socket).send_to(bytes, &flow.peer.into()) {
+            Ok(_) => Ok(()),
+            // The datagram is lost, as it could be on the way; who needs an answer sends again.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => {
+                debug!(%error, peer = %flow.peer, "datagram not sent");
+                Err(SendError::Unreachable)
+            }
+        }
+    }
+
+    pub(super) fn flow_to(&self, peer: SocketAddr) -> Result<Flow, SendError> {
+        let sockets = self.sockets.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let fits = |local: &SocketAddr| {
+            local.is_ipv4() == peer.is_ipv4() && (!local.ip().is_loopback() || peer.ip().is_loopback())
+        };
+        let found = sockets.iter().position(|(local, _)| fits(local)).ok_or(SendError::Unreachable)?;
+        let local = sockets.get(found).map(|(local, _)| *local).ok_or(SendError::Unreachable)?;
+        Ok(Flow { protocol: Protocol::Udp, peer, local, id: found as u64 })
+    }
+}
+
+impl Transport {
+    /// Takes a socket in, so that it can be sent from, and gives the future that reads it until the server
+    /// drains.
+    ///
+    /// # Errors
+    /// The socket has no local address.
+    pub fn serve_udp(self: Arc<Self>, socket: UdpSocket) -> io::Result<impl Future<Output = ()> + Send> {
+        let local = socket.local_addr()?;
+        self.enlarge_buffers(&socket);
+        let socket = Arc::new(socket);
+        let id = self.udp.insert(local, Arc::clone(&socket));
+        Ok(async move { self.read_datagrams(&socket, local, id).await })
+    }
+
+    /// Every datagram waiting is handled before the task yields, up to a batch.
+    async fn read_datagrams(&self, socket: &UdpSocket, local: SocketAddr, id: u64) {
+        let mut buffer = vec![0; LARGEST];
+        let mut drained = pin!(self.drained());
+        loop {
+            let mut next = tokio::select! {
+                received = socket.recv_from(&mut buffer) => received,
+                () = &mut drained => return,
+            };
+            for _ in 0..BATCH {
+                match next {
+                    Ok((length, peer)) => {
+                        let flow = Flow { protocol: Protocol::Udp, peer, local, id };
+                        self.handle_datagram(buffer.get(..length).unwrap_or_default(), flow);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    // An earlier datagram of ours met a closed port; it says nothing of this socket.
+                    Err(error) => debug!(%error, "datagram error"),
+                }
+                next = socket.try_recv_from(&mut buffer);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn handle_datagram(&self, datagram: &[u8], flow: Flow) {
+        if is_keep_alive(datagram) {
+            return;
+        }
+        if let Some(answer) = stun::answer(datagram, flow.peer) {
+            let _ = self.udp.send(&flow, &answer);
+            return;
+        }
+        let bytes = Bytes::copy_from_slice(datagram);
+        match Message::parse_datagram(bytes.clone(), &self.config.limits) {
+            Ok(message) => self.tell(|inbound| inbound.handle_message(message, flow)),
+            Err(error) => {
+                debug!(%error, peer = %flow.peer, "malformed datagram");
+                self.tell(|inbound| inbound.handle_malformed(bytes, error, flow));
+            }
+        }
+    }
+
+    fn enlarge_buffers(&self, socket: &UdpSocket) {
+        let socket = SockRef::from(socket);
+        let size = self.config.udp_buffer;
+        if let Err(error) = socket.set_recv_buffer_size(size).and_then(|()| socket.set_send_buffer_size(size))
+        {
+            warn!(%error, size, "udp buffers");
+        }
+    }
+}
+
+/// The largest datagram there is.
+const LARGEST: usize = 65_535;
+/// Datagrams handled before other tasks get their turn.
+const BATCH: usize = 64;
