@@ -23,4 +23,5 @@
 //!   reads it.
 
 pub mod message;
+pub mod transaction;
 pub mod transport;

@@ -1,0 +1,242 @@
+//! The open transactions and their timers, in shards. One queue entry for each transaction, at its next
+//! deadline; what is no longer due when it is taken out is put back.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, VecDeque},
+    hash::BuildHasher,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use smallvec::SmallVec;
+use tokio::time::Instant;
+
+use crate::sip::{message::Message, transport::Flow};
+
+use super::{
+    client::Client,
+    invite_client::InviteClient,
+    invite_server::InviteServer,
+    key::TransactionKey,
+    machine::{Action, Actions, Timer},
+    server::{self, Server},
+    user::ClientEvent,
+};
+
+/// Called with what becomes of a request.
+pub(super) type OnEvent = Arc<dyn Fn(ClientEvent) + Send + Sync>;
+
+/// All open transactions.
+pub(super) struct Table {
+    hasher: std::hash::RandomState,
+    shards: [Mutex<Shard>; SHARDS],
+    /// Transactions in one shard.
+    bound: usize,
+}
+
+/// A part of the table under one lock.
+#[derive(Default)]
+pub(super) struct Shard {
+    entries: HashMap<TransactionKey, Entry>,
+    due: BinaryHeap<Reverse<(Instant, TransactionKey)>>,
+    /// Answered non-INVITE transactions, the oldest first: what may be forgotten when there is no room.
+    answered: VecDeque<TransactionKey>,
+}
+
+/// One transaction.
+pub(super) struct Entry {
+    pub(super) machine: Machine,
+    /// Where its messages go.
+    pub(super) flow: Flow,
+    pub(super) on_event: Option<OnEvent>,
+    timers: SmallVec<[(Timer, Instant); 2]>,
+    /// When the queue entry of this transaction is.
+    queued: Option<Instant>,
+}
+
+pub(super) enum Machine {
+    InviteClient(Box<InviteClient>),
+    InviteServer(Box<InviteServer>),
+    Client(Client),
+    Server(Server),
+}
+
+impl Machine {
+    pub(super) fn handle_timer(&mut self, timer: Timer) -> Actions {
+        match self {
+            Self::InviteClient(machine) => machine.handle_timer(timer),
+            Self::InviteServer(machine) => machine.handle_timer(timer),
+            Self::Client(machine) => machine.handle_timer(timer),
+            Self::Server(machine) => machine.handle_timer(timer),
+        }
+    }
+
+    pub(super) fn handle_response(&mut self, response: Message) -> Actions {
+        match self {
+            Self::InviteClient(machine) => machine.handle_response(response),
+            Self::Client(machine) => machine.handle_response(response),
+            Self::InviteServer(_) | Self::Server(_) => Actions::new(),
+        }
+    }
+
+    pub(super) fn handle_unreachable(&mut self) -> Actions {
+        match self {
+            Self::InviteClient(machine) => machine.handle_unreachable(),
+            Self::InviteServer(machine) => machine.handle_unreachable(),
+            Self::Client(machine) => machine.handle_unreachable(),
+            Self::Server(machine) => machine.handle_unreachable(),
+        }
+    }
+
+    fn is_client(&self) -> bool {
+        matches!(self, Self::InviteClient(_) | Self::Client(_))
+    }
+
+    fn is_answered(&self) -> bool {
+        matches!(self, Self::Server(machine) if machine.state == server::State::Completed)
+    }
+}
+
+impl Entry {
+    pub(super) fn new(machine: Machine, flow: Flow, on_event: Option<OnEvent>) -> Self {
+        Self { machine, flow, on_event, timers: SmallVec::new(), queued: None }
+    }
+}
+
+impl Table {
+    pub(super) fn new(bound: usize) -> Self {
+        Self {
+            hasher: std::hash::RandomState::new(),
+            shards: std::array::from_fn(|_| Mutex::default()),
+            bound: bound.div_ceil(SHARDS).max(1),
+        }
+    }
+
+    pub(super) fn shard(&self, key: &TransactionKey) -> MutexGuard<'_, Shard> {
+        #[allow(clippy::cast_possible_truncation, reason = "only the low bits count")]
+        let index = self.hasher.hash_one(key) as usize % SHARDS;
+        locked(&self.shards[index])
+    }
+
+    /// The shard of an index, counted from 0.
+    pub(super) fn shard_at(&self, index: usize) -> Option<MutexGuard<'_, Shard>> {
+        self.shards.get(index).map(locked)
+    }
+
+    pub(super) fn bound(&self) -> usize {
+        self.bound
+    }
+}
+
+impl Shard {
+    pub(super) fn entry(&mut self, key: &TransactionKey) -> Option<&mut Entry> {
+        self.entries.get_mut(key)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn insert(&mut self, key: TransactionKey, entry: Entry) {
+        self.entries.insert(key, entry);
+    }
+
+    /// Makes room for one transaction more by forgetting the answered one that is oldest.
+    pub(super) fn has_room(&mut self, bound: usize) -> bool {
+        while self.entries.len() >= bound {
+            let Some(key) = self.answered.pop_front() else { return false };
+            if self.entries.get(&key).is_some_and(|entry| entry.machine.is_answered()) {
+                self.entries.remove(&key);
+            }
+        }
+        true
+    }
+
+    /// Does what concerns the table alone, arming timers and removing. Gives when the earliest newly queued
+    /// timer is due.
+    pub(super) fn apply(&mut self, key: &TransactionKey, actions: &Actions, now: Instant) -> Option<Instant> {
+        let entry = self.entries.get_mut(key)?;
+        for action in actions {
+            match action {
+                Action::Arm(timer, after) => arm(&mut entry.timers, *timer, now + *after),
+                Action::End => {
+                    self.entries.remove(key);
+                    self.forget_stale();
+                    return None;
+                }
+                _ => {}
+            }
+        }
+        if entry.machine.is_answered()
+            && actions.iter().any(|action| matches!(action, Action::Arm(Timer::J, _)))
+        {
+            self.answered.push_back(key.clone());
+        }
+        self.queue(key, now)
+    }
+
+    /// The next transaction whose queue entry is due, with the timers to fire.
+    pub(super) fn next_due(&mut self, now: Instant) -> Option<(TransactionKey, SmallVec<[Timer; 2]>)> {
+        while self.due.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            let Some(Reverse((at, key))) = self.due.pop() else { break };
+            let Some(entry) = self.entries.get_mut(&key) else { continue };
+            if entry.queued != Some(at) {
+                continue;
+            }
+            entry.queued = None;
+            let due: SmallVec<_> =
+                entry.timers.iter().filter(|(_, at)| *at <= now).map(|(timer, _)| *timer).collect();
+            entry.timers.retain(|(_, at)| *at > now);
+            if due.is_empty() {
+                self.queue(&key, now);
+                continue;
+            }
+            return Some((key, due));
+        }
+        None
+    }
+
+    /// When the next queue entry is due.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        self.due.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Queues a transaction at its next deadline, unless it is queued before that.
+    pub(super) fn queue(&mut self, key: &TransactionKey, now: Instant) -> Option<Instant> {
+        let entry = self.entries.get_mut(key)?;
+        let mut at = entry.timers.iter().map(|(_, at)| *at).min()?;
+        if entry.machine.is_client() {
+            // Client transactions mostly end long before their timeout; this keeps the queue free of them.
+            at = at.min(now + LOOK_AGAIN);
+        }
+        if entry.queued.is_some_and(|queued| queued <= at) {
+            return None;
+        }
+        entry.queued = Some(at);
+        self.due.push(Reverse((at, key.clone())));
+        Some(at)
+    }
+
+    fn forget_stale(&mut self) {
+        while self.answered.front().is_some_and(|key| !self.entries.contains_key(key)) {
+            self.answered.pop_front();
+        }
+    }
+}
+
+fn arm(timers: &mut SmallVec<[(Timer, Instant); 2]>, timer: Timer, at: Instant) {
+    match timers.iter_mut().find(|(armed, _)| *armed == timer) {
+        Some((_, armed_at)) => *armed_at = at,
+        None => timers.push((timer, at)),
+    }
+}
+
+/// No code panics while it holds one of these locks; were it to, the table would still be sound.
+fn locked(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const SHARDS: usize = 16;
+/// How far ahead a client transaction is queued at most.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);

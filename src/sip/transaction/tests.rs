@@ -1,0 +1,5 @@
+//! The layer as a whole, over real sockets on the loopback.
+
+mod harness;
+mod machines;
+mod sockets;
