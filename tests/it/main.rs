@@ -1,1 +1,3 @@
+//! The one integration binary: whole-server tests, and the checks on the sources.
 
+mod architecture;
