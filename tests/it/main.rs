@@ -1,3 +1,4 @@
 //! The one integration binary: whole-server tests, and the checks on the sources.
 
 mod architecture;
+mod support;

@@ -1,0 +1,224 @@
+"""One slixmpp client driven by a test: a JSON command per line in, a JSON line per answer or event out.
+
+Commands have a "do" and its arguments; each gets one answer, {"ok": true, ...} or {"ok": false, "error": ...}.
+
+  login      jid, password, host, port; optional: resource, direct_tls (false), mechanism, ca (PEM file: verify)
+  presence   optional: to, type, show, status, priority
+  message    to, body; optional: type ("chat"), subject, id, lang, receipt (ask for one), xml (children as text)
+  roster     the contacts: [{"jid", "name", "subscription", "ask", "groups"}]
+  contact    jid; optional: name, groups         adds or changes a contact
+  remove     jid                                 removes a contact
+  subscribe, subscribed, unsubscribe, unsubscribed    to
+  ping       optional: to
+  disco      to                                  the features of an entity
+  iq         to, type, xml                       a raw query; the answer has its "xml"
+  raw        xml                                 any stanza, as text
+  carbons    enables XEP-0280
+  logout     closes the stream in order
+  cut        closes the socket without a word
+
+Events have an "event": message, presence, roster (a push), connected, disconnected, failed. Every stanza
+event carries its "xml".
+"""
+
+import asyncio
+import json
+import ssl
+import sys
+
+import slixmpp
+from slixmpp.exceptions import IqError, IqTimeout
+from slixmpp.xmlstream import ET, tostring
+
+LOGIN_SECONDS = 30
+
+
+def tell(line):
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def contact_of(item):
+    return {
+        "jid": str(item["jid"]),
+        "name": item["name"],
+        "subscription": item["subscription"],
+        "ask": item["ask"],
+        "approved": item.xml.get("approved"),
+        "groups": sorted(item["groups"]),
+    }
+
+
+class Client(slixmpp.ClientXMPP):
+    """Turns what arrives into events. It answers no question by itself."""
+
+    def __init__(self, jid, password, mechanism, ca):
+        super().__init__(jid, password, sasl_mech=mechanism)
+        self.logged_in = asyncio.get_running_loop().create_future()
+        self.roster.auto_authorize = None
+        self.roster.auto_subscribe = False
+        if ca:
+            self.ca_certs = ca
+        else:
+            self.ssl_context.check_hostname = False
+            self.ssl_context.verify_mode = ssl.CERT_NONE
+        for plugin in ("xep_0030", "xep_0184", "xep_0199", "xep_0203", "xep_0280", "xep_0297", "xep_0085"):
+            self.register_plugin(plugin)
+        self.plugin["xep_0184"].auto_request = False
+        self.add_event_handler("session_start", self.on_start)
+        self.add_event_handler("failed_all_auth", lambda _: self.on_failure("not authorized"))
+        self.add_event_handler("connection_failed", lambda error: self.on_failure(f"connection: {error}"))
+        self.add_event_handler("stream_error", lambda error: self.on_failure(f"stream: {error['condition']}"))
+        self.add_event_handler("disconnected", lambda why: tell({"event": "disconnected", "why": str(why)}))
+        self.add_filter("in", self.on_stanza)
+
+    def on_start(self, _):
+        if not self.logged_in.done():
+            self.logged_in.set_result(None)
+
+    def on_failure(self, error):
+        tell({"event": "failed", "error": error})
+        if not self.logged_in.done():
+            self.logged_in.set_exception(RuntimeError(error))
+        self.abort()
+
+    def on_stanza(self, stanza):
+        """Sees everything that arrives, before any plugin."""
+        if isinstance(stanza, slixmpp.Message):
+            tell(self.message_event(stanza))
+        elif isinstance(stanza, slixmpp.Presence):
+            tell({
+                "event": "presence",
+                "from": str(stanza["from"]),
+                "type": stanza.xml.get("type", "available"),
+                "show": stanza.xml.findtext("{jabber:client}show"),
+                "status": stanza["status"],
+                "priority": stanza["priority"],
+                "xml": tostring(stanza.xml),
+            })
+        elif isinstance(stanza, slixmpp.Iq) and stanza["type"] == "set" and stanza.get_plugin("roster", check=True):
+            items = stanza.xml.iter("{jabber:iq:roster}item")
+            pushed = [{"jid": item.get("jid"), "subscription": item.get("subscription"), "ask": item.get("ask"),
+                       "name": item.get("name"), "groups": sorted(group.text for group in item)} for item in items]
+            tell({"event": "roster", "contacts": pushed, "xml": tostring(stanza.xml)})
+        return stanza
+
+    @staticmethod
+    def message_event(stanza):
+        text = tostring(stanza.xml)
+        carbon = next((kind for kind in ("sent", "received")
+                       if stanza.xml.find("{urn:xmpp:carbons:2}" + kind) is not None), None)
+        inner = stanza.xml.find(".//{urn:xmpp:forward:0}forwarded/{jabber:client}message")
+        shown = stanza.xml if inner is None else inner
+        delay = shown.find("{urn:xmpp:delay}delay")
+        return {
+            "event": "message",
+            "from": shown.get("from"),
+            "to": shown.get("to"),
+            "id": shown.get("id"),
+            "type": shown.get("type", "normal"),
+            "body": shown.findtext("{jabber:client}body"),
+            "subject": shown.findtext("{jabber:client}subject"),
+            "delay": None if delay is None else delay.get("stamp"),
+            "carbon": carbon,
+            "xml": text,
+        }
+
+
+class Driver:
+    """Obeys the commands."""
+
+    def __init__(self):
+        self.client = None
+
+    async def login(self, jid, password, host, port, resource=None, direct_tls=False, mechanism=None, ca=None):
+        self.client = Client(f"{jid}/{resource}" if resource else jid, password, mechanism, ca)
+        self.client.enable_direct_tls = direct_tls
+        self.client.enable_starttls = not direct_tls
+        self.client.enable_plaintext = False
+        self.client.connect(host, port)
+        await asyncio.wait_for(asyncio.shield(self.client.logged_in), LOGIN_SECONDS)
+        return {"jid": str(self.client.boundjid)}
+
+    async def presence(self, to=None, type=None, show=None, status=None, priority=None):
+        self.client.send_presence(pto=to, ptype=type, pshow=show, pstatus=status, ppriority=priority)
+
+    async def message(self, to, body=None, type="chat", subject=None, id=None, lang=None, receipt=False, xml=""):
+        message = self.client.make_message(mto=to, mbody=body, msubject=subject, mtype=type)
+        message["id"] = id or self.client.new_id()
+        if lang:
+            message["lang"] = lang
+        if receipt:
+            message["request_receipt"] = True
+        for child in ET.fromstring(f"<x xmlns='jabber:client'>{xml}</x>"):
+            message.append(child)
+        message.send()
+        return {"id": message["id"]}
+
+    async def roster(self):
+        answer = await self.client.get_roster()
+        items = answer["roster"]["substanzas"] if answer.get_plugin("roster", check=True) else []
+        return {"contacts": sorted(map(contact_of, items), key=lambda contact: contact["jid"])}
+
+    async def contact(self, jid, name=None, groups=()):
+        await self.client.update_roster(jid, name=name, groups=list(groups))
+
+    async def remove(self, jid):
+        await self.client.del_roster_item(jid)
+
+    async def subscribe(self, to):
+        self.client.send_presence(pto=to, ptype="subscribe")
+
+    async def subscribed(self, to):
+        self.client.send_presence(pto=to, ptype="subscribed")
+
+    async def unsubscribe(self, to):
+        self.client.send_presence(pto=to, ptype="unsubscribe")
+
+    async def unsubscribed(self, to):
+        self.client.send_presence(pto=to, ptype="unsubscribed")
+
+    async def ping(self, to=None):
+        await self.client.plugin["xep_0199"].send_ping(to or self.client.boundjid.domain)
+
+    async def disco(self, to):
+        answer = await self.client.plugin["xep_0030"].get_info(jid=to, cached=False)
+        return {"features": sorted(answer["disco_info"]["features"])}
+
+    async def iq(self, to, type, xml):
+        query = self.client.make_iq(ito=to, itype=type)
+        query.append(ET.fromstring(xml))
+        return {"xml": tostring((await query.send()).xml)}
+
+    async def raw(self, xml):
+        self.client.send_raw(xml)
+
+    async def carbons(self):
+        await self.client.plugin["xep_0280"].enable()
+
+    async def logout(self):
+        await self.client.disconnect()
+
+    async def cut(self):
+        self.client.abort()
+
+    async def obey(self, line):
+        command = json.loads(line)
+        deed = getattr(self, command.pop("do"))
+        try:
+            tell({"ok": True, **(await deed(**command) or {})})
+        except IqError as error:
+            tell({"ok": False, "error": error.iq["error"]["condition"], "xml": tostring(error.iq.xml)})
+        except (IqTimeout, TimeoutError, asyncio.TimeoutError, RuntimeError, OSError) as error:
+            tell({"ok": False, "error": f"{type(error).__name__}: {error}"})
+
+
+async def main():
+    driver = Driver()
+    reader = asyncio.StreamReader(limit=1 << 24)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        await driver.obey(line)
+
+
+asyncio.run(main())

@@ -1,0 +1,38 @@
+//! What the whole-server tests stand on: programs of other people, and the server itself.
+//!
+//! Everything waits for something that happens, with a generous deadline, and nothing sleeps to
+//! hope. What goes wrong is shown together with what the programs had to say.
+
+mod baresip;
+mod browser;
+mod program;
+mod sipp;
+mod slixmpp;
+
+use std::{future::Future, path::PathBuf, time::Duration};
+
+pub(crate) use baresip::Baresip;
+pub(crate) use browser::Browser;
+pub(crate) use program::Program;
+pub(crate) use sipp::Sipp;
+pub(crate) use slixmpp::Slixmpp;
+
+/// How long anything may take before the test gives up. Generous: a busy machine is no failure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The result of something that has to happen soon; `what` is for the failure.
+#[track_caller]
+pub(crate) fn soon<T>(what: &str, happens: impl Future<Output = T>) -> impl Future<Output = T> {
+    let caller = std::panic::Location::caller();
+    async move {
+        match tokio::time::timeout(PATIENCE, happens).await {
+            Ok(result) => result,
+            Err(_) => panic!("{caller}: {what}: did not happen in {PATIENCE:?}"),
+        }
+    }
+}
+
+/// A path in the repository.
+pub(crate) fn repository(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
