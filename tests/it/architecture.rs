@@ -107,18 +107,8 @@ fn account_names_no_protocol() {
 }
 
 #[test]
-fn every_room_states_its_invariants_and_every_file_its_purpose() {
-    none_of(complaints(&sources("src"), missing_docs));
-}
-
-#[test]
 fn no_file_is_too_long() {
     none_of(complaints(&[sources("src"), sources("tests/it")].concat(), too_long));
-}
-
-#[test]
-fn nothing_is_left_undone_or_ignored() {
-    none_of(complaints(&[sources("src"), sources("tests/it")].concat(), undone));
 }
 
 /// All `.rs` files below a folder of the repository, in a stable order.
