@@ -1,0 +1,166 @@
+//! The composition root: opens the store, starts the doors, and stops everything in order.
+//!
+//! Wiring only: no rule, no protocol. [`Server::start`] gives a running server, in tests too;
+//! [`serve`] runs one until the process is told to stop.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::broadcast,
+    time,
+};
+use tracing::{error, info, warn};
+
+use crate::{
+    account::{Accounts, CloseReason},
+    auth::{AuthError, Authenticator, Change, Changed},
+    config::Config,
+    net::{Shutdown, ShutdownSignal, Tasks, Tls, TlsError},
+    storage::{Store, StoreError},
+};
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Auth(#[from] AuthError),
+    #[error("{0}")]
+    Tls(#[from] TlsError),
+}
+
+/// A running server.
+pub struct Server {
+    accounts: Accounts,
+    authenticator: Authenticator,
+    store: Store,
+    tls: Arc<Tls>,
+    shutdown: Shutdown,
+    tasks: Tasks,
+    drain: Duration,
+}
+
+impl Server {
+    /// Starts a server: opens the data folder, then the listeners.
+    ///
+    /// # Errors
+    /// What cannot be opened, in words for the operator.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let data_dir = config.server.data_dir.clone();
+        let store_config = config.storage.clone();
+        let store = blocking(move || Store::open(&store_config)).await?;
+        let authenticator = Authenticator::open(config.auth.clone(), &data_dir, store.clone())?;
+        let domains: Vec<String> = config.server.domains.iter().map(ToString::to_string).collect();
+        let tls = Tls::open(&config.tls, &data_dir, &domains)?;
+        let accounts = Accounts::new(store.clone(), config.server.domains.clone(), config.account.clone());
+        let (shutdown, signal) = Shutdown::new();
+        let mut tasks = Tasks::new();
+        tasks.spawn(follow_credentials(accounts.clone(), authenticator.changes(), signal.clone()));
+        tasks.spawn(retire_idle(accounts.clone(), signal));
+        Ok(Self { accounts, authenticator, store, tls, shutdown, tasks, drain: config.limits.drain() })
+    }
+
+    /// The accounts, for the doors of a test and for administration.
+    #[must_use]
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Who may log in.
+    #[must_use]
+    pub fn authenticator(&self) -> &Authenticator {
+        &self.authenticator
+    }
+
+    /// Reads the certificates again. Those in use stay where the new ones are no good.
+    pub fn reload(&self) {
+        match self.tls.reload() {
+            Ok(()) => info!("certificates read again"),
+            Err(fault) => error!(%fault, "certificates in use stay"),
+        }
+    }
+
+    /// Stops: takes nothing new, lets what is open end, makes everything durable.
+    pub async fn stop(self) {
+        self.shutdown.drain(self.drain);
+        self.accounts.shut_down();
+        let aborted = self.tasks.finish(&self.shutdown.signal()).await;
+        self.shutdown.stop();
+        let store = self.store;
+        blocking(move || store.close()).await;
+        info!(aborted, "stopped");
+    }
+}
+
+/// Runs a server until the process gets SIGTERM or SIGINT. SIGHUP reads the certificates again.
+///
+/// # Errors
+/// As [`Server::start`].
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let server = Server::start(config).await?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => server.reload(),
+        }
+    }
+    info!("stopping");
+    server.stop().await;
+    Ok(())
+}
+
+/// Ends sessions whose credentials are no longer good.
+async fn follow_credentials(
+    accounts: Accounts,
+    mut changes: broadcast::Receiver<Changed>,
+    shutdown: ShutdownSignal,
+) {
+    loop {
+        let change = tokio::select! {
+            change = changes.recv() => change,
+            () = shutdown.draining() => return,
+        };
+        match change {
+            Ok(Changed { address, change }) => match change {
+                Change::Password => accounts.evict(&address, CloseReason::CredentialsChanged, None),
+                Change::Removed | Change::Disabled => accounts.evict(&address, CloseReason::AccountGone, None),
+                Change::DeviceRemoved(id) => {
+                    accounts.evict(&address, CloseReason::CredentialsChanged, Some(id));
+                }
+            },
+            Err(broadcast::error::RecvError::Lagged(missed)) => {
+                // Nobody knows which: everybody logs in again.
+                warn!(missed, "changes of credentials were missed, every session ends");
+                accounts.shut_down();
+            }
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Lets accounts that nobody uses leave the memory.
+async fn retire_idle(accounts: Accounts, shutdown: ShutdownSignal) {
+    let mut tick = time::interval(RETIRE_EVERY);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => accounts.retire_idle(),
+            () = shutdown.draining() => return,
+        }
+    }
+}
+
+/// Runs something that blocks on a thread that may.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+const RETIRE_EVERY: Duration = Duration::from_secs(15);
