@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use toml::{Spanned, de::DeTable, de::DeValue};
 
-use crate::{auth, net, signal::Address, storage};
+use crate::{account, auth, net, signal::Address, storage};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,8 @@ pub struct Config {
     pub storage: storage::Config,
     /// Passwords and logins.
     pub auth: auth::Config,
+    /// What one account may have.
+    pub account: account::Config,
 }
 
 /// Section `[server]`.
@@ -134,7 +136,8 @@ impl Config {
         self.log.check()?;
         self.limits.check()?;
         self.storage.check()?;
-        self.auth.check()
+        self.auth.check()?;
+        self.account.check()
     }
 }
 

@@ -30,6 +30,7 @@ pub mod config;
 pub mod formats;
 pub mod net;
 pub mod presence;
+pub mod server;
 pub mod signal;
 pub mod sip;
 pub mod storage;

@@ -49,11 +49,11 @@ impl Server {
     /// What cannot be opened, in words for the operator.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let data_dir = config.server.data_dir.clone();
-        let store_config = config.storage.clone();
+        let mut store_config = config.storage.clone();
+        store_config.data_dir.clone_from(&data_dir);
         let store = blocking(move || Store::open(&store_config)).await?;
         let authenticator = Authenticator::open(config.auth.clone(), &data_dir, store.clone())?;
-        let domains: Vec<String> = config.server.domains.iter().map(ToString::to_string).collect();
-        let tls = Tls::open(&config.tls, &data_dir, &domains)?;
+        let tls = Tls::open(&config.tls, &data_dir, &config.server.domain_names())?;
         let accounts = Accounts::new(store.clone(), config.server.domains.clone(), config.account.clone());
         let (shutdown, signal) = Shutdown::new();
         let mut tasks = Tasks::new();
@@ -129,7 +129,9 @@ async fn follow_credentials(
         match change {
             Ok(Changed { address, change }) => match change {
                 Change::Password => accounts.evict(&address, CloseReason::CredentialsChanged, None),
-                Change::Removed | Change::Disabled => accounts.evict(&address, CloseReason::AccountGone, None),
+                Change::Removed | Change::Disabled => {
+                    accounts.evict(&address, CloseReason::AccountGone, None)
+                }
                 Change::DeviceRemoved(id) => {
                     accounts.evict(&address, CloseReason::CredentialsChanged, Some(id));
                 }
