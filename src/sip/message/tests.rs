@@ -5,6 +5,7 @@ mod fuzz;
 mod quirks;
 mod rewriting;
 mod streams;
+mod torture;
 
 use super::*;
 
