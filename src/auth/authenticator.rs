@@ -1,19 +1,62 @@
 //! The door of the room: the pure parts, the store and the clock brought together.
+//!
+//! Logging in is here; changing credentials is in `accounts`, tokens are in `token`.
 
-use std::{net::IpAddr, path::Path, time::Duration};
+use std::{
+    net::IpAddr,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    thread,
+};
 
-use tokio::sync::broadcast;
+use tokio::{
+    sync::{Semaphore, broadcast},
+    task,
+};
 
 use crate::{
     signal::{Address, Timestamp},
-    storage::{Store, TokenKind, TokenRecord},
+    storage::{CredentialRecord, Store, StoreError},
 };
 
-use super::{AuthError, Config, DigestResponse, DigestVerdict, ScramHash, ScramVerifier};
+use super::{
+    AuthError, Config, DigestResponse, DigestVerdict, ScramHash, ScramVerifier,
+    accounts::Seen,
+    cache::{Cache, Known},
+    credential::{self, DeviceVerifier, Verifiers},
+    key::{IfMissing, ServerKey, hmac, random},
+    nonce::{NonceId, Nonces, UsedCounts},
+    throttle::Throttle,
+};
 
 /// Checks who somebody is, and changes what is checked. Cheap to clone.
 #[derive(Clone)]
-pub struct Authenticator {}
+pub struct Authenticator {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) config: Config,
+    pub(super) store: Store,
+    pub(super) key: ServerKey,
+    /// Keys the hashes of device passwords.
+    pub(super) device_secret: [u8; 32],
+    /// Makes the verifiers of those who do not exist.
+    fake_secret: [u8; 32],
+    /// Keys the hashes of passwords that were proved right in this run.
+    proved_secret: [u8; 32],
+    pub(super) cache: Cache,
+    nonces: Nonces,
+    /// Spread over several locks by the random bytes of a nonce; each is held for a look-up.
+    used: Vec<Mutex<UsedCounts>>,
+    throttle: Mutex<Throttle>,
+    /// Who computes Argon2.
+    pub(super) workers: Arc<Semaphore>,
+    /// Who waits to compute or computes.
+    queue: Arc<Semaphore>,
+    pub(super) changes: broadcast::Sender<Changed>,
+    pub(super) seen: Seen,
+}
 
 /// Somebody proved to be the owner of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,23 +65,6 @@ pub struct Login {
     pub is_admin: bool,
     /// The device password that was used; `None` for the account's own password.
     pub device: Option<i64>,
-}
-
-/// A device password just made. The only time that it can be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewDevice {
-    pub id: i64,
-    pub label: String,
-    pub password: String,
-}
-
-/// A device that has its own password.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Device {
-    pub id: i64,
-    pub label: String,
-    pub created: Timestamp,
-    pub last_used: Option<Timestamp>,
 }
 
 /// Something about an account's credentials changed: sessions that rest on it are to be closed.
@@ -62,12 +88,36 @@ pub enum Change {
 }
 
 impl Authenticator {
-    /// Reads the key file below the data folder, or makes it on first start.
+    /// Reads the key file below the data folder, or makes it on first start. Blocks for a moment.
     ///
     /// # Errors
-    /// The key file cannot be read, is not 32 bytes, or the store fails.
+    /// The key file cannot be read, is not 32 bytes, is missing though there are accounts, or the
+    /// store fails.
     pub fn open(config: Config, data_dir: &Path, store: Store) -> Result<Self, AuthError> {
-        todo!()
+        let is_new = store.list_accounts(None, 1)?.is_empty();
+        let if_missing = if is_new { IfMissing::Make } else { IfMissing::Fail };
+        let path = data_dir.join("key");
+        let key = ServerKey::open(&path, if_missing)
+            .map_err(|error| AuthError::KeyFile(format!("{}: {error}", path.display())))?;
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let workers = if config.argon2_parallel == 0 { (cores - 1).max(1) } else { config.argon2_parallel };
+        let inner = Inner {
+            device_secret: key.derive("device passwords"),
+            fake_secret: key.derive("verifiers of nobody"),
+            proved_secret: random(),
+            cache: Cache::new(config.cached_accounts),
+            nonces: Nonces::new(random(), config.nonce_seconds),
+            used: (0..SHARDS).map(|_| Mutex::new(UsedCounts::new(NONCES / SHARDS))).collect(),
+            throttle: Mutex::new(Throttle::new(config.guesses, config.guess_seconds, THROTTLED)),
+            workers: Arc::new(Semaphore::new(workers)),
+            queue: Arc::new(Semaphore::new(workers + config.argon2_queue)),
+            changes: broadcast::channel(CHANGES).0,
+            seen: Seen::default(),
+            config,
+            store,
+            key,
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Checks a password in the clear: the account's own, or one of a device.
@@ -80,7 +130,26 @@ impl Authenticator {
         password: &str,
         peer: IpAddr,
     ) -> Result<Login, AuthError> {
-        todo!()
+        self.check_throttle(address, peer)?;
+        let known = self.known(address).await?;
+        let login = match &known {
+            Some(known) => self.quick_login(known, password),
+            None => None,
+        };
+        let login = match login {
+            Some(login) => Some(login),
+            None => self.slow_login(known, address, password, peer).await?,
+        };
+        match login {
+            Some(login) => {
+                self.note_success(&login, peer);
+                Ok(login)
+            }
+            None => {
+                self.login_failed(address, peer);
+                Err(AuthError::Wrong)
+            }
+        }
     }
 
     /// The verifier for a SCRAM exchange. For an account that does not exist or is disabled it is
@@ -94,28 +163,41 @@ impl Authenticator {
         hash: ScramHash,
         peer: IpAddr,
     ) -> Result<ScramVerifier, AuthError> {
-        todo!()
+        self.check_throttle(address, peer)?;
+        Ok(match self.known(address).await? {
+            Some(known) if !known.account.disabled => known.verifiers.scram(hash).clone(),
+            _ => {
+                let (secret, iterations) = (&self.inner.fake_secret, self.inner.config.scram_iterations);
+                ScramVerifier::fake(hash, secret, address.as_str(), iterations)
+            }
+        })
     }
 
     /// Ends a SCRAM exchange whose proof was right.
     ///
     /// # Errors
-    /// [`AuthError::Wrong`] where the account went away or was disabled meanwhile.
+    /// [`AuthError::Wrong`] where the account went away or was disabled meanwhile,
+    /// [`AuthError::Throttled`] where too many exchanges failed meanwhile.
     pub async fn login_succeeded(&self, address: &Address, peer: IpAddr) -> Result<Login, AuthError> {
-        todo!()
+        self.check_throttle(address, peer)?;
+        let known = self.known(address).await?.filter(|known| !known.account.disabled);
+        let login = login(known.as_ref().ok_or(AuthError::Wrong)?, None);
+        self.note_success(&login, peer);
+        Ok(login)
     }
 
     /// Counts a wrong guess: for a SCRAM exchange whose proof was wrong. The other ways to log in
     /// count for themselves.
     pub fn login_failed(&self, address: &Address, peer: IpAddr) {
-        todo!()
+        tracing::info!(%address, %peer, "login failed");
+        self.throttle().failed(address, peer, Timestamp::now());
     }
 
     /// A nonce for a challenge in this realm. `flow` is what binds it to the asker, such as the
     /// bytes of his IP address: an answer from elsewhere is stale.
     #[must_use]
     pub fn digest_nonce(&self, realm: &str, flow: &[u8]) -> String {
-        todo!()
+        self.inner.nonces.print(realm, flow, random(), Timestamp::now())
     }
 
     /// Checks a digest answer. `address` is the account that the door read from username and
@@ -128,144 +210,198 @@ impl Authenticator {
         flow: &[u8],
         peer: IpAddr,
     ) -> DigestVerdict {
-        todo!()
-    }
-
-    /// Makes an account.
-    ///
-    /// # Errors
-    /// [`AuthError::AccountExists`], [`AuthError::Password`], or the store's.
-    pub async fn create_account(
-        &self,
-        address: &Address,
-        password: &str,
-        is_admin: bool,
-    ) -> Result<(), AuthError> {
-        todo!()
-    }
-
-    /// Removes an account with all that belongs to it.
-    ///
-    /// # Errors
-    /// [`AuthError::NoSuchAccount`], or the store's.
-    pub async fn remove_account(&self, address: &Address) -> Result<(), AuthError> {
-        todo!()
-    }
-
-    /// Sets a new password. Web sessions and tokens of the account end; device passwords stay.
-    ///
-    /// # Errors
-    /// [`AuthError::NoSuchAccount`], [`AuthError::Password`], or the store's.
-    pub async fn set_password(&self, address: &Address, password: &str) -> Result<(), AuthError> {
-        todo!()
-    }
-
-    /// Lets nobody log in any more, or again.
-    ///
-    /// # Errors
-    /// [`AuthError::NoSuchAccount`], or the store's.
-    pub async fn set_disabled(&self, address: &Address, disabled: bool) -> Result<(), AuthError> {
-        todo!()
-    }
-
-    /// Makes the account an administrator, or not any more.
-    ///
-    /// # Errors
-    /// [`AuthError::NoSuchAccount`], or the store's.
-    pub async fn set_admin(&self, address: &Address, is_admin: bool) -> Result<(), AuthError> {
-        todo!()
-    }
-
-    /// Makes a password for one device.
-    ///
-    /// # Errors
-    /// [`AuthError::NoSuchAccount`], [`AuthError::Limit`], or the store's.
-    pub async fn add_device(&self, address: &Address, label: &str) -> Result<NewDevice, AuthError> {
-        todo!()
-    }
-
-    /// The devices that have passwords, oldest first.
-    ///
-    /// # Errors
-    /// [`AuthError::NoSuchAccount`], or the store's.
-    pub async fn devices(&self, address: &Address) -> Result<Vec<Device>, AuthError> {
-        todo!()
-    }
-
-    /// Takes a device's password away; `false` where there is no such device.
-    ///
-    /// # Errors
-    /// [`AuthError::NoSuchAccount`], or the store's.
-    pub async fn remove_device(&self, address: &Address, id: i64) -> Result<bool, AuthError> {
-        todo!()
-    }
-
-    /// Makes a token of 256 random bits, printable, good for `lifetime`. The only time that it
-    /// can be read. `account` is `None` for [`TokenKind::Setup`] alone.
-    ///
-    /// # Errors
-    /// [`AuthError::NoSuchAccount`], [`AuthError::Limit`], or the store's.
-    pub async fn issue_token(
-        &self,
-        kind: TokenKind,
-        account: Option<&Address>,
-        label: &str,
-        lifetime: Duration,
-    ) -> Result<String, AuthError> {
-        todo!()
-    }
-
-    /// Whom a token logs in. A session's life is prolonged by use.
-    ///
-    /// # Errors
-    /// [`AuthError::Wrong`] where it is unknown, expired or of another kind, or the store's.
-    pub async fn verify_token(&self, kind: TokenKind, token: &str) -> Result<Login, AuthError> {
-        todo!()
-    }
-
-    /// Uses up a setup link: makes the first administrator.
-    ///
-    /// # Errors
-    /// [`AuthError::Wrong`] where the link is unknown, expired or used, else as
-    /// [`Authenticator::create_account`].
-    pub async fn redeem_setup(
-        &self,
-        token: &str,
-        address: &Address,
-        password: &str,
-    ) -> Result<Login, AuthError> {
-        todo!()
-    }
-
-    /// The tokens of an account, oldest first.
-    ///
-    /// # Errors
-    /// [`AuthError::NoSuchAccount`], or the store's.
-    pub async fn tokens(&self, address: &Address) -> Result<Vec<TokenRecord>, AuthError> {
-        todo!()
-    }
-
-    /// Ends the token; `false` where there was none.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn revoke_token(&self, token: &str) -> Result<bool, AuthError> {
-        todo!()
-    }
-
-    /// Ends a token of the account by its hash, as [`Authenticator::tokens`] lists it; `false`
-    /// where there was none.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn revoke_token_by_hash(&self, address: &Address, hash: &[u8; 32]) -> Result<bool, AuthError> {
-        todo!()
+        let now = Timestamp::now();
+        let Some(nonce) = self.inner.nonces.parse(response.nonce, response.realm, flow, now) else {
+            return DigestVerdict::Stale;
+        };
+        let known = match self.known(address).await {
+            Ok(known) => known,
+            Err(error) => {
+                tracing::error!(%address, %error, "a login cannot be checked");
+                return DigestVerdict::Unavailable;
+            }
+        };
+        // Nothing is awaited from here on: no guess slips in between look and count.
+        if let Err(AuthError::Throttled { retry_after }) = self.check_throttle(address, peer) {
+            return DigestVerdict::Throttled { retry_after };
+        }
+        let login = known.filter(|known| !known.account.disabled && response.realm == address.domain());
+        let Some(login) = login.and_then(|known| digest_login(&known, response)) else {
+            self.login_failed(address, peer);
+            return DigestVerdict::Wrong;
+        };
+        if !response.count().is_some_and(|count| self.take_count(nonce, count, now)) {
+            return DigestVerdict::Stale;
+        }
+        self.note_success(&login, peer);
+        DigestVerdict::Ok(login)
     }
 
     /// Tells of changes from now on. Who lags behind by more than 256 changes is told so and has
     /// to check what he has.
     #[must_use]
     pub fn changes(&self) -> broadcast::Receiver<Changed> {
-        todo!()
+        self.inner.changes.subscribe()
+    }
+
+    /// The account with its credentials opened; from memory where it is there.
+    pub(super) async fn known(&self, address: &Address) -> Result<Option<Arc<Known>>, AuthError> {
+        if let Some(known) = self.inner.cache.find(address) {
+            return Ok(Some(known));
+        }
+        let epoch = self.inner.cache.epoch();
+        let wanted = address.clone();
+        let Some(record) = self.blocking(move |inner| inner.store.credential(&wanted)).await? else {
+            return Ok(None);
+        };
+        let known = Arc::new(self.open_record(record)?);
+        self.inner.cache.keep(Arc::clone(&known), epoch);
+        Ok(Some(known))
+    }
+
+    fn open_record(&self, record: CredentialRecord) -> Result<Known, AuthError> {
+        let address = &record.account.address;
+        let verifiers = self.open_sealed::<Verifiers>(&context(address, "account"), &record.credential)?;
+        let devices = record
+            .devices
+            .iter()
+            .map(|device| {
+                let verifier = self.open_sealed(&context(address, "device"), &device.credential)?;
+                Ok((device.id, verifier))
+            })
+            .collect::<Result<Vec<(i64, DeviceVerifier)>, AuthError>>()?;
+        Ok(Known { verifiers, devices, account: record.account, proved: OnceLock::new() })
+    }
+
+    fn open_sealed<T: serde::de::DeserializeOwned>(
+        &self,
+        context: &str,
+        sealed: &[u8],
+    ) -> Result<T, AuthError> {
+        let opened = self.inner.key.open_sealed(context, sealed).ok_or(AuthError::Sealed)?;
+        postcard::from_bytes(&opened).map_err(|_| AuthError::Sealed)
+    }
+
+    /// What can be told without Argon2: a device's password, or one that was right before.
+    fn quick_login(&self, known: &Known, password: &str) -> Option<Login> {
+        if known.account.disabled {
+            return None;
+        }
+        let address = &known.account.address;
+        let device = known
+            .devices
+            .iter()
+            .find(|(_, verifier)| verifier.is_password(address, password, &self.inner.device_secret));
+        if let Some((id, _)) = device {
+            return Some(login(known, Some(*id)));
+        }
+        let proved = known.proved.get()?;
+        let is_same: bool =
+            subtle::ConstantTimeEq::ct_eq(&self.proved_hash(password)[..], &proved[..]).into();
+        is_same.then(|| login(known, None))
+    }
+
+    /// Checks the account's own password with Argon2, on a thread that may block, in turn. Takes
+    /// as long for an account that does not exist.
+    async fn slow_login(
+        &self,
+        known: Option<Arc<Known>>,
+        address: &Address,
+        password: &str,
+        peer: IpAddr,
+    ) -> Result<Option<Login>, AuthError> {
+        let _place = self.inner.queue.try_acquire().map_err(|_| AuthError::Overloaded)?;
+        let _turn = self.inner.workers.acquire().await.map_err(|_| AuthError::Overloaded)?;
+        // Others may have failed while this one waited.
+        self.check_throttle(address, peer)?;
+        let (typed, checked) = (password.to_owned(), known.clone());
+        let is_right = self
+            .blocking(move |inner| {
+                Ok(match checked {
+                    Some(known) => known.verifiers.is_password(&typed) && !known.account.disabled,
+                    None => {
+                        credential::waste_time(&typed, &inner.config);
+                        false
+                    }
+                })
+            })
+            .await?;
+        let Some(known) = known.filter(|_| is_right) else { return Ok(None) };
+        // Set once; every later value would be the same but for its preparation.
+        let _ = known.proved.set(self.proved_hash(password));
+        Ok(Some(login(&known, None)))
+    }
+
+    fn proved_hash(&self, password: &str) -> [u8; 32] {
+        hmac(&self.inner.proved_secret, &[password.as_bytes()])
+    }
+
+    fn note_success(&self, login: &Login, peer: IpAddr) {
+        let now = Timestamp::now();
+        self.throttle().succeeded(&login.address, peer, now);
+        if let Some(id) = login.device {
+            self.note_device(id, now);
+        }
+    }
+
+    fn take_count(&self, nonce: NonceId, count: u32, now: Timestamp) -> bool {
+        let Some(used) = self.inner.used.get(nonce.spread() % SHARDS) else { return false };
+        let mut used = used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.forget_before(now.plus_seconds(-i64::from(self.inner.config.nonce_seconds)).0);
+        used.take(nonce, count)
+    }
+
+    fn check_throttle(&self, address: &Address, peer: IpAddr) -> Result<(), AuthError> {
+        self.throttle()
+            .check(address, peer, Timestamp::now())
+            .map_err(|retry_after| AuthError::Throttled { retry_after })
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.inner.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs something on a thread that may wait.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, AuthError> {
+        let inner = Arc::clone(&self.inner);
+        match task::spawn_blocking(move || work(&inner)).await {
+            Ok(outcome) => outcome.map_err(Into::into),
+            // It panicked, or the runtime is shutting down.
+            Err(_) => Err(AuthError::Store(StoreError::Closed)),
+        }
     }
 }
+
+/// What a sealed credential is bound to.
+pub(super) fn context(address: &Address, kind: &str) -> String {
+    format!("{kind} {address}")
+}
+
+fn login(known: &Known, device: Option<i64>) -> Login {
+    Login { address: known.account.address.clone(), is_admin: known.account.is_admin, device }
+}
+
+/// Who answered a challenge: the account's password is tried first, then each device's.
+fn digest_login(known: &Known, response: &DigestResponse<'_>) -> Option<Login> {
+    let address = &known.account.address;
+    let own = known.verifiers.ha1.iter().map(|set| (None, set));
+    let devices = known.devices.iter().flat_map(|(id, device)| device.ha1.iter().map(|set| (Some(*id), set)));
+    own.chain(devices)
+        .find(|(_, set)| set.of(address, response.username).is_some_and(|ha1| response.is_made_with(ha1)))
+        .map(|(device, _)| login(known, device))
+}
+
+/// Locks over the used counts.
+const SHARDS: usize = 16;
+/// Nonces that are remembered, some 50 bytes each.
+const NONCES: usize = 200_000;
+/// Entries in each table of the throttle, some 50 bytes each.
+const THROTTLED: usize = 65_536;
+/// Changes that a listener may lag behind.
+const CHANGES: usize = 256;
+
+#[cfg(test)]
+mod tests;

@@ -28,6 +28,9 @@ pub enum AuthError {
     /// A stored verifier does not open with this key file.
     #[error("a stored credential cannot be opened with this key file")]
     Sealed,
+    /// The key file cannot be used; the text names it.
+    #[error("{0}")]
+    KeyFile(String),
     #[error(transparent)]
     Store(StoreError),
 }

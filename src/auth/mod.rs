@@ -8,18 +8,28 @@
 //!
 //! - A verifier leaves this room sealed by the key file, bound to its account; a stolen database
 //!   alone cannot be attacked offline.
-//! - Whether an account exists cannot be told from an answer or from the time it takes.
+//! - Whether an account exists cannot be told from an answer; a password in the clear takes as long
+//!   to check for an account that does not.
 //! - Every guess is counted by account and by address; every table here has a bound.
 //! - Argon2 runs on threads that may block, never more at once than configured.
 //! - After a change of password nothing of the old one is accepted, and [`Changed`] is sent.
 
+mod accounts;
 mod authenticator;
+mod cache;
 mod config;
+mod credential;
 mod digest;
 mod error;
+mod key;
+mod nonce;
+mod password;
 mod scram;
+mod throttle;
+mod token;
 
-pub use authenticator::{Authenticator, Change, Changed, Device, Login, NewDevice};
+pub use accounts::{Device, NewDevice};
+pub use authenticator::{Authenticator, Change, Changed, Login};
 pub use config::Config;
 pub use digest::{DigestAlgorithm, DigestResponse, DigestVerdict, Qop, QopUse};
 pub use error::AuthError;

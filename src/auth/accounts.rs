@@ -1,0 +1,224 @@
+//! Changing credentials: accounts, passwords, and passwords of devices.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::{
+    signal::{Address, Timestamp},
+    storage::{AccountKey, NewAccount},
+};
+
+use super::{
+    AuthError, Authenticator, Change, Changed,
+    authenticator::context,
+    credential::{DeviceVerifier, Salts, Verifiers},
+    key::random,
+    password::{prepare_password, print_device_password},
+};
+
+/// A device password just made. The only time that it can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDevice {
+    pub id: i64,
+    pub label: String,
+    pub password: String,
+}
+
+/// A device that has its own password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    pub id: i64,
+    pub label: String,
+    pub created: Timestamp,
+    pub last_used: Option<Timestamp>,
+}
+
+impl Authenticator {
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// [`AuthError::AccountExists`], [`AuthError::Password`], or the store's.
+    pub async fn create_account(
+        &self,
+        address: &Address,
+        password: &str,
+        is_admin: bool,
+    ) -> Result<(), AuthError> {
+        let credential = self.seal_password(address, password).await?;
+        let new = NewAccount { address: address.clone(), is_admin, created: Timestamp::now(), credential };
+        self.blocking(move |inner| inner.store.create_account(new)).await?;
+        // Nothing is known of it, but somebody may be reading that there is no such account.
+        self.inner.cache.forget(address);
+        Ok(())
+    }
+
+    /// Removes an account with all that belongs to it.
+    ///
+    /// # Errors
+    /// [`AuthError::NoSuchAccount`], or the store's.
+    pub async fn remove_account(&self, address: &Address) -> Result<(), AuthError> {
+        let wanted = address.clone();
+        self.blocking(move |inner| inner.store.remove_account(&wanted)).await?;
+        self.tell(address, Some(Change::Removed));
+        Ok(())
+    }
+
+    /// Sets a new password. Web sessions and tokens of the account end; device passwords stay.
+    ///
+    /// # Errors
+    /// [`AuthError::NoSuchAccount`], [`AuthError::Password`], or the store's.
+    pub async fn set_password(&self, address: &Address, password: &str) -> Result<(), AuthError> {
+        let key = self.key_of(address).await?;
+        let sealed = self.seal_password(address, password).await?;
+        self.blocking(move |inner| inner.store.set_credential(key, sealed, Timestamp::now())).await?;
+        self.tell(address, Some(Change::Password));
+        Ok(())
+    }
+
+    /// Lets nobody log in any more, or again.
+    ///
+    /// # Errors
+    /// [`AuthError::NoSuchAccount`], or the store's.
+    pub async fn set_disabled(&self, address: &Address, disabled: bool) -> Result<(), AuthError> {
+        let key = self.key_of(address).await?;
+        self.blocking(move |inner| inner.store.set_disabled(key, disabled)).await?;
+        self.tell(address, disabled.then_some(Change::Disabled));
+        Ok(())
+    }
+
+    /// Makes the account an administrator, or not any more.
+    ///
+    /// # Errors
+    /// [`AuthError::NoSuchAccount`], or the store's.
+    pub async fn set_admin(&self, address: &Address, is_admin: bool) -> Result<(), AuthError> {
+        let key = self.key_of(address).await?;
+        self.blocking(move |inner| inner.store.set_admin(key, is_admin)).await?;
+        self.tell(address, None);
+        Ok(())
+    }
+
+    /// Makes a password for one device. It is good for digest and wherever a password is sent in
+    /// the clear, not for SCRAM, which has room for one password per account.
+    ///
+    /// # Errors
+    /// [`AuthError::NoSuchAccount`], [`AuthError::Limit`], or the store's.
+    pub async fn add_device(&self, address: &Address, label: &str) -> Result<NewDevice, AuthError> {
+        let label = check_label(label)?;
+        let key = self.key_of(address).await?;
+        let password = print_device_password(random());
+        let verifier = DeviceVerifier::new(address, &password, &self.inner.device_secret);
+        let sealed = self.seal(&context(address, "device"), &verifier)?;
+        let (name, most) = (label.clone(), self.inner.config.devices);
+        let id = self
+            .blocking(move |inner| inner.store.add_device(key, name, sealed, Timestamp::now(), most))
+            .await?
+            .ok_or(AuthError::Limit("there are too many devices"))?;
+        self.tell(address, None);
+        Ok(NewDevice { id, label, password })
+    }
+
+    /// The devices that have passwords, oldest first.
+    ///
+    /// # Errors
+    /// [`AuthError::NoSuchAccount`], or the store's.
+    pub async fn devices(&self, address: &Address) -> Result<Vec<Device>, AuthError> {
+        let wanted = address.clone();
+        let record = self.blocking(move |inner| inner.store.credential(&wanted)).await?;
+        let devices = record.ok_or(AuthError::NoSuchAccount)?.devices;
+        Ok(devices
+            .into_iter()
+            .map(|device| Device {
+                id: device.id,
+                label: device.label,
+                created: device.created,
+                last_used: device.last_used,
+            })
+            .collect())
+    }
+
+    /// Takes a device's password away; `false` where there is no such device.
+    ///
+    /// # Errors
+    /// [`AuthError::NoSuchAccount`], or the store's.
+    pub async fn remove_device(&self, address: &Address, id: i64) -> Result<bool, AuthError> {
+        let key = self.key_of(address).await?;
+        let removed = self.blocking(move |inner| inner.store.remove_device(key, id)).await?;
+        self.tell(address, removed.then_some(Change::DeviceRemoved(id)));
+        Ok(removed)
+    }
+
+    pub(super) async fn key_of(&self, address: &Address) -> Result<AccountKey, AuthError> {
+        let wanted = address.clone();
+        let account = self.blocking(move |inner| inner.store.account(&wanted)).await?;
+        account.map(|account| account.key).ok_or(AuthError::NoSuchAccount)
+    }
+
+    /// Forgets what is in memory, then tells those who have sessions.
+    fn tell(&self, address: &Address, change: Option<Change>) {
+        self.inner.cache.forget(address);
+        if let Some(change) = change {
+            // Without listeners there are no sessions.
+            let _ = self.inner.changes.send(Changed { address: address.clone(), change });
+        }
+    }
+
+    /// Makes all verifiers of a password, sealed, in turn with those who check one.
+    async fn seal_password(&self, address: &Address, password: &str) -> Result<Vec<u8>, AuthError> {
+        if address.is_domain() {
+            return Err(AuthError::Limit("an account's address needs a part before the '@'"));
+        }
+        prepare_password(password).ok_or(AuthError::Password)?;
+        let turn = self.inner.workers.acquire().await.map_err(|_| AuthError::Overloaded)?;
+        let (owner, typed) = (address.clone(), password.to_owned());
+        let verifiers = self
+            .blocking(move |inner| {
+                let salts = Salts { argon2: random(), scram: [random(), random(), random()] };
+                Ok(Verifiers::new(&owner, &typed, &salts, &inner.config))
+            })
+            .await?;
+        drop(turn);
+        self.seal(&context(address, "account"), &verifiers.ok_or(AuthError::Password)?)
+    }
+
+    fn seal<T: serde::Serialize>(&self, context: &str, secret: &T) -> Result<Vec<u8>, AuthError> {
+        let bytes = postcard::to_stdvec(secret).map_err(|_| AuthError::Sealed)?;
+        Ok(self.inner.key.seal(context, &bytes, random()))
+    }
+
+    /// Notes that a device logged in, at most once a minute each.
+    pub(super) fn note_device(&self, id: i64, now: Timestamp) {
+        if self.inner.seen.is_due(id, now) {
+            self.inner.store.touch_device(id, now);
+        }
+    }
+}
+
+/// When each device was last noted. Bounded: forgets all when it is full.
+#[derive(Default)]
+pub(super) struct Seen(Mutex<std::collections::HashMap<i64, Timestamp>>);
+
+impl Seen {
+    fn is_due(&self, id: i64, now: Timestamp) -> bool {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.get(&id).is_some_and(|at| now < at.plus_seconds(NOTE_SECONDS)) {
+            return false;
+        }
+        if seen.len() >= SEEN {
+            seen.clear();
+        }
+        seen.insert(id, now);
+        true
+    }
+}
+
+/// A label as people may give it to a device or a token.
+pub(super) fn check_label(label: &str) -> Result<String, AuthError> {
+    let label = label.trim();
+    if label.is_empty() || label.len() > LABEL_BYTES || label.chars().any(char::is_control) {
+        return Err(AuthError::Limit("a label has 1 to 100 bytes and no control characters"));
+    }
+    Ok(label.to_owned())
+}
+
+const LABEL_BYTES: usize = 100;
+const NOTE_SECONDS: i64 = 60;
+const SEEN: usize = 100_000;

@@ -1,0 +1,281 @@
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    auth::{DigestAlgorithm, Qop, QopUse, digest::Ha1},
+    storage::{self, TokenKind},
+};
+
+/// A room with its store in a folder of its own.
+struct Room {
+    auth: Authenticator,
+    folder: TempDir,
+}
+
+fn config() -> Config {
+    Config {
+        argon2_memory_kib: 8,
+        argon2_passes: 1,
+        scram_iterations: 2,
+        guesses: 3,
+        devices: 2,
+        ..Config::default()
+    }
+}
+
+fn open(folder: TempDir) -> Room {
+    let storage = storage::Config { data_dir: folder.path().to_owned(), ..storage::Config::default() };
+    let store = Store::open(&storage).unwrap();
+    Room { auth: Authenticator::open(config(), folder.path(), store).unwrap(), folder }
+}
+
+/// A room in which alice has the password "secret".
+async fn room() -> Room {
+    let room = open(tempfile::tempdir().unwrap());
+    room.auth.create_account(&alice(), "secret", false).await.unwrap();
+    room
+}
+
+fn alice() -> Address {
+    Address::parse("alice@example.org").unwrap()
+}
+
+fn peer() -> IpAddr {
+    "192.0.2.1".parse().unwrap()
+}
+
+fn alice_login(device: Option<i64>) -> Login {
+    Login { address: alice(), is_admin: false, device }
+}
+
+/// Answers a challenge as a phone does.
+async fn digest(room: &Room, nonce: &str, nc: &str, username: &str, password: &str) -> DigestVerdict {
+    let mut response = DigestResponse {
+        username,
+        realm: "example.org",
+        nonce,
+        uri: "sip:example.org",
+        response: "",
+        algorithm: DigestAlgorithm::Sha256,
+        qop: Some(QopUse { qop: Qop::Auth, nc, cnonce: "c" }),
+        method: "REGISTER",
+        body: b"",
+    };
+    let answer = response.expected(&Ha1::new(username, "example.org", password)).unwrap();
+    response.response = &answer;
+    room.auth.verify_digest(&alice(), &response, b"flow", peer()).await
+}
+
+fn nonce(room: &Room) -> String {
+    room.auth.digest_nonce("example.org", b"flow")
+}
+
+#[tokio::test]
+async fn right_password_logs_in_and_others_do_not() {
+    let room = room().await;
+    for _ in 0..2 {
+        let login = room.auth.verify_password(&alice(), "secret", peer()).await;
+        assert_eq!(login, Ok(alice_login(None)));
+    }
+    assert_eq!(room.auth.verify_password(&alice(), "Secret", peer()).await, Err(AuthError::Wrong));
+    let nobody = Address::parse("nobody@example.org").unwrap();
+    assert_eq!(room.auth.verify_password(&nobody, "secret", peer()).await, Err(AuthError::Wrong));
+}
+
+#[tokio::test]
+async fn guesses_are_throttled_on_every_way_in() {
+    let room = room().await;
+    for _ in 0..3 {
+        room.auth.verify_password(&alice(), "wrong", peer()).await.unwrap_err();
+    }
+    let throttled = |error: AuthError| matches!(error, AuthError::Throttled { retry_after: 1..=60 });
+    assert!(throttled(room.auth.verify_password(&alice(), "secret", peer()).await.unwrap_err()));
+    assert!(throttled(room.auth.scram_verifier(&alice(), ScramHash::Sha1, peer()).await.unwrap_err()));
+    assert!(throttled(room.auth.login_succeeded(&alice(), peer()).await.unwrap_err()));
+    let verdict = digest(&room, &nonce(&room), "00000001", "alice", "secret").await;
+    assert!(matches!(verdict, DigestVerdict::Throttled { .. }));
+    let elsewhere = "192.0.2.2".parse().unwrap();
+    assert!(room.auth.verify_password(&alice(), "secret", elsewhere).await.is_ok());
+}
+
+#[tokio::test]
+async fn digest_logs_in_by_both_names_and_each_count_once() {
+    let room = room().await;
+    let nonce = nonce(&room);
+    for (nc, username, expect) in [
+        ("00000001", "alice", DigestVerdict::Ok(alice_login(None))),
+        ("00000001", "alice", DigestVerdict::Stale),
+        ("00000002", "alice@example.org", DigestVerdict::Ok(alice_login(None))),
+        ("0000000a", "alice", DigestVerdict::Ok(alice_login(None))),
+        ("0000000b", "bob", DigestVerdict::Wrong),
+    ] {
+        assert_eq!(digest(&room, &nonce, nc, username, "secret").await, expect, "{nc} {username}");
+    }
+    assert_eq!(digest(&room, "foreign", "00000001", "alice", "secret").await, DigestVerdict::Stale);
+    let other_flow = room.auth.digest_nonce("example.org", b"other");
+    assert_eq!(digest(&room, &other_flow, "00000001", "alice", "secret").await, DigestVerdict::Stale);
+    assert_eq!(digest(&room, &nonce, "0000000c", "alice", "wrong").await, DigestVerdict::Wrong);
+}
+
+#[tokio::test]
+async fn changed_password_replaces_the_old_one_everywhere() {
+    let room = room().await;
+    let day = Duration::from_secs(86_400);
+    let token = room.auth.issue_token(TokenKind::Session, Some(&alice()), "firefox", day).await.unwrap();
+    room.auth.verify_password(&alice(), "secret", peer()).await.unwrap();
+    let before = room.auth.scram_verifier(&alice(), ScramHash::Sha256, peer()).await.unwrap();
+    let mut changes = room.auth.changes();
+
+    room.auth.set_password(&alice(), "u\u{308}ber").await.unwrap();
+    assert_eq!(changes.recv().await, Ok(Changed { address: alice(), change: Change::Password }));
+    assert_eq!(room.auth.verify_password(&alice(), "secret", peer()).await, Err(AuthError::Wrong));
+    assert!(room.auth.verify_password(&alice(), "\u{fc}ber", peer()).await.is_ok());
+    assert_eq!(room.auth.verify_token(TokenKind::Session, &token).await, Err(AuthError::Wrong));
+    for (password, is_right) in [("secret", false), ("u\u{308}ber", true), ("\u{fc}ber", true)] {
+        let verdict = digest(&room, &nonce(&room), "00000001", "alice", password).await;
+        assert_eq!(matches!(verdict, DigestVerdict::Ok(_)), is_right, "{password}");
+    }
+    let after = room.auth.scram_verifier(&alice(), ScramHash::Sha256, peer()).await.unwrap();
+    assert_ne!(after, before);
+    assert_eq!(after, ScramVerifier::new(ScramHash::Sha256, "\u{fc}ber", &after.salt, 2));
+    assert_eq!(room.auth.set_password(&alice(), "").await, Err(AuthError::Password));
+}
+
+#[tokio::test]
+async fn device_password_is_good_for_digest_and_in_the_clear_until_it_is_removed() {
+    let room = room().await;
+    let phone = room.auth.add_device(&alice(), " desk phone ").await.unwrap();
+    assert_eq!((phone.label.as_str(), phone.password.len()), ("desk phone", 29));
+    let login = alice_login(Some(phone.id));
+    assert_eq!(room.auth.verify_password(&alice(), &phone.password, peer()).await, Ok(login.clone()));
+    let nonce = nonce(&room);
+    assert_eq!(digest(&room, &nonce, "00000001", "alice", &phone.password).await, DigestVerdict::Ok(login));
+    let tablet = room.auth.add_device(&alice(), "tablet").await.unwrap();
+    assert!(matches!(room.auth.add_device(&alice(), "third").await, Err(AuthError::Limit(_))));
+    assert!(matches!(room.auth.add_device(&alice(), " ").await, Err(AuthError::Limit(_))));
+    let labels: Vec<_> = room.auth.devices(&alice()).await.unwrap().into_iter().map(|it| it.label).collect();
+    assert_eq!(labels, ["desk phone", "tablet"]);
+
+    let mut changes = room.auth.changes();
+    assert_eq!(room.auth.remove_device(&alice(), phone.id).await, Ok(true));
+    assert_eq!(room.auth.remove_device(&alice(), phone.id).await, Ok(false));
+    assert_eq!(changes.recv().await.unwrap().change, Change::DeviceRemoved(phone.id));
+    assert_eq!(room.auth.verify_password(&alice(), &phone.password, peer()).await, Err(AuthError::Wrong));
+    assert_eq!(digest(&room, &nonce, "00000002", "alice", &phone.password).await, DigestVerdict::Wrong);
+    assert!(room.auth.verify_password(&alice(), &tablet.password, peer()).await.is_ok());
+}
+
+#[tokio::test]
+async fn disabled_account_is_as_if_it_did_not_exist() {
+    let room = room().await;
+    let phone = room.auth.add_device(&alice(), "phone").await.unwrap();
+    let day = Duration::from_secs(86_400);
+    let token = room.auth.issue_token(TokenKind::Bearer, Some(&alice()), "script", day).await.unwrap();
+    room.auth.verify_password(&alice(), "secret", peer()).await.unwrap();
+    room.auth.set_disabled(&alice(), true).await.unwrap();
+    let elsewhere = "192.0.2.2".parse().unwrap();
+    assert_eq!(room.auth.verify_password(&alice(), "secret", peer()).await, Err(AuthError::Wrong));
+    assert_eq!(room.auth.verify_password(&alice(), &phone.password, elsewhere).await, Err(AuthError::Wrong));
+    assert_eq!(digest(&room, &nonce(&room), "00000001", "alice", "secret").await, DigestVerdict::Wrong);
+    assert_eq!(room.auth.verify_token(TokenKind::Bearer, &token).await, Err(AuthError::Wrong));
+    assert_eq!(room.auth.login_succeeded(&alice(), elsewhere).await, Err(AuthError::Wrong));
+    let fake = room.auth.scram_verifier(&alice(), ScramHash::Sha1, elsewhere).await.unwrap();
+    assert_ne!(fake, ScramVerifier::new(ScramHash::Sha1, "secret", &fake.salt, 2));
+    room.auth.set_disabled(&alice(), false).await.unwrap();
+    assert!(room.auth.verify_password(&alice(), "secret", elsewhere).await.is_ok());
+    assert!(room.auth.verify_token(TokenKind::Bearer, &token).await.is_ok());
+}
+
+#[tokio::test]
+async fn removed_account_is_gone_and_its_successor_is_another() {
+    let room = room().await;
+    room.auth.verify_password(&alice(), "secret", peer()).await.unwrap();
+    let mut changes = room.auth.changes();
+    room.auth.remove_account(&alice()).await.unwrap();
+    assert_eq!(changes.recv().await.unwrap().change, Change::Removed);
+    assert_eq!(room.auth.verify_password(&alice(), "secret", peer()).await, Err(AuthError::Wrong));
+    assert_eq!(room.auth.remove_account(&alice()).await, Err(AuthError::NoSuchAccount));
+    assert_eq!(room.auth.set_password(&alice(), "x").await, Err(AuthError::NoSuchAccount));
+    room.auth.create_account(&alice(), "other", true).await.unwrap();
+    assert_eq!(room.auth.create_account(&alice(), "x", false).await, Err(AuthError::AccountExists));
+    assert!(room.auth.verify_password(&alice(), "other", peer()).await.unwrap().is_admin);
+    room.auth.set_admin(&alice(), false).await.unwrap();
+    assert!(!room.auth.verify_password(&alice(), "other", peer()).await.unwrap().is_admin);
+}
+
+#[tokio::test]
+async fn token_is_good_for_its_kind_and_time_until_it_is_revoked() {
+    let room = room().await;
+    let (day, now) = (Duration::from_secs(86_400), Duration::ZERO);
+    let token = room.auth.issue_token(TokenKind::Bearer, Some(&alice()), "script", day).await.unwrap();
+    let expired = room.auth.issue_token(TokenKind::Bearer, Some(&alice()), "old", now).await.unwrap();
+    assert_eq!(room.auth.verify_token(TokenKind::Bearer, &token).await, Ok(alice_login(None)));
+    for (kind, text) in [
+        (TokenKind::Session, token.as_str()),
+        (TokenKind::Setup, &token),
+        (TokenKind::Bearer, &expired),
+        (TokenKind::Bearer, "x"),
+    ] {
+        assert_eq!(room.auth.verify_token(kind, text).await, Err(AuthError::Wrong), "{kind:?}");
+    }
+    let second = room.auth.issue_token(TokenKind::Bearer, Some(&alice()), "second", day).await.unwrap();
+    let listed = room.auth.tokens(&alice()).await.unwrap();
+    let hash = listed.iter().find(|token| token.label == "second").unwrap().hash;
+    let bob = Address::parse("bob@example.org").unwrap();
+    assert_eq!(room.auth.revoke_token_by_hash(&bob, &hash).await, Ok(false));
+    assert_eq!(room.auth.revoke_token_by_hash(&alice(), &hash).await, Ok(true));
+    assert_eq!(room.auth.verify_token(TokenKind::Bearer, &second).await, Err(AuthError::Wrong));
+    assert_eq!(room.auth.revoke_token(&token).await, Ok(true));
+    assert_eq!(room.auth.verify_token(TokenKind::Bearer, &token).await, Err(AuthError::Wrong));
+    let for_nobody = room.auth.issue_token(TokenKind::Bearer, None, "x", day).await;
+    assert!(matches!(for_nobody, Err(AuthError::Limit(_))));
+}
+
+#[tokio::test]
+async fn setup_link_makes_one_administrator() {
+    let room = open(tempfile::tempdir().unwrap());
+    let day = Duration::from_secs(86_400);
+    let first = room.auth.issue_token(TokenKind::Setup, None, "setup", day).await.unwrap();
+    let link = room.auth.issue_token(TokenKind::Setup, None, "setup", day).await.unwrap();
+    assert_eq!(room.auth.redeem_setup(&first, &alice(), "secret").await, Err(AuthError::Wrong));
+    assert_eq!(room.auth.redeem_setup(&link, &alice(), "").await, Err(AuthError::Password));
+    assert_eq!(room.auth.check_setup(&link).await, Ok(()));
+    let login = room.auth.redeem_setup(&link, &alice(), "secret").await.unwrap();
+    assert!(login.is_admin);
+    assert_eq!(room.auth.redeem_setup(&link, &alice(), "secret").await, Err(AuthError::Wrong));
+    assert!(room.auth.verify_password(&alice(), "secret", peer()).await.unwrap().is_admin);
+}
+
+#[tokio::test]
+async fn everything_is_there_after_a_restart_and_nothing_without_the_key() {
+    let room = room().await;
+    let phone = room.auth.add_device(&alice(), "phone").await.unwrap();
+    room.auth.inner.store.close();
+    let room = open(room.folder);
+    assert!(room.auth.verify_password(&alice(), "secret", peer()).await.is_ok());
+    assert!(room.auth.verify_password(&alice(), &phone.password, peer()).await.is_ok());
+    room.auth.inner.store.close();
+
+    let path = room.folder.path().join("key");
+    let storage = storage::Config { data_dir: room.folder.path().to_owned(), ..storage::Config::default() };
+    let store = Store::open(&storage).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let missing = Authenticator::open(config(), room.folder.path(), store.clone());
+    assert!(matches!(missing.err(), Some(AuthError::KeyFile(text)) if text.contains("missing")));
+    std::fs::write(&path, [9; 32]).unwrap();
+    let foreign = Authenticator::open(config(), room.folder.path(), store).unwrap();
+    assert_eq!(foreign.verify_password(&alice(), "secret", peer()).await, Err(AuthError::Sealed));
+}
+
+#[tokio::test]
+async fn more_logins_than_can_wait_are_refused() {
+    let room = room().await;
+    let queue = Arc::clone(&room.auth.inner.queue);
+    let all = u32::try_from(queue.available_permits()).unwrap();
+    let taken = queue.acquire_many_owned(all).await.unwrap();
+    assert_eq!(room.auth.verify_password(&alice(), "secret", peer()).await, Err(AuthError::Overloaded));
+    drop(taken);
+    assert!(room.auth.verify_password(&alice(), "secret", peer()).await.is_ok());
+}
