@@ -74,6 +74,7 @@ fn mistakes_are_named_with_their_line() {
         ("# none\nlimits.bytes = { per_second = 0, burst = 1 }", "test.toml:2: limits.bytes.per_second is 0"),
         ("[limits]\nconnections = 5", "test.toml:1: limits.connections_per_address is 256"),
         ("[auth]\nguesses = 0", "test.toml:2: auth.guesses is 0"),
+        ("[account]\nsessions = 0", "test.toml:2: account.sessions is 0"),
         ("[storage]\nreaders = 0", "test.toml:2: storage.readers is 0"),
         ("[server]\ndomains = []", "test.toml:2: server.domains is empty"),
         (
