@@ -2,4 +2,5 @@
 
 mod harness;
 mod machines;
+mod pair;
 mod sockets;
