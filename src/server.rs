@@ -87,6 +87,7 @@ impl Server {
         self.shutdown.drain(self.drain);
         self.accounts.shut_down();
         let aborted = self.tasks.finish(&self.shutdown.signal()).await;
+        self.accounts.settle().await;
         self.shutdown.stop();
         let store = self.store;
         blocking(move || store.close()).await;

@@ -1,6 +1,6 @@
 //! The door of the room: find an account, open a session, ask something of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -237,6 +237,12 @@ impl Accounts {
         self.retire_unused_since(Timestamp::now().plus_seconds(-i64::from(self.0.limits.idle_seconds)));
     }
 
+    /// Waits until every message that a closed session gave back found its place. For a server that
+    /// stops: after the doors are closed, before the store is.
+    pub async fn settle(&self) {
+        self.0.settle().await;
+    }
+
     /// How many accounts are in memory.
     #[must_use]
     pub fn loaded(&self) -> usize {
@@ -386,19 +392,26 @@ impl Inner {
     fn load(self: &Arc<Self>, cell: &Arc<Cell>) {
         let inner = Arc::clone(self);
         let cell = Arc::clone(cell);
-        self.runtime.spawn_blocking(move || match inner.store.load_account(&cell.address) {
-            Ok(Some(record)) if !record.disabled => cell.loaded(&inner, record),
-            Ok(_) => cell.vanish(&inner, Reason::NotFound),
-            Err(fault) => {
-                error!(account = %cell.address, %fault, "account cannot be read");
-                cell.vanish(&inner, Reason::Internal);
+        self.loading.fetch_add(1, Ordering::Relaxed);
+        self.runtime.spawn_blocking(move || {
+            match inner.store.load_account(&cell.address) {
+                Ok(Some(record)) if !record.disabled => cell.loaded(&inner, record),
+                Ok(_) => cell.vanish(&inner, Reason::NotFound),
+                Err(fault) => {
+                    error!(account = %cell.address, %fault, "account cannot be read");
+                    cell.vanish(&inner, Reason::Internal);
+                }
             }
+            inner.loading.fetch_sub(1, Ordering::Relaxed);
         });
     }
 
     /// Whether an account and the store can take one more input now.
     pub(super) fn admit(&self, cell: &Cell) -> Result<(), Reject> {
-        if cell.waiting() >= self.limits.mailbox || self.store.backlog() >= CONGESTED {
+        if cell.waiting() >= self.limits.mailbox
+            || self.store.backlog() >= CONGESTED
+            || self.loading.load(Ordering::Relaxed) >= LOADING
+        {
             return Err(Reason::Overloaded.into());
         }
         Ok(())
@@ -435,3 +448,5 @@ impl Drop for Waiting<'_> {
 
 /// Writes that wait for the disk, from which on nothing new is taken: some seconds' worth.
 const CONGESTED: usize = 32_768;
+/// Accounts that may be read at a time before nothing new is taken.
+const LOADING: usize = 4096;

@@ -92,7 +92,7 @@ impl Account {
             };
             copy_to(self.endpoints.ids(wanted), &message, Copy::Received, effects);
         }
-        self.put(place, message, reply, effects);
+        self.put(place, message, reply, 0, effects);
     }
 
     /// No session confirmed the message. Devices had their chance; what else is there takes it.
@@ -100,13 +100,18 @@ impl Account {
         &mut self,
         message: Arc<Message>,
         reply: Option<ReplyTo>,
+        tries: u8,
         effects: &mut Effects,
     ) {
         let others = self.endpoints.ids(|endpoint| {
             endpoint.takes_unasked() && matches!(endpoint.spec.kind, SessionKind::Client | SessionKind::Page)
         });
-        let place = if others.is_empty() { self.place_absent(&message) } else { Place::Sessions(others) };
-        self.put(place, message, reply, effects);
+        let place = if others.is_empty() || tries >= TRIES {
+            self.place_absent(&message)
+        } else {
+            Place::Sessions(others)
+        };
+        self.put(place, message, reply, tries, effects);
     }
 
     /// A question or answer for one session of the owner (RFC 6121 §8.5.3).
@@ -175,10 +180,17 @@ impl Account {
         if lasting && says_something { Place::Bounce } else { Place::Drop }
     }
 
-    fn put(&mut self, place: Place, message: Arc<Message>, reply: Option<ReplyTo>, effects: &mut Effects) {
+    fn put(
+        &mut self,
+        place: Place,
+        message: Arc<Message>,
+        reply: Option<ReplyTo>,
+        tries: u8,
+        effects: &mut Effects,
+    ) {
         match place {
             Place::Sessions(sessions) => {
-                effects.push(Effect::Deliver { sessions, message, copy: Copy::Original, reply });
+                effects.push(Effect::Deliver { sessions, message, reply, tries });
             }
             Place::Offline => {
                 self.offline.note_append();
@@ -227,3 +239,6 @@ fn answer(
         effects.push(Effect::Answer(Answer { to, about, outcome }));
     }
 }
+
+/// How often a message may come back before no session is tried any more.
+const TRIES: u8 = 3;

@@ -17,8 +17,9 @@ pub enum Effect {
     Store(Write),
     /// Hand the message to all of `sessions`. It is confirmed by the first one that confirms; when
     /// none does, it comes back as [`super::Input::Returned`] with `reply`. When one does, and all
-    /// stores before are durable, `reply` is told that it was delivered.
-    Deliver { sessions: Vec<SessionId>, message: Arc<Message>, copy: Copy, reply: Option<ReplyTo> },
+    /// stores before are durable, `reply` is told that it was delivered. `tries` counts how often it
+    /// came back before.
+    Deliver { sessions: Vec<SessionId>, message: Arc<Message>, reply: Option<ReplyTo>, tries: u8 },
     /// Hand a copy to each of `sessions`; whether they take it does not matter.
     Copy { sessions: Vec<SessionId>, message: Arc<Message>, copy: Copy },
     /// Hand offline messages to one session, in order; tell by [`super::Input::OfflineTaken`].

@@ -48,10 +48,12 @@ pub enum Input {
         signal: Signal,
         reply: Option<ReplyTo>,
     },
-    /// No session confirmed this message; it was handled before in every other respect.
+    /// No session confirmed this message, for the `tries`th time; it was handled before in every
+    /// other respect.
     Returned {
         message: Arc<Message>,
         reply: Option<ReplyTo>,
+        tries: u8,
     },
     /// Somebody wants to follow the account's presence until he says otherwise.
     Watch {

@@ -3,10 +3,13 @@
 
 use std::sync::{
     Arc, OnceLock, Weak,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-use tokio::{runtime, sync::oneshot};
+use tokio::{
+    runtime,
+    sync::{Notify, oneshot},
+};
 use tracing::error;
 
 use super::{
@@ -35,6 +38,11 @@ pub(super) struct Inner {
     watches: Registry<WatchId, Arc<dyn WatchSink>>,
     waiters: Registry<RequestId, oneshot::Sender<Result<super::Reply, Reject>>>,
     next: AtomicU64,
+    /// Inputs on their way to a mailbox by a task of their own.
+    errands: AtomicUsize,
+    idle: Notify,
+    /// Accounts that are being read now.
+    pub(super) loading: AtomicUsize,
     /// Told apart from other processes and earlier runs.
     random: u64,
     itself: OnceLock<Weak<Self>>,
@@ -54,6 +62,9 @@ impl Inner {
             watches: Registry::default(),
             waiters: Registry::default(),
             next: AtomicU64::new(1),
+            errands: AtomicUsize::new(0),
+            idle: Notify::new(),
+            loading: AtomicUsize::new(0),
             random: getrandom::u64().unwrap_or_else(|_| Timestamp::now().0.unsigned_abs()),
             itself: OnceLock::new(),
         });
@@ -64,6 +75,18 @@ impl Inner {
     /// The next number for a session, watch or waiter: never given twice in this process.
     pub(super) fn next_number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Waits until nothing is on its way to a mailbox.
+    pub(super) async fn settle(&self) {
+        loop {
+            let mut idle = std::pin::pin!(self.idle.notified());
+            idle.as_mut().enable();
+            if self.errands.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            idle.await;
+        }
     }
 
     /// A new id for a message taken now: its low bits are a counter on a random start.
@@ -162,14 +185,14 @@ impl Inner {
             match effect {
                 Effect::Store(write) => writes.push(write),
                 Effect::Answer(answer) if stores > 0 => after.answers.push(answer),
-                Effect::Deliver { sessions, message, copy, reply } => {
+                Effect::Deliver { sessions, message, reply, tries } => {
                     let wait = stores > 0 && reply.is_some();
-                    let group =
-                        Live::new(Arc::clone(&message), cell.address.clone(), reply, self.post(), wait);
+                    let owner = cell.address.clone();
+                    let group = Live::new(Arc::clone(&message), owner, reply, tries, self.post(), wait);
                     if wait {
                         after.groups.push(Arc::clone(&group));
                     }
-                    rest.push(Step::Deliver { sessions, message, copy, group });
+                    rest.push(Step::Deliver { sessions, message, group });
                 }
                 other => rest.push(Step::Other(other)),
             }
@@ -195,9 +218,10 @@ impl Inner {
 
     fn perform_step(self: &Arc<Self>, cell: &Arc<Cell>, key: AccountKey, step: Step) {
         match step {
-            Step::Deliver { sessions, message, copy, group } => {
+            Step::Deliver { sessions, message, group } => {
                 for session in sessions {
                     let slip = Some(Slip::live(&group));
+                    let copy = super::Copy::Original;
                     let delivery = Delivery { message: Arc::clone(&message), copy, slip };
                     self.push(cell, session, Parcel::Message(delivery));
                 }
@@ -283,7 +307,7 @@ impl Inner {
 
 /// A step whose stores, if any, have been submitted.
 enum Step {
-    Deliver { sessions: Vec<SessionId>, message: Arc<Message>, copy: super::Copy, group: Arc<Live> },
+    Deliver { sessions: Vec<SessionId>, message: Arc<Message>, group: Arc<Live> },
     Other(Effect),
 }
 
@@ -324,19 +348,33 @@ impl Post {
         }
     }
 
-    pub(super) fn returned(&self, account: &Address, message: Arc<Message>, reply: Option<ReplyTo>) {
-        self.input(account, Input::Returned { message, reply });
-    }
-
-    pub(super) fn offline_taken(&self, account: &Address, session: SessionId, through: Option<MessageId>) {
-        self.input(account, Input::OfflineTaken { session, through });
-    }
-
     pub(super) fn input(&self, account: &Address, input: Input) {
         if let Some(inner) = self.0.upgrade() {
             let account = account.clone();
             let runtime = inner.runtime.clone();
-            runtime.spawn(async move { inner.post_to(&account, Mail::Input(input)) });
+            let errand = Errand::begin(&inner);
+            runtime.spawn(async move {
+                inner.post_to(&account, Mail::Input(input));
+                drop(errand);
+            });
+        }
+    }
+}
+
+/// One input on its way, counted so that a stopping server can wait for it.
+struct Errand(Arc<Inner>);
+
+impl Errand {
+    fn begin(inner: &Arc<Inner>) -> Self {
+        inner.errands.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(inner))
+    }
+}
+
+impl Drop for Errand {
+    fn drop(&mut self) {
+        if self.0.errands.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.idle.notify_waiters();
         }
     }
 }

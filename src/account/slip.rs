@@ -8,7 +8,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
 };
 
-use super::{Answer, Reply, ReplyTo, Sent, event::About, shell::Post};
+use super::{Answer, Input, Reply, ReplyTo, Sent, event::About, shell::Post};
 use crate::signal::{Address, Message, MessageId, Reason, SessionId};
 
 /// One session's share in the fate of a message.
@@ -56,6 +56,8 @@ pub(super) struct Live {
     message: Arc<Message>,
     account: Address,
     reply: Option<ReplyTo>,
+    /// How often it came back before.
+    tries: u8,
     post: Post,
     open: AtomicUsize,
     confirmed: AtomicBool,
@@ -70,6 +72,7 @@ impl Live {
         message: Arc<Message>,
         account: Address,
         reply: Option<ReplyTo>,
+        tries: u8,
         post: Post,
         until_stored: bool,
     ) -> Arc<Self> {
@@ -77,6 +80,7 @@ impl Live {
             message,
             account,
             reply,
+            tries,
             post,
             // The maker's own share, released once all slips are out.
             open: AtomicUsize::new(1),
@@ -116,7 +120,9 @@ impl Live {
     /// One share less; the last one sends an unconfirmed message back.
     pub(super) fn release(&self) {
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 && !self.confirmed.load(Ordering::Acquire) {
-            self.post.returned(&self.account, Arc::clone(&self.message), self.reply.clone());
+            let message = Arc::clone(&self.message);
+            let tries = self.tries.saturating_add(1);
+            self.post.input(&self.account, Input::Returned { message, reply: self.reply.clone(), tries });
         }
     }
 }
@@ -150,7 +156,7 @@ impl Batch {
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
             let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
             let through = taken.iter().take_while(|(_, confirmed)| *confirmed).last().map(|(id, _)| *id);
-            self.post.offline_taken(&self.account, self.session, through);
+            self.post.input(&self.account, Input::OfflineTaken { session: self.session, through });
         }
     }
 }

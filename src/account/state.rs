@@ -87,7 +87,9 @@ impl Account {
                 self.handle_request(session, request, reply, now, effects);
             }
             Input::Signal { signal, reply } => self.handle_signal(signal, reply, now, effects),
-            Input::Returned { message, reply } => self.handle_returned(message, reply, effects),
+            Input::Returned { message, reply, tries } => {
+                self.handle_returned(message, reply, tries, effects);
+            }
             Input::Watch { watch, watcher } => self.handle_watch(watch, watcher, now, effects),
             Input::Unwatch { watch } => self.watchers.remove(watch),
             Input::OfflineRead { session, messages, more } => {
@@ -138,6 +140,7 @@ impl Account {
     ) {
         let outcome = match request {
             Request::Send(message) => return self.handle_send(session, message, reply, effects),
+            Request::Query(query) if query.from.address != self.address => Err(Reason::Forbidden.into()),
             Request::Query(query) => {
                 effects.push(Effect::Route { signal: Signal::Query(query), reply });
                 return;

@@ -114,6 +114,14 @@ fn a_message_nobody_confirms_finds_another_way() {
 }
 
 #[test]
+fn a_session_that_keeps_refusing_is_not_asked_for_ever() {
+    let mut world = World::of(&["alice", "bob"]);
+    let desk = world.client("bob", "desk");
+    world.deaf.push(desk);
+    assert_eq!(outcome(&world.send("alice", "bob", "hi")), "stored");
+}
+
+#[test]
 fn without_offline_storage_the_sender_gets_no_address_found() {
     let mut world = World::of(&["alice", "bob"]);
     world.prefer("bob", |preferences| preferences.offline_storage = false);

@@ -87,16 +87,16 @@ impl World {
     fn perform(&mut self, owner: &Address, effect: Effect, queue: &mut VecDeque<(Address, Input)>) {
         match effect {
             Effect::Store(write) => self.stored.push((owner.clone(), write)),
-            Effect::Deliver { sessions, message, copy, reply } => {
+            Effect::Deliver { sessions, message, reply, tries } => {
                 let mut taken = false;
                 for session in sessions {
                     if !self.deaf.contains(&session) {
                         taken = true;
-                        self.tell(session, words_of(&message, copy));
+                        self.tell(session, words_of(&message, Copy::Original));
                     }
                 }
                 if !taken {
-                    queue.push_back((owner.clone(), Input::Returned { message, reply }));
+                    queue.push_back((owner.clone(), Input::Returned { message, reply, tries: tries + 1 }));
                 } else if let Some(to) = reply {
                     let outcome = Ok(Reply::Sent(crate::account::Sent::Delivered));
                     self.answers.push(Answer { to, about: Some(About::Message(message)), outcome });
