@@ -14,6 +14,8 @@ pub struct Head<'a> {
     pub id: Option<&'a str>,
     pub stanza_type: Option<&'a str>,
     pub language: Option<&'a str>,
+    /// Declared as the default namespace, for a stanza inside another one.
+    pub namespace: Option<&'a str>,
 }
 
 impl Head<'_> {
@@ -40,6 +42,7 @@ impl Head<'_> {
         out.put_u8(b'<');
         out.put_slice(self.kind.name().as_bytes());
         let attributes = [
+            (" xmlns='", self.namespace),
             (" from='", self.from),
             (" to='", self.to),
             (" id='", self.id),

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use minidom::Element;
 use smallvec::SmallVec;
 
-use super::CLIENT;
 use super::namespace::{Namespace, StreamNamespaces};
 use super::tag::{Attribute, StartTag};
 use super::text::{self, Span, Value};
+use super::{CLIENT, Limits, tag};
 
 /// Which of the three stanza kinds it is, if any (RFC 6120 §8).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -274,6 +274,16 @@ impl<'a> ChildView<'a> {
     /// The attribute `xml:lang` of the child itself.
     pub fn language(&self) -> Option<Cow<'a, str>> {
         self.child.language.map(|value| value.read(&self.stanza.bytes))
+    }
+
+    /// The attribute of this unprefixed name.
+    pub fn attribute(&self, name: &str) -> Option<Cow<'a, str>> {
+        let mut attributes = Vec::new();
+        let bytes = &self.stanza.bytes[..];
+        let limits = Limits { attributes: usize::MAX, ..Limits::default() };
+        tag::parse_start_tag(bytes, self.child.whole.start(), &limits, &mut attributes).ok()??;
+        let found = attributes.iter().find(|one| one.name.whole.bytes(bytes) == name.as_bytes());
+        found.map(|attribute| attribute.value.read(bytes))
     }
 
     /// The element from `<` to `>`, as it came.

@@ -1,0 +1,131 @@
+//! Which handler a stanza is for (RFC 6120 §8.1, §10; RFC 6121 §8).
+
+use std::sync::Arc;
+
+use super::session::{Client, Expect, Pending};
+use super::stanza::{Kind, Stanza};
+use super::stream::{Condition, Reply, StreamError};
+use super::translate::{Refusal, parse_query};
+use super::xep::{self, Answer, Iq, Target};
+use crate::account::SessionChange;
+use crate::signal::Party;
+
+impl Client {
+    /// Handles one first-level element of a bound stream.
+    pub(super) fn handle_element(&mut self, stanza: &Stanza) -> Result<(), StreamError> {
+        if stanza.kind() == Kind::Other {
+            return self.handle_other(stanza);
+        }
+        self.check_from(stanza)?;
+        let ticket = self.management.note_received();
+        let to = match stanza.to().map(|to| Party::parse(&to)).transpose() {
+            Ok(to) => to,
+            Err(_) => {
+                self.refuse(stanza, &Refusal::JID_MALFORMED);
+                self.settle(ticket);
+                return Ok(());
+            }
+        };
+        match stanza.kind() {
+            Kind::Message => {
+                self.handle_message(stanza, to, ticket);
+                return Ok(());
+            }
+            Kind::Presence => self.handle_presence(stanza, to),
+            Kind::Iq | Kind::Other => self.handle_iq(stanza, to),
+        }
+        self.settle(ticket);
+        Ok(())
+    }
+
+    /// A client may name itself as sender, with or without resource, and nobody else (RFC 6120 §8.1.2.1).
+    fn check_from(&self, stanza: &Stanza) -> Result<(), StreamError> {
+        let Some(from) = stanza.from() else { return Ok(()) };
+        let own = self.session.party();
+        let is_own = from == self.full.as_str()
+            || Party::parse(&from).is_ok_and(|from| {
+                from.address == own.address && (from.resource.is_none() || from.resource == own.resource)
+            });
+        if is_own { Ok(()) } else { Err(Condition::InvalidFrom.into()) }
+    }
+
+    fn handle_other(&mut self, element: &Stanza) -> Result<(), StreamError> {
+        if element.namespace() != "urn:xmpp:sm:3" {
+            return Err(Condition::UnsupportedStanzaType.into());
+        }
+        match self.management.handle_element(element) {
+            Reply::Send(bytes) => self.out.extend_from_slice(&bytes),
+            Reply::Acknowledged(stanzas) => {
+                stanzas.into_iter().flatten().for_each(crate::account::Delivery::confirm);
+            }
+            Reply::Fail(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn handle_iq(&mut self, stanza: &Stanza, to: Option<Party>) {
+        let is_set = match stanza.stanza_type().as_deref() {
+            Some("get") => Some(false),
+            Some("set") => Some(true),
+            Some("result" | "error") => None,
+            _ => return self.refuse(stanza, &Refusal::BAD_REQUEST),
+        };
+        let is_question = is_set.is_some();
+        if stanza.id().is_none() || (is_question && stanza.children().count() != 1) {
+            return self.refuse(stanza, &Refusal::BAD_REQUEST);
+        }
+        match (self.target(to.as_ref()), to, is_set) {
+            (Some(target), _, Some(is_set)) => self.answer_iq(stanza, is_set, target),
+            // Answers to what the server asked: roster pushes and pings.
+            (Some(_), _, None) => {}
+            (None, Some(to), _)
+                if to.resource.is_none() && self.shared.accounts.serves(to.address.domain()) =>
+            {
+                if is_question {
+                    self.refuse(stanza, &Refusal::SERVICE_UNAVAILABLE);
+                }
+            }
+            (None, to, _) => self.pass_iq(stanza, to),
+        }
+    }
+
+    /// What the server answers for: itself, and the session's own account.
+    fn target(&self, to: Option<&Party>) -> Option<Target> {
+        match to {
+            None => Some(Target::Account),
+            Some(Party { resource: Some(_), .. }) => None,
+            Some(Party { address, .. }) if *address == self.session.party().address => Some(Target::Account),
+            Some(Party { address, .. }) => (address.is_domain()
+                && self.shared.accounts.serves(address.domain()))
+            .then_some(Target::Server),
+        }
+    }
+
+    fn pass_iq(&mut self, stanza: &Stanza, to: Option<Party>) {
+        let from = self.session.party().clone();
+        if let Some(query) = to.and_then(|to| parse_query(stanza, from, to)) {
+            self.session.query(Arc::new(query));
+        }
+    }
+
+    fn answer_iq(&mut self, stanza: &Stanza, is_set: bool, target: Target) {
+        let Some(payload) = stanza.children().next() else { return };
+        match xep::answer(&Iq { payload, is_set, target }) {
+            Answer::Result(content) => self.send_result(stanza, content.as_bytes()),
+            Answer::Refuse(refusal) => self.refuse(stanza, &refusal),
+            Answer::Change(change) => {
+                self.session.change(change);
+                self.send_result(stanza, b"");
+            }
+            Answer::Ask(request, expect) => {
+                if expect == Expect::Roster {
+                    self.session.change(SessionChange::FollowsRoster(true));
+                }
+                let id = stanza.id().map(Into::into).unwrap_or_default();
+                let from = stanza.to().map(Into::into);
+                let tag = self.expect(Pending::Iq { id, from, expect });
+                self.session.ask_tagged(*request, Some(tag));
+            }
+        }
+    }
+}

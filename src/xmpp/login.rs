@@ -1,0 +1,249 @@
+//! A connection before it is a session: carries out what [`Negotiation`] wants, and brings it what it asks.
+
+use std::{borrow::Cow, collections::VecDeque, sync::Arc};
+
+use compact_str::CompactString;
+use tracing::{debug, info};
+
+use super::{
+    door::{Entrance, Shared},
+    sasl::{Bindings, Failure, Offer},
+    session::Client,
+    stanza::{Event, Limits, Scanner},
+    stream::{Action, Ask, Condition, Negotiation, StartTls},
+    wire::Wire,
+};
+use crate::{
+    account::{Outbox, SessionKind, SessionSpec},
+    auth::AuthError,
+    net::Stream,
+    signal::{Address, Resource, Timestamp},
+};
+
+/// A client that has logged in and bound its resource.
+pub(super) struct Bound {
+    pub(super) client: Client,
+    pub(super) wire: Wire,
+    pub(super) outbox: Arc<Outbox>,
+}
+
+/// The state of one login.
+struct Login {
+    shared: Arc<Shared>,
+    negotiation: Negotiation,
+    language: Option<CompactString>,
+    account: Option<(Address, Option<i64>)>,
+    /// What is to be written.
+    out: Vec<u8>,
+}
+
+/// Brings a new connection to a bound resource; `None` when it ends before.
+pub(super) async fn log_in(shared: Arc<Shared>, entrance: Entrance, stream: Stream) -> Option<Bound> {
+    let deadline = shared.limits.login();
+    let offer = Offer { allows_plain: entrance != Entrance::StartTls, bindings: bindings(&stream) };
+    let start_tls = if entrance == Entrance::StartTls { StartTls::Required } else { StartTls::Unavailable };
+    let negotiation = Negotiation::new(Arc::clone(&shared.settings), start_tls, offer);
+    let mut login =
+        Login { shared: Arc::clone(&shared), negotiation, language: None, account: None, out: Vec::new() };
+    let scanner = Scanner::new(shared.limits_before_login());
+    let mut wire = Some(Wire::new(stream, scanner, &shared.limits, shared.patience()));
+    let bound = tokio::time::timeout(deadline, login.run(&mut wire)).await;
+    match (bound, wire) {
+        (Ok(bound), _) => bound,
+        (Err(_), Some(mut wire)) => {
+            debug!("no login in time");
+            login.act_closing(&mut wire).await;
+            None
+        }
+        (Err(_), None) => None,
+    }
+}
+
+fn bindings(stream: &Stream) -> Bindings {
+    Bindings {
+        exporter: stream.exporter_binding().map(|binding| binding.to_vec()),
+        end_point: stream.end_point_binding().map(<[u8]>::to_vec),
+    }
+}
+
+impl Login {
+    /// `wire` is empty only while the connection changes to TLS.
+    async fn run(&mut self, wire: &mut Option<Wire>) -> Option<Bound> {
+        loop {
+            let actions = self.next_actions(wire.as_mut()?);
+            let Some(actions) = actions else {
+                self.flush(wire.as_mut()?).await?;
+                if wire.as_mut()?.read().await.ok()? == 0 {
+                    return None;
+                }
+                continue;
+            };
+            let mut actions = VecDeque::from(actions);
+            while let Some(action) = actions.pop_front() {
+                match action {
+                    Action::Send(bytes) => self.out.extend_from_slice(&bytes),
+                    Action::Restart => wire.as_mut()?.scanner.restart(self.shared.limits_after_login()),
+                    Action::StartTls => self.secure(wire).await?,
+                    Action::Ask(ask) => {
+                        let peer = wire.as_ref()?.stream.peer().ip();
+                        actions.extend(self.ask(ask, peer).await);
+                    }
+                    Action::Bind(resource) => {
+                        if let Some((client, outbox)) = self.bind(resource).await {
+                            return Some(Bound { client, wire: wire.take()?, outbox });
+                        }
+                    }
+                    Action::Close => {
+                        let mut wire = wire.take()?;
+                        self.flush(&mut wire).await?;
+                        wire.close().await;
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the next thing that was read calls for; `None` when more must be read.
+    fn next_actions(&mut self, wire: &mut Wire) -> Option<Vec<Action>> {
+        match wire.scanner.next() {
+            Ok(Some(Event::Header(header))) => {
+                self.language = header.language.as_deref().map(CompactString::from);
+                Some(self.negotiation.handle_header(&header, &random_text()))
+            }
+            Ok(Some(Event::Stanza(element))) => Some(self.negotiation.handle_element(&element)),
+            Ok(Some(Event::End)) => Some(vec![Action::Send(b"</stream:stream>".to_vec()), Action::Close]),
+            Ok(None) => None,
+            Err(error) => {
+                debug!(%error, "stream cannot be read");
+                Some(self.negotiation.close(error))
+            }
+        }
+    }
+
+    async fn flush(&mut self, wire: &mut Wire) -> Option<()> {
+        if !self.out.is_empty() {
+            wire.write(&std::mem::take(&mut self.out)).await.ok()?;
+        }
+        Some(())
+    }
+
+    async fn secure(&mut self, wire: &mut Option<Wire>) -> Option<()> {
+        let mut plain = wire.take()?;
+        self.flush(&mut plain).await?;
+        plain.scanner.discard();
+        let Wire { stream, scanner, .. } = plain;
+        let stream = match stream.upgrade(&self.shared.acceptor).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                debug!(%error, "handshake");
+                return None;
+            }
+        };
+        self.negotiation.handle_secured(bindings(&stream));
+        *wire = Some(Wire::new(stream, scanner, &self.shared.limits, self.shared.patience()));
+        Some(())
+    }
+
+    async fn ask(&mut self, ask: Ask, peer: std::net::IpAddr) -> Vec<Action> {
+        let authenticator = &self.shared.authenticator;
+        let outcome = match ask {
+            Ask::Verifier { address, hash } => {
+                let verifier = authenticator.scram_verifier(&address, hash, peer).await;
+                return self.negotiation.handle_verifier(verifier.map_err(failure), &random_text());
+            }
+            Ask::WrongProof { address } => {
+                authenticator.login_failed(&address, peer);
+                return Vec::new();
+            }
+            Ask::Password { address, password } => {
+                authenticator.verify_password(&address, &password, peer).await
+            }
+            Ask::Proved { address } => authenticator.login_succeeded(&address, peer).await,
+        };
+        let outcome = outcome.map(|login| {
+            info!(account = %login.address, "logged in");
+            self.account = Some((login.address.clone(), login.device));
+            login.address
+        });
+        self.negotiation.handle_login(outcome.map_err(failure))
+    }
+
+    async fn bind(&mut self, wanted: Option<Resource>) -> Option<(Client, Arc<Outbox>)> {
+        let (address, device) = self.account.clone()?;
+        let resource = wanted.or_else(|| Resource::new(&random_text()).ok())?;
+        let outbox = Outbox::new(self.shared.config.queue);
+        let sink: Arc<dyn crate::account::Sink> = Arc::<Outbox>::clone(&outbox);
+        match self.shared.accounts.open(&address, spec(resource, device), sink).await {
+            Ok(session) => {
+                let bound = self.negotiation.handle_bound(session.party());
+                self.out.extend_from_slice(&bound);
+                let mut client = Client::new(Arc::clone(&self.shared), session, self.language.take());
+                client.out.extend_from_slice(&std::mem::take(&mut self.out));
+                Some((client, outbox))
+            }
+            Err(reject) => {
+                debug!(account = %address, %reject, "no session");
+                let refusal = self.negotiation.handle_bind_refused();
+                self.out.extend_from_slice(&refusal);
+                None
+            }
+        }
+    }
+
+    async fn act_closing(&mut self, wire: &mut Wire) {
+        for action in self.negotiation.close(Condition::ConnectionTimeout) {
+            if let Action::Send(bytes) = action {
+                let _ = wire.write(&bytes).await;
+            }
+        }
+    }
+}
+
+fn spec(resource: Resource, device: Option<i64>) -> SessionSpec {
+    SessionSpec {
+        kind: SessionKind::Client,
+        resource,
+        since: Timestamp::now(),
+        device,
+        contact: None,
+        takes_messages: true,
+        takes_calls: false,
+        takes_copies: false,
+        follows_roster: false,
+    }
+}
+
+fn failure(error: AuthError) -> Failure {
+    match error {
+        AuthError::Wrong | AuthError::NoSuchAccount => Failure::NotAuthorized,
+        other => {
+            debug!(%other, "login cannot be checked");
+            Failure::Temporary
+        }
+    }
+}
+
+/// 128 random bits as text that is fit for stream ids, nonces and resources.
+fn random_text() -> String {
+    let mut bytes = [0; 16];
+    if getrandom::fill(&mut bytes).is_err() {
+        tracing::error!("the system has no random numbers");
+    }
+    bytes.iter().map(|byte| Cow::from(format!("{byte:02x}"))).collect()
+}
+
+impl Shared {
+    fn limits_before_login(&self) -> Limits {
+        Limits { stanza_bytes: self.limits.unauthenticated_bytes, ..Limits::before_login() }
+    }
+
+    fn limits_after_login(&self) -> Limits {
+        Limits {
+            stanza_bytes: self.limits.message_bytes,
+            depth: self.limits.depth,
+            attributes: self.limits.attributes,
+            ..Limits::default()
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! `jabber:iq:roster`: reading, changing and following the roster, with versions (RFC 6121 §2).
+//!
+//! What a roster is and what may be done to it the account knows; this only reads and writes the XML.
+
+use compact_str::CompactString;
+use minidom::Element;
+use smallvec::SmallVec;
+
+use super::session::Expect;
+use super::stanza::print_attribute;
+use super::translate::Refusal;
+use super::xep::{Answer, Handler, Iq, Module, Payload, Target};
+use crate::account::{ContactChange, Request, RosterView};
+use crate::signal::{Address, Contact, Party};
+
+const NAMESPACE: &str = "jabber:iq:roster";
+
+pub(super) const MODULE: Module = Module {
+    server_features: &[NAMESPACE],
+    account_features: &[NAMESPACE],
+    payloads: &[Payload { name: "query", namespace: NAMESPACE, handler: Handler::Both(answer) }],
+};
+
+fn answer(iq: &Iq<'_>) -> Answer {
+    if iq.target == Target::Server {
+        return Answer::Refuse(Refusal::SERVICE_UNAVAILABLE);
+    }
+    if !iq.is_set {
+        let since = iq.payload.attribute("ver").and_then(|version| version.parse().ok());
+        return Answer::Ask(Box::new(Request::Roster { since }), Expect::Roster);
+    }
+    match iq.payload.to_element().ok_or(Refusal::BAD_REQUEST).and_then(|query| parse_change(&query)) {
+        Ok(request) => Answer::Ask(Box::new(request), Expect::Done),
+        Err(refusal) => Answer::Refuse(refusal),
+    }
+}
+
+/// Exactly one item (RFC 6121 §2.1.5), and the errors of §2.3.3.
+fn parse_change(query: &Element) -> Result<Request, Refusal> {
+    let mut items = query.children().filter(|child| child.is("item", NAMESPACE));
+    let (Some(item), None) = (items.next(), items.next()) else { return Err(Refusal::BAD_REQUEST) };
+    let address = parse_address(item)?;
+    if item.attr("subscription") == Some("remove") {
+        return Ok(Request::RemoveContact { address });
+    }
+    let mut groups: SmallVec<[CompactString; 2]> = SmallVec::new();
+    for group in item.children().filter(|child| child.is("group", NAMESPACE)) {
+        let group = CompactString::from(group.text());
+        if group.is_empty() {
+            return Err(Refusal::NOT_ACCEPTABLE);
+        }
+        if groups.contains(&group) {
+            return Err(Refusal::BAD_REQUEST);
+        }
+        groups.push(group);
+    }
+    let name = item.attr("name").filter(|name| !name.is_empty()).map(CompactString::from);
+    Ok(Request::SetContact { address, name, groups })
+}
+
+fn parse_address(item: &Element) -> Result<Address, Refusal> {
+    let jid = item.attr("jid").ok_or(Refusal::BAD_REQUEST)?;
+    let party = Party::parse(jid).map_err(|_| Refusal::JID_MALFORMED)?;
+    Ok(party.address)
+}
+
+/// The content of the answer to a roster get.
+pub(super) fn print_view(view: &RosterView) -> String {
+    let mut out = format!("<query xmlns='{NAMESPACE}' ver='{}'>", view.version).into_bytes();
+    view.contacts.iter().for_each(|contact| print_item(contact, &mut out));
+    out.extend_from_slice(b"</query>");
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// The content of the pushes that bring an old copy up to date (RFC 6121 §2.6.3). Only the last one names
+/// the version: a client that loses the connection in between asks again from where it was.
+pub(super) fn print_changes(view: &RosterView) -> Vec<String> {
+    let removed = view.removed.iter().map(|address| (Contact::new(address.clone()), true));
+    let changed = view.contacts.iter().map(|contact| (contact.clone(), false));
+    let changes: Vec<_> = removed.chain(changed).collect();
+    let last = changes.len();
+    let print = |(index, (contact, is_removed)): (usize, &(Contact, bool))| {
+        print_push(contact, *is_removed, (index + 1 == last).then_some(view.version))
+    };
+    changes.iter().enumerate().map(print).collect()
+}
+
+/// The content of a roster push.
+pub(super) fn print_change(change: &ContactChange) -> String {
+    print_push(&change.contact, change.removed, Some(change.version))
+}
+
+fn print_push(contact: &Contact, is_removed: bool, version: Option<u64>) -> String {
+    let version = version.map_or_else(String::new, |version| format!(" ver='{version}'"));
+    let mut out = format!("<query xmlns='{NAMESPACE}'{version}>").into_bytes();
+    if is_removed {
+        out.extend_from_slice(b"<item jid='");
+        print_attribute(contact.address.as_str(), &mut out);
+        out.extend_from_slice(b"' subscription='remove'/>");
+    } else {
+        print_item(contact, &mut out);
+    }
+    out.extend_from_slice(b"</query>");
+    String::from_utf8(out).unwrap_or_default()
+}
+
+fn print_item(contact: &Contact, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"<item jid='");
+    print_attribute(contact.address.as_str(), out);
+    if let Some(name) = &contact.name {
+        out.extend_from_slice(b"' name='");
+        print_attribute(name, out);
+    }
+    let subscription = match (contact.to, contact.from) {
+        (true, true) => "both",
+        (true, false) => "to",
+        (false, true) => "from",
+        (false, false) => "none",
+    };
+    out.extend_from_slice(format!("' subscription='{subscription}'").as_bytes());
+    if contact.ask {
+        out.extend_from_slice(b" ask='subscribe'");
+    }
+    if contact.approved {
+        out.extend_from_slice(b" approved='true'");
+    }
+    if contact.groups.is_empty() {
+        out.extend_from_slice(b"/>");
+        return;
+    }
+    out.push(b'>');
+    for group in &contact.groups {
+        out.extend_from_slice(b"<group>");
+        super::stanza::print_text(group, out);
+        out.extend_from_slice(b"</group>");
+    }
+    out.extend_from_slice(b"</item>");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(items: &str) -> Result<Request, Refusal> {
+        let query = format!("<query xmlns='{NAMESPACE}'>{items}</query>");
+        parse_change(&query.parse().expect("xml"))
+    }
+
+    #[test]
+    fn changes_are_read() {
+        let expected = Request::SetContact {
+            address: Address::parse("bob@example.org").expect("an address"),
+            name: Some("Bob & Co".into()),
+            groups: SmallVec::from_vec(vec!["Friends".into()]),
+        };
+        let item = "<item jid='Bob@example.org/x' name='Bob &amp; Co'><group>Friends</group></item>";
+        assert_eq!(change(item), Ok(expected));
+        let removal = change("<item jid='bob@example.org' subscription='remove'/>");
+        assert!(matches!(removal, Ok(Request::RemoveContact { .. })));
+    }
+
+    #[test]
+    fn bad_changes_get_the_right_error() {
+        for (items, expected) in [
+            ("", "bad-request"),
+            ("<item jid='a@b'/><item jid='c@d'/>", "bad-request"),
+            ("<item/>", "bad-request"),
+            ("<item jid='@'/>", "jid-malformed"),
+            ("<item jid='a@b'><group/></item>", "not-acceptable"),
+            ("<item jid='a@b'><group>x</group><group>x</group></item>", "bad-request"),
+        ] {
+            assert_eq!(change(items).map_err(|refusal| refusal.condition), Err(expected), "{items}");
+        }
+    }
+
+    #[test]
+    fn items_are_written() {
+        let mut contact = Contact::new(Address::parse("bob@example.org").expect("an address"));
+        contact.ask = true;
+        assert_eq!(
+            print_push(&contact, false, Some(7)),
+            "<query xmlns='jabber:iq:roster' ver='7'><item jid='bob@example.org' subscription='none' \
+             ask='subscribe'/></query>"
+        );
+        (contact.to, contact.from, contact.ask) = (true, true, false);
+        contact.name = Some("B'ob".into());
+        contact.groups.push("A&B".into());
+        let view = RosterView { version: 8, complete: true, contacts: vec![contact], removed: vec![] };
+        assert_eq!(
+            print_view(&view),
+            "<query xmlns='jabber:iq:roster' ver='8'><item jid='bob@example.org' name='B&apos;ob' \
+             subscription='both'><group>A&amp;B</group></item></query>"
+        );
+    }
+
+    #[test]
+    fn only_the_last_change_names_the_version() {
+        let address = |text| Address::parse(text).expect("an address");
+        let view = RosterView {
+            version: 9,
+            complete: false,
+            contacts: vec![Contact::new(address("b@x"))],
+            removed: vec![address("a@x")],
+        };
+        let pushes = print_changes(&view);
+        assert_eq!(pushes.len(), 2);
+        assert!(pushes[0].contains("subscription='remove'") && !pushes[0].contains("ver="));
+        assert!(pushes[1].contains("ver='9'"));
+    }
+}

@@ -1,0 +1,258 @@
+//! `<message/>` (RFC 6121 §5) and what XEPs put into it: XEP-0085, XEP-0184, XEP-0203, XEP-0280, XEP-0333,
+//! XEP-0334.
+
+use bytes::BytesMut;
+use compact_str::CompactString;
+use smallvec::SmallVec;
+
+use super::{Refusal, Scope, elements, native, parse_refusal, print_text_element};
+use crate::account::Copy;
+use crate::signal::{
+    Content, Keep, Message, MessageId, MessageKind, Party, Receipt, ReceiptKind, Text, Timestamp, Typing,
+};
+use crate::xmpp::stanza::{CLIENT, ChildView, Head, Kind, Stanza, print_attribute};
+use crate::xmpp::xep::{delay, hints};
+
+/// What the connection knows about a message beside the stanza.
+pub(in crate::xmpp) struct Envelope<'a> {
+    pub(in crate::xmpp) id: MessageId,
+    pub(in crate::xmpp) from: Party,
+    pub(in crate::xmpp) to: Party,
+    /// The language of the sender's stream.
+    pub(in crate::xmpp) language: Option<&'a str>,
+    pub(in crate::xmpp) now: Timestamp,
+}
+
+/// The message in a stanza.
+pub(in crate::xmpp) fn parse_message(stanza: &Stanza, envelope: Envelope<'_>) -> Message {
+    let kind = match stanza.stanza_type().as_deref() {
+        Some("chat") => MessageKind::Chat,
+        Some("headline") => MessageKind::Headline,
+        Some("groupchat") => MessageKind::Group,
+        Some("error") => MessageKind::Error,
+        _ => MessageKind::Normal,
+    };
+    let mut reader = Reader::new(stanza);
+    stanza.children().for_each(|child| reader.read(&child));
+    if kind == MessageKind::Error {
+        reader.content.error = Some(parse_refusal(stanza));
+    }
+    let keep = reader.keep(kind);
+    Message {
+        id: envelope.id,
+        from: envelope.from,
+        to: envelope.to,
+        kind,
+        sent: envelope.now,
+        origin_id: stanza.id().map(CompactString::from),
+        content: reader.content,
+        native: native(stanza, envelope.language),
+        keep,
+    }
+}
+
+/// What the children add up to.
+struct Reader<'a> {
+    content: Content,
+    language: Option<std::borrow::Cow<'a, str>>,
+    hints: hints::Hints,
+    /// There is something other than typing, receipts and hints: text, or a payload only clients understand.
+    is_substantial: bool,
+}
+
+impl<'a> Reader<'a> {
+    fn new(stanza: &'a Stanza) -> Self {
+        let language = stanza.language();
+        Self { content: Content::default(), language, hints: hints::Hints::default(), is_substantial: false }
+    }
+
+    fn read(&mut self, child: &ChildView<'_>) {
+        let namespace = child.namespace();
+        match &*namespace {
+            CLIENT => self.read_plain(child),
+            STATES => self.content.typing = typing(child.name()).or(self.content.typing),
+            RECEIPTS => match child.name() {
+                "request" => self.content.wants_delivered = true,
+                "received" => self.read_receipt(child, ReceiptKind::Delivered),
+                _ => {}
+            },
+            MARKERS => match child.name() {
+                "markable" => self.content.wants_displayed = true,
+                "received" => self.read_receipt(child, ReceiptKind::Delivered),
+                "displayed" | "acknowledged" => self.read_receipt(child, ReceiptKind::Displayed),
+                _ => {}
+            },
+            other => self.is_substantial |= !self.hints.read(child.name(), other),
+        }
+    }
+
+    fn read_plain(&mut self, child: &ChildView<'_>) {
+        match child.name() {
+            "body" => {
+                let body = self.text(child);
+                self.content.bodies.push(body);
+                self.is_substantial = true;
+            }
+            "subject" => {
+                let subject = self.text(child);
+                self.content.subjects.push(subject);
+                self.is_substantial = true;
+            }
+            "thread" => self.content.thread = Some(child.text().into()),
+            _ => self.is_substantial = true,
+        }
+    }
+
+    fn text(&self, child: &ChildView<'_>) -> Text {
+        let lang = child.language().or_else(|| self.language.clone()).map(CompactString::from);
+        Text { lang, text: child.text().into() }
+    }
+
+    fn read_receipt(&mut self, child: &ChildView<'_>, kind: ReceiptKind) {
+        let of = child.attribute("id").map(CompactString::from);
+        self.content.receipt = of.map(|of| Receipt { kind, of });
+    }
+
+    /// Where copies may go: XEP-0160 §3, XEP-0280 §6, XEP-0313 §5.1, and the sender's hints.
+    fn keep(&self, kind: MessageKind) -> Keep {
+        let is_conversation = matches!(kind, MessageKind::Chat | MessageKind::Normal);
+        let lasts = self.is_substantial || self.hints.store;
+        let is_chat = kind == MessageKind::Chat || !self.content.bodies.is_empty();
+        let is_note = self.content.typing.is_some() || self.content.receipt.is_some();
+        Keep {
+            archive: is_conversation && lasts && !self.hints.no_store && !self.hints.no_permanent_store,
+            offline: is_conversation && (lasts || self.content.receipt.is_some()) && !self.hints.no_store,
+            carbons: is_conversation && (is_chat || is_note) && !self.hints.no_copy,
+        }
+    }
+}
+
+fn typing(name: &str) -> Option<Typing> {
+    match name {
+        "active" => Some(Typing::Active),
+        "composing" => Some(Typing::Composing),
+        "paused" => Some(Typing::Paused),
+        "inactive" => Some(Typing::Inactive),
+        "gone" => Some(Typing::Gone),
+        _ => None,
+    }
+}
+
+/// Appends the message as its receiver gets it: as it is, with its delay, or wrapped as a carbon copy.
+/// `owner` is the receiving session.
+pub(in crate::xmpp) fn print_message(message: &Message, copy: Copy, owner: &Party, out: &mut BytesMut) {
+    let wrapper = match copy {
+        Copy::Original => return print_plain(message, &[], None, out),
+        Copy::Offline => {
+            let delay = delay::print(owner.address.domain(), message.sent);
+            return print_plain(message, delay.as_bytes(), None, out);
+        }
+        Copy::Received => "received",
+        Copy::Sent => "sent",
+    };
+    let mut inner = BytesMut::new();
+    print_plain(message, &[], Some(CLIENT), &mut inner);
+    let (from, to) = (owner.address.to_string(), owner.to_string());
+    let head = Head {
+        kind: Kind::Message,
+        from: Some(&from),
+        to: Some(&to),
+        stanza_type: type_of(message.kind),
+        ..Head::default()
+    };
+    let start = format!("<{wrapper} xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>");
+    let end = format!("</forwarded></{wrapper}>");
+    head.print(&[start.as_bytes(), &inner, end.as_bytes()], out);
+}
+
+fn print_plain(message: &Message, more: &[u8], namespace: Option<&str>, out: &mut BytesMut) {
+    let (from, to) = (message.from.to_string(), message.to.to_string());
+    let content = elements(&message.native);
+    let given;
+    let id = match &message.origin_id {
+        Some(id) => id.as_str(),
+        None => {
+            given = message.id.to_string();
+            &given
+        }
+    };
+    let head = Head {
+        kind: Kind::Message,
+        from: Some(&from),
+        to: Some(&to),
+        id: Some(id),
+        stanza_type: type_of(message.kind),
+        language: content.and_then(|(_, lang)| lang),
+        namespace,
+    };
+    match content {
+        Some((payload, _)) => head.print(&[payload, more], out),
+        None => head.print(&[&print_neutral(&message.content), more], out),
+    }
+}
+
+fn type_of(kind: MessageKind) -> Option<&'static str> {
+    match kind {
+        MessageKind::Chat => Some("chat"),
+        MessageKind::Normal => None,
+        MessageKind::Headline => Some("headline"),
+        MessageKind::Group => Some("groupchat"),
+        MessageKind::Error => Some("error"),
+    }
+}
+
+/// The content for a message that came by another protocol.
+fn print_neutral(content: &Content) -> Vec<u8> {
+    let mut out = Vec::new();
+    print_texts("subject", &content.subjects, &mut out);
+    print_texts("body", &content.bodies, &mut out);
+    if let Some(thread) = &content.thread {
+        print_text_element("thread", None, thread, &mut out);
+    }
+    if let Some(typing) = content.typing {
+        let name = match typing {
+            Typing::Active => "active",
+            Typing::Composing => "composing",
+            Typing::Paused => "paused",
+            Typing::Inactive => "inactive",
+            Typing::Gone => "gone",
+        };
+        out.extend_from_slice(format!("<{name} xmlns='{STATES}'/>").as_bytes());
+    }
+    if content.wants_delivered {
+        out.extend_from_slice(format!("<request xmlns='{RECEIPTS}'/>").as_bytes());
+    }
+    if content.wants_displayed {
+        out.extend_from_slice(format!("<markable xmlns='{MARKERS}'/>").as_bytes());
+    }
+    if let Some(receipt) = &content.receipt {
+        print_receipt(receipt, &mut out);
+    }
+    if let Some(error) = &content.error {
+        Refusal::from_reject(error, Scope::Routed).print(&mut out);
+    }
+    out
+}
+
+/// One text per language is allowed (RFC 6121 §5.2.3), and one without.
+fn print_texts(name: &str, texts: &SmallVec<[Text; 1]>, out: &mut Vec<u8>) {
+    for (index, text) in texts.iter().enumerate() {
+        if !texts.iter().take(index).any(|earlier| earlier.lang == text.lang) {
+            print_text_element(name, text.lang.as_deref(), &text.text, out);
+        }
+    }
+}
+
+fn print_receipt(receipt: &Receipt, out: &mut Vec<u8>) {
+    let (name, namespace) = match receipt.kind {
+        ReceiptKind::Delivered => ("received", RECEIPTS),
+        ReceiptKind::Displayed => ("displayed", MARKERS),
+    };
+    out.extend_from_slice(format!("<{name} xmlns='{namespace}' id='").as_bytes());
+    print_attribute(&receipt.of, out);
+    out.extend_from_slice(b"'/>");
+}
+
+const STATES: &str = "http://jabber.org/protocol/chatstates";
+const RECEIPTS: &str = "urn:xmpp:receipts";
+const MARKERS: &str = "urn:xmpp:chat-markers:0";

@@ -1,0 +1,122 @@
+//! `<presence/>`: how somebody is, and who may know (RFC 6121 §3, §4.7).
+
+use bytes::BytesMut;
+use compact_str::CompactString;
+
+use super::{elements, native, print_text_element};
+use crate::signal::{
+    Activity, Availability, ContactEvent, ContactSignal, Party, Presence, PresenceNotice, Text, Timestamp,
+};
+use crate::xmpp::stanza::{CLIENT, Head, Kind, Stanza};
+
+/// What a presence stanza without type, or of type unavailable, says.
+pub(in crate::xmpp) fn parse_presence(stanza: &Stanza, language: Option<&str>, now: Timestamp) -> Presence {
+    let is_available = stanza.stanza_type().is_none();
+    let show = stanza.text_of("show");
+    let availability = match show.as_deref() {
+        _ if !is_available => Availability::Offline,
+        Some("away") => Availability::Away,
+        Some("xa") => Availability::ExtendedAway,
+        Some("dnd") => Availability::Busy,
+        _ => Availability::Online,
+    };
+    let default_language = stanza.language();
+    let notes = stanza.children().filter(|child| child.is("status", CLIENT)).map(|status| Text {
+        lang: status.language().or_else(|| default_language.clone()).map(CompactString::from),
+        text: status.text().into(),
+    });
+    Presence {
+        availability,
+        eager: is_available && show.as_deref() == Some("chat"),
+        notes: notes.filter(|note| !note.text.is_empty()).collect(),
+        activities: Default::default(),
+        idle_since: attribute_time(stanza, "idle", IDLE, "since"),
+        since: attribute_time(stanza, "delay", DELAY, "stamp").unwrap_or(now),
+        priority: stanza.text_of("priority").and_then(|text| text.trim().parse().ok()).unwrap_or(0),
+        native: native(stanza, language),
+    }
+}
+
+/// XEP-0319 and XEP-0203 both put a time into an attribute of a child.
+fn attribute_time(stanza: &Stanza, name: &str, namespace: &str, attribute: &str) -> Option<Timestamp> {
+    Timestamp::parse_rfc3339(&stanza.child(name, namespace)?.attribute(attribute)?)
+}
+
+/// Appends what a watcher is told.
+pub(in crate::xmpp) fn print_notice(notice: &PresenceNotice, to: &str, out: &mut BytesMut) {
+    let presence = &notice.presence;
+    let from = notice.from.to_string();
+    let content = elements(&presence.native);
+    let head = Head {
+        kind: Kind::Presence,
+        from: Some(&from),
+        to: Some(to),
+        stanza_type: (!presence.is_available()).then_some("unavailable"),
+        language: content.and_then(|(_, lang)| lang),
+        ..Head::default()
+    };
+    match content {
+        Some((payload, _)) => head.print(&[payload], out),
+        None => head.print(&[&print_neutral(presence)], out),
+    }
+}
+
+/// The content for presence that came by another protocol, or that a call changed.
+fn print_neutral(presence: &Presence) -> Vec<u8> {
+    let mut out = Vec::new();
+    let show = match presence.availability {
+        Availability::Away => Some("away"),
+        Availability::ExtendedAway => Some("xa"),
+        Availability::Busy => Some("dnd"),
+        Availability::Online if presence.eager => Some("chat"),
+        Availability::Online | Availability::Offline => None,
+    };
+    if let Some(show) = show {
+        print_text_element("show", None, show, &mut out);
+    }
+    for note in &presence.notes {
+        print_text_element("status", note.lang.as_deref(), &note.text, &mut out);
+    }
+    if presence.notes.is_empty() && presence.activities.contains(&Activity::OnThePhone) {
+        print_text_element("status", Some("en"), "On the phone", &mut out);
+    }
+    if presence.is_available() && presence.priority != 0 {
+        print_text_element("priority", None, &presence.priority.to_string(), &mut out);
+    }
+    if let Some(since) = presence.idle_since {
+        out.extend_from_slice(format!("<idle xmlns='{IDLE}' since='{since}'/>").as_bytes());
+    }
+    out
+}
+
+/// Appends the stanza of type subscribe, subscribed, unsubscribe or unsubscribed.
+pub(in crate::xmpp) fn print_contact_signal(signal: &ContactSignal, out: &mut BytesMut) {
+    let stanza_type = match signal.event {
+        ContactEvent::Subscribe => "subscribe",
+        ContactEvent::Subscribed => "subscribed",
+        ContactEvent::Unsubscribe => "unsubscribe",
+        ContactEvent::Unsubscribed => "unsubscribed",
+    };
+    let (from, to) = (Party::from(signal.from.clone()).to_string(), signal.to.to_string());
+    let content = elements(&signal.native);
+    let head = Head {
+        kind: Kind::Presence,
+        from: Some(&from),
+        to: Some(&to),
+        stanza_type: Some(stanza_type),
+        language: content.and_then(|(_, lang)| lang),
+        ..Head::default()
+    };
+    match (content, &signal.note) {
+        (Some((payload, _)), _) => head.print(&[payload], out),
+        (None, Some(note)) => {
+            let mut status = Vec::new();
+            print_text_element("status", note.lang.as_deref(), &note.text, &mut status);
+            head.print(&[&status], out);
+        }
+        (None, None) => head.print(&[], out),
+    }
+}
+
+const IDLE: &str = "urn:xmpp:idle:1";
+const DELAY: &str = "urn:xmpp:delay";
