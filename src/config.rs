@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use toml::{Spanned, de::DeTable, de::DeValue};
 
-use crate::{account, auth, net, signal::Address, storage};
+use crate::{account, auth, net, signal::Address, storage, xmpp};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub struct Config {
     pub auth: auth::Config,
     /// What one account may have.
     pub account: account::Config,
+    /// The XMPP listeners.
+    pub xmpp: xmpp::Config,
 }
 
 /// Section `[server]`.
@@ -137,7 +139,8 @@ impl Config {
         self.limits.check()?;
         self.storage.check()?;
         self.auth.check()?;
-        self.account.check()
+        self.account.check()?;
+        self.xmpp.check()
     }
 }
 

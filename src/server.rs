@@ -3,7 +3,7 @@
 //! Wiring only: no rule, no protocol. [`Server::start`] gives a running server, in tests too;
 //! [`serve`] runs one until the process is told to stop.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -16,8 +16,9 @@ use crate::{
     account::{Accounts, CloseReason},
     auth::{AuthError, Authenticator, Change, Changed},
     config::Config,
-    net::{Shutdown, ShutdownSignal, Tasks, Tls, TlsError},
+    net::{Gate, Shutdown, ShutdownSignal, Tasks, Tls, TlsError},
     storage::{Store, StoreError},
+    xmpp,
 };
 
 /// Why a server does not start.
@@ -29,6 +30,8 @@ pub enum StartError {
     Auth(#[from] AuthError),
     #[error("{0}")]
     Tls(#[from] TlsError),
+    #[error("{0}")]
+    Xmpp(#[from] xmpp::OpenError),
 }
 
 /// A running server.
@@ -37,6 +40,7 @@ pub struct Server {
     authenticator: Authenticator,
     store: Store,
     tls: Arc<Tls>,
+    xmpp: Vec<(xmpp::Entrance, SocketAddr)>,
     shutdown: Shutdown,
     tasks: Tasks,
     drain: Duration,
@@ -55,11 +59,32 @@ impl Server {
         let authenticator = Authenticator::open(config.auth.clone(), &data_dir, store.clone())?;
         let tls = Tls::open(&config.tls, &data_dir, &config.server.domain_names())?;
         let accounts = Accounts::new(store.clone(), config.server.domains.clone(), config.account.clone());
+        let xmpp = xmpp::Door::open(
+            &config.xmpp,
+            xmpp::Parts {
+                accounts: accounts.clone(),
+                authenticator: authenticator.clone(),
+                tls: Arc::clone(&tls),
+                gate: Gate::new(&config.limits),
+                limits: config.limits.clone(),
+            },
+        )?;
         let (shutdown, signal) = Shutdown::new();
         let mut tasks = Tasks::new();
+        let xmpp_addresses = xmpp.addresses().collect();
+        tasks.spawn(xmpp.serve(signal.clone()));
         tasks.spawn(follow_credentials(accounts.clone(), authenticator.changes(), signal.clone()));
         tasks.spawn(retire_idle(accounts.clone(), signal));
-        Ok(Self { accounts, authenticator, store, tls, shutdown, tasks, drain: config.limits.drain() })
+        Ok(Self {
+            accounts,
+            authenticator,
+            store,
+            tls,
+            xmpp: xmpp_addresses,
+            shutdown,
+            tasks,
+            drain: config.limits.drain(),
+        })
     }
 
     /// The accounts, for the doors of a test and for administration.
@@ -72,6 +97,12 @@ impl Server {
     #[must_use]
     pub fn authenticator(&self) -> &Authenticator {
         &self.authenticator
+    }
+
+    /// Where XMPP clients are served, with the ports that were chosen for port 0.
+    #[must_use]
+    pub fn xmpp_addresses(&self) -> &[(xmpp::Entrance, SocketAddr)] {
+        &self.xmpp
     }
 
     /// Reads the certificates again. Those in use stay where the new ones are no good.
