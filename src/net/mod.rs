@@ -27,4 +27,4 @@ pub use listener::{BindError, Listener, bind_udp};
 pub use rate::{Gcra, Rate};
 pub use shutdown::{Phase, Shutdown, ShutdownSignal, Tasks};
 pub use stream::Stream;
-pub use tls::{Acceptor, CertificateFiles, HandshakeError, Tls, TlsConfig, TlsError};
+pub use tls::{Acceptor, CertificateFiles, Connector, HandshakeError, Tls, TlsConfig, TlsError};

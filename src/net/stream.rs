@@ -14,9 +14,12 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
-use tokio_rustls::{rustls::ProtocolVersion, server::TlsStream};
+use tokio_rustls::{
+    TlsStream,
+    rustls::{CommonState, ProtocolVersion},
+};
 
-use super::{Acceptor, HandshakeError, Place};
+use super::{Acceptor, Connector, HandshakeError, Place};
 
 /// A connected peer.
 #[derive(Debug)]
@@ -40,7 +43,7 @@ enum Bytes {
 #[derive(Debug)]
 struct Secured {
     stream: TlsStream<TcpStream>,
-    /// RFC 5929 §4.1 `tls-server-end-point` of the certificate that this handshake used.
+    /// RFC 5929 §4.1 `tls-server-end-point` of the certificate of ours that this handshake used.
     end_point: Option<Box<[u8]>>,
 }
 
@@ -88,22 +91,36 @@ impl Stream {
             return Err(HandshakeError::AlreadySecure);
         };
         let (stream, end_point) = acceptor.accept(tcp).await?;
-        Ok(Self { bytes: Bytes::Tls(Box::new(Secured { stream, end_point })), peer, local, place })
+        let secured = Secured { stream: stream.into(), end_point };
+        Ok(Self { bytes: Bytes::Tls(Box::new(secured)), peer, local, place })
+    }
+
+    /// Performs the client's side of a TLS handshake on a plain stream that we connected; the peer must
+    /// prove that it is `name`, a DNS name or an IP address.
+    pub async fn secure(self, connector: &Connector, name: &str) -> Result<Self, HandshakeError> {
+        let Self { bytes: Bytes::Plain(tcp), peer, local, place } = self else {
+            return Err(HandshakeError::AlreadySecure);
+        };
+        let secured = Secured { stream: connector.connect(tcp, name).await?.into(), end_point: None };
+        Ok(Self { bytes: Bytes::Tls(Box::new(secured)), peer, local, place })
     }
 
     /// The application protocol chosen in the handshake (RFC 7301).
     pub fn alpn(&self) -> Option<&[u8]> {
-        self.secured()?.stream.get_ref().1.alpn_protocol()
+        self.tls()?.alpn_protocol()
     }
 
-    /// The name that the peer asked for in the handshake (SNI, RFC 6066 §3).
+    /// The name that the peer asked us for in the handshake (SNI, RFC 6066 §3).
     pub fn server_name(&self) -> Option<&str> {
-        self.secured()?.stream.get_ref().1.server_name()
+        match &self.secured()?.stream {
+            TlsStream::Server(stream) => stream.get_ref().1.server_name(),
+            TlsStream::Client(_) => None,
+        }
     }
 
     /// The TLS version, for an answer about the connection's security.
     pub fn tls_version(&self) -> Option<&'static str> {
-        match self.secured()?.stream.get_ref().1.protocol_version()? {
+        match self.tls()?.protocol_version()? {
             ProtocolVersion::TLSv1_2 => Some("TLSv1.2"),
             ProtocolVersion::TLSv1_3 => Some("TLSv1.3"),
             _ => None,
@@ -113,17 +130,24 @@ impl Stream {
     /// The `tls-exporter` channel binding (RFC 9266). `None` below TLS 1.3, where it proves nothing
     /// without the extended master secret.
     pub fn exporter_binding(&self) -> Option<[u8; 32]> {
-        let connection = self.secured()?.stream.get_ref().1;
-        if connection.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+        if self.tls()?.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
             return None;
         }
-        connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok()
+        let (label, context, key) = (b"EXPORTER-Channel-Binding", Some(&b""[..]), [0; 32]);
+        match &self.secured()?.stream {
+            TlsStream::Server(stream) => stream.get_ref().1.export_keying_material(key, label, context).ok(),
+            TlsStream::Client(stream) => stream.get_ref().1.export_keying_material(key, label, context).ok(),
+        }
     }
 
     /// The `tls-server-end-point` channel binding (RFC 5929 §4): the hash of our certificate. `None`
-    /// without TLS, or for a certificate whose signature has no single hash function.
+    /// without TLS, where we are the client, or for a certificate whose signature has no single hash function.
     pub fn end_point_binding(&self) -> Option<&[u8]> {
         self.secured()?.end_point.as_deref()
+    }
+
+    fn tls(&self) -> Option<&CommonState> {
+        Some(self.secured()?.stream.get_ref().1)
     }
 
     fn secured(&self) -> Option<&Secured> {

@@ -7,6 +7,7 @@
 //! named; protocol versions are TLS 1.2 and 1.3.
 
 mod certificate;
+mod connector;
 mod self_signed;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
@@ -26,6 +27,8 @@ use tokio_rustls::{
 };
 
 use self::certificate::Certificate;
+
+pub use connector::Connector;
 
 /// Section `[tls]` of the configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +97,9 @@ pub enum HandshakeError {
     /// The handshake took too long.
     #[error("tls handshake not finished in time")]
     TimedOut,
+    /// What we connect to is neither a DNS name nor an IP address, so nothing can be proved of it.
+    #[error("not a name that a certificate can have")]
+    Name,
     /// The stream is TLS already.
     #[error("the stream is secured already")]
     AlreadySecure,

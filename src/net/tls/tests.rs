@@ -189,6 +189,31 @@ async fn returning_client_resumes_its_session() {
     }
 }
 
+#[tokio::test]
+async fn our_own_connections_check_the_peers_name() {
+    let bench = bench(&[("a", &["a.example"])]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let acceptor = bench.tls.acceptor(&[], Duration::from_secs(10));
+    let roots = bench.folder.path().join("a.pem");
+    let connector = Connector::trusting(&roots, Duration::from_secs(10)).unwrap();
+    for (name, is_trusted) in [("a.example", true), ("b.example", false), ("not a name", false)] {
+        let server = async {
+            let (tcp, _) = listener.accept().await.unwrap();
+            Stream::from_tcp(tcp).unwrap().upgrade(&acceptor).await
+        };
+        let client = async {
+            let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            Stream::from_tcp(tcp).unwrap().secure(&connector, name).await
+        };
+        let (server, client) = tokio::join!(server, client);
+        assert_eq!(client.is_ok(), is_trusted, "{name}: {:?}", client.err());
+        if let (Ok(server), Ok(client)) = (server, client) {
+            assert_eq!(server.exporter_binding(), client.exporter_binding());
+            assert!(client.is_secure() && client.end_point_binding().is_none());
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn silent_peer_runs_out_of_time() {
     let bench = bench(&[("a", &["a.example"])]);

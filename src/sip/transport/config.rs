@@ -1,10 +1,11 @@
 //! Settings of the transport.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use tokio_rustls::rustls::ClientConfig;
-
-use crate::sip::message::{Host, Limits};
+use crate::{
+    net::Connector,
+    sip::message::{Host, Limits},
+};
 
 /// How the sockets behave.
 #[derive(Clone, Debug)]
@@ -26,7 +27,7 @@ pub struct Config {
     /// Kernel buffer of each UDP socket, each way, in bytes. Default 4 MiB; the system may cut it.
     pub udp_buffer: usize,
     /// How dialled TLS connections trust; without it none are dialled.
-    pub tls_client: Option<Arc<ClientConfig>>,
+    pub tls_client: Option<Connector>,
 }
 
 impl Config {

@@ -9,10 +9,9 @@ use tokio::{
     sync::{Mutex, mpsc},
     time::timeout,
 };
-use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 use tracing::debug;
 
-use crate::net::Tasks;
+use crate::net::{Stream, Tasks};
 
 use super::{
     SendError, Transport,
@@ -104,17 +103,14 @@ impl Transport {
         name: Option<CompactString>,
         queue: mpsc::Receiver<Bytes>,
     ) {
-        let server = match &name {
-            Some(name) => ServerName::try_from(name.to_string()).ok(),
-            None => Some(ServerName::from(flow.peer.ip())),
-        };
-        let (Some(server), Some(config)) = (server, self.config.tls_client.clone()) else {
+        let name = name.map_or_else(|| flow.peer.ip().to_string(), String::from);
+        let (Some(connector), Ok(stream)) = (&self.config.tls_client, Stream::from_tcp(stream)) else {
             return self.give_up(flow);
         };
-        match timeout(self.config.dial, TlsConnector::from(config).connect(server, stream)).await {
+        match timeout(self.config.dial, stream.secure(connector, &name)).await {
             Ok(Ok(stream)) => self.converse(stream, flow, queue).await,
             failure => {
-                debug!(failed = ?failure.map(|result| result.map(|_| ())), peer = %flow.peer, "no handshake");
+                debug!(?failure, peer = %flow.peer, "no handshake");
                 self.give_up(flow);
             }
         }
