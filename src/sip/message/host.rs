@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    hash::{Hash, Hasher},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
@@ -10,7 +11,7 @@ use compact_str::CompactString;
 use super::{error::Malformed, text::parse_digits};
 
 /// A host name or address.
-#[derive(Clone, Debug, Eq, Hash)]
+#[derive(Clone, Debug, Eq)]
 pub enum Host {
     /// An IPv4 address.
     V4(Ipv4Addr),
@@ -57,6 +58,16 @@ impl PartialEq for Host {
             (Self::V6(one), Self::V6(two)) => one == two,
             (Self::Name(one), Self::Name(two)) => one.eq_ignore_ascii_case(two),
             _ => false,
+        }
+    }
+}
+
+impl Hash for Host {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::V4(address) => address.hash(state),
+            Self::V6(address) => address.hash(state),
+            Self::Name(name) => name.to_ascii_lowercase().hash(state),
         }
     }
 }

@@ -192,6 +192,6 @@ fn reply_flow(flow: Flow, via: &Via) -> Flow {
     if flow.is_reliable() || via.has_rport() {
         return flow;
     }
-    let port = via.port.unwrap_or(flow.protocol.default_port());
+    let port = via.port.unwrap_or_else(|| flow.protocol.default_port());
     flow.with_peer(SocketAddr::new(flow.peer.ip(), port))
 }

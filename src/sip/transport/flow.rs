@@ -125,7 +125,7 @@ impl Destination {
             Some(name) if !name.eq_ignore_ascii_case("udp") => return None,
             _ => Protocol::Udp,
         };
-        let port = uri.port().unwrap_or(protocol.default_port());
+        let port = uri.port().unwrap_or_else(|| protocol.default_port());
         Some(Self::Address { protocol, peer: SocketAddr::new(address, port), name: None })
     }
 }

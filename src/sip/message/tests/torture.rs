@@ -16,7 +16,7 @@ enum Verdict {
     Check(HeaderError),
 }
 
-use HeaderName::{CSeq, CallId, From, To, Via};
+use HeaderName::{CSeq, From, To, Via};
 use Verdict::{Check, Parse, Sound};
 
 /// RFC 4475 §3.1.1 to §3.4, in its order. A refused request is answered with 400, `badvers` with 505.
@@ -236,7 +236,7 @@ fn users_with_parameters_and_odd_transports_are_read() {
     let message = message("semiuri");
     assert_eq!(message.request_uri().unwrap().user().as_deref(), Some("user;par=u@example.net"));
     assert_eq!(message.accept().unwrap().map(|accept| accept.len()), Some(6));
-    let transports = super::torture::message("transports");
+    let transports = self::message("transports");
     let found: Vec<_> = transports.vias().unwrap().into_iter().map(|via| via.transport).collect();
     assert_eq!(found, ["UDP", "SCTP", "TLS", "UNKNOWN", "TCP"]);
 }
