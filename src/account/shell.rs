@@ -6,6 +6,7 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
+use smallvec::SmallVec;
 use tokio::{
     runtime,
     sync::{Notify, oneshot},
@@ -177,58 +178,64 @@ impl Inner {
     /// Performs the effects of one input. Stores come first, so that whatever another account writes
     /// on account of these effects is durable no sooner than they are.
     pub(super) fn perform(self: &Arc<Self>, cell: &Arc<Cell>, key: AccountKey, effects: &mut Vec<Effect>) {
-        let stores = effects.iter().filter(|effect| matches!(effect, Effect::Store(_))).count();
-        let mut after = After::default();
-        let mut writes: Vec<Write> = Vec::with_capacity(stores);
-        let mut rest: Vec<Step> = Vec::with_capacity(effects.len());
+        if effects.iter().any(|effect| matches!(effect, Effect::Store(_))) {
+            self.store_first(cell, key, effects);
+        }
         for effect in effects.drain(..) {
             match effect {
-                Effect::Store(write) => writes.push(write),
-                Effect::Answer(answer) if stores > 0 => after.answers.push(answer),
                 Effect::Deliver { sessions, message, reply, tries } => {
-                    let wait = stores > 0 && reply.is_some();
-                    let owner = cell.address.clone();
-                    let group = Live::new(Arc::clone(&message), owner, reply, tries, self.post(), wait);
-                    if wait {
-                        after.groups.push(Arc::clone(&group));
-                    }
-                    rest.push(Step::Deliver { sessions, message, group });
+                    let group = Live::new(message, cell.address.clone(), reply, tries, self.post(), false);
+                    self.deliver(cell, sessions, &group);
                 }
-                other => rest.push(Step::Other(other)),
+                other => self.perform_other(cell, key, other),
+            }
+        }
+    }
+
+    /// Submits the stores among `effects`, and takes out with them what has to wait for the disk.
+    fn store_first(self: &Arc<Self>, cell: &Arc<Cell>, key: AccountKey, effects: &mut Vec<Effect>) {
+        let mut writes: SmallVec<[Write; 4]> = SmallVec::new();
+        let mut after = After::default();
+        let mut deliveries: SmallVec<[(Vec<SessionId>, Arc<Live>); 1]> = SmallVec::new();
+        for effect in effects.extract_if(.., |effect| waits(effect)) {
+            match effect {
+                Effect::Store(write) => writes.push(write),
+                Effect::Answer(answer) => after.answers.push(answer),
+                Effect::Deliver { sessions, message, reply, tries } => {
+                    let group = Live::new(message, cell.address.clone(), reply, tries, self.post(), true);
+                    after.groups.push(Arc::clone(&group));
+                    deliveries.push((sessions, group));
+                }
+                _ => {}
             }
         }
         self.submit(key, writes, after);
-        for step in rest {
-            self.perform_step(cell, key, step);
+        for (sessions, group) in deliveries {
+            self.deliver(cell, sessions, &group);
         }
     }
 
-    fn submit(self: &Arc<Self>, key: AccountKey, writes: Vec<Write>, after: After) {
-        let last = writes.len().saturating_sub(1);
-        let mut after = Some(after);
-        for (index, write) in writes.into_iter().enumerate() {
-            let after = if index == last { after.take().filter(After::is_wanted) } else { None };
+    fn submit(self: &Arc<Self>, key: AccountKey, mut writes: SmallVec<[Write; 4]>, after: After) {
+        let last = writes.pop();
+        for write in writes {
+            self.store.submit(key, write, None);
+        }
+        let Some(last) = last else { return };
+        let done = after.is_wanted().then(|| -> crate::storage::Done {
             let post = self.post();
-            let done = after.map(|after| -> crate::storage::Done {
-                Box::new(move |result| after.run(&post, result.is_ok()))
-            });
-            self.store.submit(key, write, done);
-        }
+            Box::new(move |result| after.run(&post, result.is_ok()))
+        });
+        self.store.submit(key, last, done);
     }
 
-    fn perform_step(self: &Arc<Self>, cell: &Arc<Cell>, key: AccountKey, step: Step) {
-        match step {
-            Step::Deliver { sessions, message, group } => {
-                for session in sessions {
-                    let slip = Some(Slip::live(&group));
-                    let copy = super::Copy::Original;
-                    let delivery = Delivery { message: Arc::clone(&message), copy, slip };
-                    self.push(cell, session, Parcel::Message(delivery));
-                }
-                group.release();
-            }
-            Step::Other(effect) => self.perform_other(cell, key, effect),
+    fn deliver(self: &Arc<Self>, cell: &Arc<Cell>, sessions: Vec<SessionId>, group: &Arc<Live>) {
+        for session in sessions {
+            let slip = Some(Slip::live(group));
+            let message = Arc::clone(group.message());
+            let delivery = Delivery { message, copy: super::Copy::Original, slip };
+            self.push(cell, session, Parcel::Message(delivery));
         }
+        group.release();
     }
 
     fn perform_other(self: &Arc<Self>, cell: &Arc<Cell>, key: AccountKey, effect: Effect) {
@@ -305,10 +312,17 @@ impl Inner {
     }
 }
 
-/// A step whose stores, if any, have been submitted.
-enum Step {
-    Deliver { sessions: Vec<SessionId>, message: Arc<Message>, group: Arc<Live> },
-    Other(Effect),
+/// Whether an effect is a store, or promises what the stores before it do.
+fn waits(effect: &Effect) -> bool {
+    match effect {
+        Effect::Store(_) | Effect::Answer(_) => true,
+        // Who wants to hear of failures only is promised nothing.
+        Effect::Deliver {
+            reply: Some(ReplyTo::Waiter(_) | ReplyTo::Session { request: Some(_), .. }),
+            ..
+        } => true,
+        _ => false,
+    }
 }
 
 /// What happens once the last store of an input is durable, or failed.
@@ -325,7 +339,7 @@ impl After {
 
     fn run(self, post: &Post, durable: bool) {
         for mut answer in self.answers {
-            if !durable {
+            if !durable && answer.outcome.is_ok() {
                 answer.outcome = Err(Reason::Internal.into());
             }
             post.answer(answer);

@@ -90,6 +90,10 @@ impl Live {
         })
     }
 
+    pub(super) fn message(&self) -> &Arc<Message> {
+        &self.message
+    }
+
     fn confirm(&self) {
         if !self.confirmed.swap(true, Ordering::AcqRel) {
             self.arrived();
