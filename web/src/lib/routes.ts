@@ -1,0 +1,27 @@
+// The places of the page and their form in the address bar.
+
+export type Route =
+  | { view: 'home' }
+  | { view: 'conversation'; with: string }
+  | { view: 'preferences' }
+  | { view: 'accounts' };
+
+export function parseRoute(hash: string): Route {
+  const [view, rest] = hash.replace(/^#\/?/, '').split('/', 2);
+  if (view === 'with' && rest) return { view: 'conversation', with: decode(rest) };
+  if (view === 'preferences' || view === 'accounts') return { view };
+  return { view: 'home' };
+}
+
+export function printRoute(route: Route): string {
+  if (route.view === 'conversation') return `#/with/${encodeURIComponent(route.with)}`;
+  return route.view === 'home' ? '#/' : `#/${route.view}`;
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,310 @@
+// The person's session: holds what is known, joins the WebSocket, the REST calls and the pure rules.
+import { bare } from './address';
+import {
+  conversationWith, latest, markRead, oldestId, stopTyping, takeDraft, takeMessage, takeNewest, takeOlder,
+  takeOutcome, takeOverview, unreadOf, type Conversations, type Draft,
+} from './conversation';
+import { Memory, type OwnPresence } from './memory';
+import { presenceOf, takePresence, type PresenceMap } from './presence';
+import { errorText, path, rest } from './rest';
+import { EMPTY_ROSTER, rosterFrom, takeRosterEvent, type RosterState } from './roster';
+import { Socket } from './socket';
+import type { Archive, Me, Message, Preferences, Roster, ServerEvent, Typing } from './wire';
+
+const PAGE = 50;
+const OVERVIEW = 200;
+/** They stopped without saying so (RFC 3994 §4 lets a composing state expire). */
+const TYPING_LASTS_MS = 60_000;
+/** Reasons to close a session for which connecting again helps nobody. */
+const FINAL: Record<string, string> = {
+  'account-gone': 'This account was removed.',
+  'credentials-changed': 'The password changed. Please log in again.',
+  'too-many': 'There are too many sessions of this account.',
+  replaced: 'Another session took the place of this one.',
+};
+
+export class Session {
+  roster = $state.raw<RosterState>(EMPTY_ROSTER);
+  presence = $state.raw<PresenceMap>(new Map());
+  conversations = $state.raw<Conversations>(new Map());
+  preferences = $state.raw<Preferences | null>(null);
+  isConnected = $state(false);
+  /** It was connected before, so being without a connection is worth a word. */
+  wasConnected = $state(false);
+  /** Words about the last thing that went wrong beside any form. */
+  trouble = $state('');
+  own = $state.raw<OwnPresence>({ availability: 'online', note: '' });
+  readonly unread = $derived(unreadOf(this.conversations));
+  readonly address: string;
+
+  #memory: Memory;
+  #socket: Socket;
+  #drafts = new Map<string, Draft>();
+  #open: string | null = null;
+  #typingEnds = new Map<string, ReturnType<typeof setTimeout>>();
+
+  /** `over` is called when the session ended for good, with words why. */
+  constructor(
+    readonly me: Me,
+    private readonly over: (why: string) => void,
+  ) {
+    this.address = bare(me.address);
+    this.#memory = new Memory(this.address, new Date().toISOString());
+    this.own = this.#memory.presence;
+    const url = new URL('/api/ws', location.href);
+    url.protocol = url.protocol.replace('http', 'ws');
+    this.#socket = new Socket(url.href, {
+      event: (event) => this.#take(event),
+      connected: (up) => this.#connected(up),
+      ended: () => this.#ended(),
+    });
+  }
+
+  start(): void {
+    this.#socket.start();
+    document.addEventListener('visibilitychange', this.#looked);
+    window.addEventListener('focus', this.#looked);
+  }
+
+  stop(): void {
+    this.#socket.stop();
+    document.removeEventListener('visibilitychange', this.#looked);
+    window.removeEventListener('focus', this.#looked);
+    for (const timer of this.#typingEnds.values()) clearTimeout(timer);
+  }
+
+  setPresence(own: OwnPresence): void {
+    this.own = own;
+    this.#memory.presence = own;
+    this.#announce();
+  }
+
+  /** The person looks at this conversation now; null for none. */
+  open(address: string | null): void {
+    this.#open = address;
+    if (!address) return;
+    this.#looked();
+    void this.#loadNewest(address);
+  }
+
+  async loadOlder(address: string): Promise<void> {
+    const conversation = conversationWith(this.conversations, address);
+    if (conversation.complete) return;
+    const before = oldestId(conversation);
+    const page = await this.#archive(address, before);
+    this.conversations = before
+      ? takeOlder(this.conversations, address, page)
+      : takeNewest(this.conversations, address, page);
+  }
+
+  write(to: string, body: string, subject?: string): void {
+    const draft: Draft = { to, body, originId: crypto.randomUUID(), at: new Date().toISOString() };
+    if (subject) draft.subject = subject;
+    this.#give(draft);
+  }
+
+  /** Tries a message that failed once more. */
+  retry(to: string, key: string): void {
+    const line = conversationWith(this.conversations, to).lines.find((one) => one.key === key);
+    if (!line?.originId || line.progress !== 'failed') return;
+    const draft: Draft = { to, body: line.body, originId: line.originId, at: new Date().toISOString() };
+    if (line.subject) draft.subject = line.subject;
+    this.#give(draft);
+  }
+
+  typing(to: string, state: Typing): void {
+    this.#socket.send({ type: 'typing', to, state });
+  }
+
+  async reloadRoster(): Promise<void> {
+    this.roster = rosterFrom(await rest.get<Roster>('/api/roster'));
+  }
+
+  async reloadPreferences(): Promise<void> {
+    this.preferences = await rest.get<Preferences>('/api/preferences');
+  }
+
+  async setPreferences(preferences: Preferences): Promise<void> {
+    await rest.put('/api/preferences', preferences);
+    this.preferences = preferences;
+  }
+
+  /** Adds a contact: asks for presence, and says yes before they ask back. */
+  async addContact(address: string, name: string, groups: string[]): Promise<void> {
+    await rest.put(path`/api/roster/${address}`, { name: name || null, groups, subscribe: true });
+    await this.contact(address, 'grant');
+  }
+
+  /** Changes name and groups. */
+  async setContact(address: string, name: string, groups: string[]): Promise<void> {
+    await rest.put(path`/api/roster/${address}`, { name: name || null, groups });
+  }
+
+  async removeContact(address: string): Promise<void> {
+    await rest.remove(path`/api/roster/${address}`);
+  }
+
+  async contact(address: string, deed: 'subscribe' | 'grant' | 'deny' | 'unsubscribe'): Promise<void> {
+    await rest.post(path`/api/roster/${address}/${deed}`);
+  }
+
+  #give(draft: Draft): void {
+    this.conversations = takeDraft(this.conversations, draft);
+    this.#drafts.set(draft.originId, draft);
+    this.#say(draft);
+  }
+
+  #say({ to, originId, body, subject }: Draft): void {
+    this.#socket.send({ type: 'message', id: originId, originId, to, body, ...(subject ? { subject } : {}) });
+  }
+
+  #announce(): void {
+    const { availability, note } = this.own;
+    this.#socket.send({ type: 'presence', availability, ...(note ? { note } : {}) });
+  }
+
+  #connected(up: boolean): void {
+    this.isConnected = up;
+    if (up) this.wasConnected = true;
+  }
+
+  #take(event: ServerEvent): void {
+    switch (event.type) {
+      case 'ready':
+        void this.#ready();
+        break;
+      case 'message':
+        this.#takeMessage(event);
+        break;
+      case 'presence':
+        this.presence = takePresence(this.presence, event);
+        break;
+      case 'roster':
+      case 'request':
+      case 'settled':
+        this.roster = takeRosterEvent(this.roster, event);
+        break;
+      case 'preferences':
+        void this.reloadPreferences().catch(() => undefined);
+        break;
+      case 'reply':
+        this.#takeReply(event);
+        break;
+      case 'closed':
+        this.#takeClosed(event.reason);
+    }
+  }
+
+  /** A new connection: everything is asked anew, since much may have changed meanwhile. */
+  async #ready(): Promise<void> {
+    this.#announce();
+    try {
+      await Promise.all([this.reloadRoster(), this.reloadPreferences(), this.#loadOverview()]);
+      if (this.#open) await this.#loadNewest(this.#open);
+      await this.#sayAgain();
+      this.trouble = '';
+    } catch (error) {
+      this.trouble = errorText(error);
+    }
+  }
+
+  /** Messages without an answer are sent again, unless the archive shows that they had arrived. */
+  async #sayAgain(): Promise<void> {
+    const drafts = [...this.#drafts.values()];
+    for (const address of new Set(drafts.map(({ to }) => to))) {
+      this.conversations = takeNewest(this.conversations, address, await this.#archive(address));
+    }
+    for (const draft of drafts) {
+      const { lines } = conversationWith(this.conversations, draft.to);
+      if (lines.some((line) => line.originId === draft.originId && line.progress === 'sending')) this.#say(draft);
+      else this.#drafts.delete(draft.originId);
+    }
+  }
+
+  #takeMessage(message: Message): void {
+    const other = message.from && bare(message.from) === this.address ? bare(message.to) : bare(message.from);
+    const isSeen = this.#isLooking(other);
+    this.conversations = takeMessage(this.conversations, message, this.address, isSeen);
+    this.#socket.send({ type: 'ack', id: message.id });
+    if (isSeen) this.#memory.markRead(other, message.sent);
+    if (message.typing) this.#expectTypingToEnd(other);
+    if (bare(message.from) !== this.address) this.#receipts(message, isSeen);
+  }
+
+  #receipts({ from, originId, wantsDelivered, wantsDisplayed }: Message, isSeen: boolean): void {
+    if (!originId) return;
+    const to = bare(from);
+    if (wantsDelivered) this.#socket.send({ type: 'receipt', to, kind: 'delivered', of: originId });
+    if (wantsDisplayed && isSeen) this.#socket.send({ type: 'receipt', to, kind: 'displayed', of: originId });
+  }
+
+  #expectTypingToEnd(address: string): void {
+    clearTimeout(this.#typingEnds.get(address));
+    const stop = () => void (this.conversations = stopTyping(this.conversations, address));
+    this.#typingEnds.set(address, setTimeout(stop, TYPING_LASTS_MS));
+  }
+
+  #takeReply({ id, ok, sent, error }: Extract<ServerEvent, { type: 'reply' }>): void {
+    const draft = this.#drafts.get(id);
+    if (!draft) return;
+    this.#drafts.delete(id);
+    const outcome = ok ? (sent ?? 'accepted') : (error ?? { reason: 'internal' });
+    this.conversations = takeOutcome(this.conversations, draft.to, draft.originId, outcome);
+  }
+
+  #takeClosed(reason: string): void {
+    const why = FINAL[reason];
+    if (!why) return;
+    this.stop();
+    this.over(why);
+  }
+
+  async #ended(): Promise<'again' | 'stop'> {
+    try {
+      await rest.get<Me>('/api/me');
+    } catch (error) {
+      if ((error as { status?: number }).status !== 401) return 'again';
+      this.stop();
+      this.over('You were logged out.');
+      return 'stop';
+    }
+    return 'again';
+  }
+
+  async #loadOverview(): Promise<void> {
+    const { messages } = await rest.get<Archive>(`/api/archive?limit=${OVERVIEW}`);
+    const readUntil = (address: string) => this.#memory.readUntil(address);
+    this.conversations = takeOverview(this.conversations, messages, this.address, readUntil);
+    if (this.#open) this.#looked();
+  }
+
+  async #loadNewest(address: string): Promise<void> {
+    try {
+      this.conversations = takeNewest(this.conversations, address, await this.#archive(address));
+      this.#looked();
+    } catch (error) {
+      this.trouble = errorText(error);
+    }
+  }
+
+  #archive(address: string, before?: string): Promise<Archive> {
+    const query = new URLSearchParams({ with: address, limit: String(PAGE), ...(before ? { before } : {}) });
+    return rest.get<Archive>(`/api/archive?${query}`);
+  }
+
+  #isLooking(address: string): boolean {
+    return this.#open === address && document.visibilityState === 'visible' && document.hasFocus();
+  }
+
+  #looked = (): void => {
+    if (!this.#open || !this.#isLooking(this.#open)) return;
+    const newest = latest(this.conversations.get(this.#open));
+    if (newest) this.#memory.markRead(this.#open, newest);
+    this.conversations = markRead(this.conversations, this.#open);
+  };
+
+  /** The account's presence as others see it. */
+  get aggregate() {
+    return presenceOf(this.presence, this.address);
+  }
+}

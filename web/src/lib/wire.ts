@@ -1,0 +1,147 @@
+// What the page and the server say to each other: JSON in camelCase, times in RFC 3339. Types only.
+
+export type Availability = 'online' | 'away' | 'extended-away' | 'busy' | 'offline';
+
+/** The presence of a session or, as aggregate, of an account. */
+export interface Presence {
+  availability: Availability;
+  note?: string | null;
+  /** Names of RFC 4480, such as `on-the-phone`. */
+  activities?: string[];
+}
+
+export interface Contact {
+  address: string;
+  name?: string | null;
+  groups: string[];
+  /** We see their presence. */
+  to: boolean;
+  /** They see ours. */
+  from: boolean;
+  /** We asked and have no answer yet. */
+  ask: boolean;
+  approved: boolean;
+}
+
+/** Somebody asks to see our presence. */
+export interface Request {
+  from: string;
+  at?: string;
+  note?: string | null;
+}
+
+export interface Roster {
+  version: number;
+  contacts: Contact[];
+  requests: Request[];
+}
+
+export interface Refusal {
+  reason: string;
+  text?: string | null;
+}
+
+export type Typing = 'active' | 'composing' | 'paused' | 'inactive' | 'gone';
+export type ReceiptKind = 'delivered' | 'displayed';
+
+/** What became of a sent message: a session has it, it waits for the next login, or it was passed on. */
+export type Sent = 'delivered' | 'stored' | 'accepted';
+
+export interface Message {
+  id: string;
+  from: string;
+  to: string;
+  kind: 'chat' | 'normal' | 'headline' | 'group' | 'error';
+  sent: string;
+  body?: string | null;
+  subject?: string | null;
+  lang?: string | null;
+  thread?: string | null;
+  /** The id that the sender's client gave it; receipts and errors name it. */
+  originId?: string | null;
+  typing?: Typing | null;
+  receipt?: { kind: ReceiptKind; of: string } | null;
+  /** The sender asks to be told. */
+  wantsDelivered?: boolean;
+  wantsDisplayed?: boolean;
+  copy?: 'original' | 'received' | 'sent' | 'offline';
+  error?: Refusal | null;
+  /** A content that this page cannot show, by its media type. */
+  unsupported?: string | null;
+}
+
+export interface Archive {
+  messages: Message[];
+  /** There is nothing beyond this page. */
+  complete: boolean;
+}
+
+export interface SessionView {
+  resource: string;
+  kind: string;
+  since?: string;
+  presence?: Presence | null;
+  current?: boolean;
+}
+
+export interface Me {
+  address: string;
+  isAdmin: boolean;
+  domain: string;
+  aggregate?: Presence | null;
+  sessions: SessionView[];
+  /** Where other programs connect, as far as the server says. */
+  ports?: { xmpp?: number; sip?: number; sips?: number };
+}
+
+export interface Device {
+  id: number;
+  label: string;
+  created?: string;
+  lastUsed?: string | null;
+}
+
+/** A device's password, readable this once. */
+export interface NewDevice {
+  id: number;
+  label: string;
+  password: string;
+}
+
+export interface Account {
+  address: string;
+  isAdmin: boolean;
+  disabled?: boolean;
+  created?: string;
+}
+
+export type AcceptedSenders = 'everybody' | 'authenticated' | 'same-domain' | 'nobody';
+
+export interface Preferences {
+  acceptedSenders: AcceptedSenders;
+  offlineStorage: boolean;
+  deviceMessages: boolean;
+  deviceCopies: boolean;
+  temporaryPresence: boolean;
+}
+
+/** What the server tells over the WebSocket. */
+export type ServerEvent =
+  | { type: 'ready'; address?: string; resource?: string }
+  | ({ type: 'message' } & Message)
+  | ({ type: 'presence'; from: string; resource?: string | null; aggregate?: Presence | null } & Presence)
+  | { type: 'roster'; version: number; contact: Contact; removed: boolean }
+  | ({ type: 'request' } & Request)
+  | { type: 'settled'; from: string; granted: boolean }
+  | { type: 'preferences'; preferences: Preferences }
+  | { type: 'reply'; id: string; ok: boolean; sent?: Sent; error?: Refusal }
+  | { type: 'closed'; reason: string };
+
+/** What the page says over the WebSocket; `id` comes back in the reply. */
+export type ClientEvent =
+  | { type: 'message'; id: string; to: string; body: string; subject?: string; originId?: string }
+  | { type: 'typing'; to: string; state: Typing }
+  | { type: 'receipt'; to: string; kind: ReceiptKind; of: string }
+  | { type: 'presence'; availability: Availability; note?: string }
+  | { type: 'ack'; id: string }
+  | { type: 'ping' };
