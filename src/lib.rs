@@ -14,7 +14,7 @@
 //!   ^          ^
 //!   sip   xmpp   api                  the doors: each translates its wire to signals
 //!              ^
-//!   config  cli  server               composition root: wiring only
+//!   config  admin  control  cli  server   composition root: wiring and administration
 //! ```
 //!
 //! - A door imports `signal`, `formats`, `net`, `auth` and `account`. Never another door, never
@@ -23,10 +23,13 @@
 //! - `tests/it/architecture.rs` reads the `use` lines and fails on a wrong arrow.
 
 pub mod account;
+pub mod admin;
 pub mod api;
 pub mod auth;
 pub mod bus;
+pub mod cli;
 pub mod config;
+pub mod control;
 pub mod formats;
 pub mod net;
 pub mod presence;

@@ -23,7 +23,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("xmpp", DOOR),
     ("xcap", DOOR),
     ("api", DOOR),
+    ("admin", EVERY_ROOM),
     ("config", EVERY_ROOM),
+    ("control", EVERY_ROOM),
     ("cli", EVERY_ROOM),
     ("server", EVERY_ROOM),
     ("main", &["cli"]),
@@ -35,7 +37,7 @@ const DOOR: &[&str] = &["signal", "formats", "net", "auth", "account"];
 
 const EVERY_ROOM: &[&str] = &[
     "signal", "net", "formats", "presence", "storage", "bus", "auth", "account", "sip", "xmpp", "xcap",
-    "api", "config", "cli", "server",
+    "api", "admin", "config", "control", "cli", "server",
 ];
 
 /// Crates that only some modules may use; an empty list means tests only.

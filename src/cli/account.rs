@@ -1,0 +1,269 @@
+//! `rollcall account …`: has it done by the running server, or does it itself where none runs.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::{Args, Subcommand};
+
+use super::password::{self, Source};
+use crate::{
+    account::Accounts,
+    admin::{AccountView, Admin, Answer, Command, DeviceView},
+    auth::Authenticator,
+    config::Config,
+    control::Caller,
+    signal::Address,
+    storage::{AccountSummary, Store, StoreError},
+};
+
+#[derive(Subcommand)]
+pub(super) enum AccountCommand {
+    /// Add an account. Asks for its password.
+    #[command(after_help = "Examples:\n  rollcall account add alice@example.org\n  \
+        echo \"$PASSWORD\" | rollcall account add alice@example.org --admin --password-stdin")]
+    Add {
+        address: Address,
+        /// Make it an administrator.
+        #[arg(long)]
+        admin: bool,
+        #[command(flatten)]
+        password: PasswordSource,
+    },
+    /// Set a new password. Every session of the account ends; device passwords stay.
+    #[command(after_help = "Example:\n  rollcall account passwd alice@example.org")]
+    Passwd {
+        address: Address,
+        #[command(flatten)]
+        password: PasswordSource,
+    },
+    /// List all accounts.
+    #[command(after_help = "Example:\n  rollcall account list")]
+    List,
+    /// Show an account with its settings, devices and sessions.
+    #[command(after_help = "Example:\n  rollcall account show alice@example.org")]
+    Show { address: Address },
+    /// Remove an account with its contacts, messages and files. There is no way back.
+    #[command(after_help = "Example:\n  rollcall account remove alice@example.org")]
+    Remove { address: Address },
+    /// Change settings.
+    #[command(after_help = SET_HELP)]
+    Set {
+        address: Address,
+        /// One or more settings with their new values.
+        #[arg(value_name = "SETTING=VALUE", required = true, value_parser = parse_setting)]
+        settings: Vec<(String, String)>,
+    },
+    /// Passwords for single devices, such as a phone.
+    #[command(after_help = "Examples:\n  rollcall account device add alice@example.org 'desk phone'\n  \
+        rollcall account device remove alice@example.org 3")]
+    Device {
+        #[command(subcommand)]
+        command: DeviceCommand,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum DeviceCommand {
+    /// Make a password for a device. It is shown once. Good for SIP, and where the password is sent
+    /// through TLS as it is; not for SCRAM.
+    #[command(after_help = "Example:\n  rollcall account device add alice@example.org 'desk phone'")]
+    Add {
+        address: Address,
+        /// What the device is called.
+        label: String,
+    },
+    /// List the devices that have passwords.
+    #[command(after_help = "Example:\n  rollcall account device list alice@example.org")]
+    List { address: Address },
+    /// Take a device's password away. Its sessions end.
+    #[command(after_help = "Example:\n  rollcall account device remove alice@example.org 3")]
+    Remove {
+        address: Address,
+        /// The number that `list` shows.
+        id: i64,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct PasswordSource {
+    /// Read the password from the first line of the standard input.
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+impl PasswordSource {
+    fn ask(&self) -> anyhow::Result<String> {
+        password::ask(if self.password_stdin { Source::Input } else { Source::Terminal })
+    }
+}
+
+/// Does what an operator asked for and prints what came of it.
+pub(super) async fn run(config: Config, command: AccountCommand) -> anyhow::Result<()> {
+    let command = to_command(command)?;
+    let mut office = Office::reach(config).await?;
+    let outcome = show_all(&mut office, command).await;
+    office.leave().await;
+    print!("{}", outcome?);
+    Ok(())
+}
+
+/// Who does it.
+enum Office {
+    /// The running server.
+    Server(Caller),
+    /// This process.
+    Here(Admin, Store),
+}
+
+impl Office {
+    async fn reach(config: Config) -> anyhow::Result<Self> {
+        let data_dir = config.server.data_dir.clone();
+        let called = Caller::connect(&data_dir).await;
+        if let Some(caller) = called.context("the running server cannot be reached")? {
+            return Ok(Self::Server(caller));
+        }
+        let store = match Store::open(&config.storage) {
+            Err(StoreError::InUse) => {
+                bail!("a server runs on {} and does not listen to its control socket", data_dir.display())
+            }
+            other => other?,
+        };
+        let authenticator = Authenticator::open(config.auth, &data_dir, store.clone())?;
+        let accounts = Accounts::new(store.clone(), config.server.domains, config.account);
+        Ok(Self::Here(Admin::new(accounts, authenticator, store.clone()), store))
+    }
+
+    async fn perform(&mut self, command: &Command) -> anyhow::Result<Answer> {
+        match self {
+            Self::Server(caller) => caller.perform(command).await?.map_err(|text| anyhow!(text)),
+            Self::Here(admin, _) => Ok(admin.perform(command.clone()).await?),
+        }
+    }
+
+    async fn leave(self) {
+        if let Self::Here(_, store) = self
+            && tokio::task::spawn_blocking(move || store.close()).await.is_err()
+        {
+            eprintln!("rollcall: the store was not closed in order");
+        }
+    }
+}
+
+fn to_command(command: AccountCommand) -> anyhow::Result<Command> {
+    Ok(match command {
+        AccountCommand::Add { address, admin, password } => {
+            Command::Add { address, password: password.ask()?, admin }
+        }
+        AccountCommand::Passwd { address, password } => {
+            Command::SetPassword { address, password: password.ask()? }
+        }
+        AccountCommand::List => Command::List { after: None },
+        AccountCommand::Show { address } => Command::Show { address },
+        AccountCommand::Remove { address } => Command::Remove { address },
+        AccountCommand::Set { address, settings } => Command::Set { address, settings },
+        AccountCommand::Device { command } => match command {
+            DeviceCommand::Add { address, label } => Command::AddDevice { address, label },
+            DeviceCommand::List { address } => Command::Devices { address },
+            DeviceCommand::Remove { address, id } => Command::RemoveDevice { address, id },
+        },
+    })
+}
+
+/// Performs a command, a list page by page, and says in words what came of it.
+async fn show_all(office: &mut Office, command: Command) -> anyhow::Result<String> {
+    let mut text = print_answer(office.perform(&command).await?)?;
+    while let Some(after) = text.next.take() {
+        let page = print_answer(office.perform(&Command::List { after: Some(after) }).await?)?;
+        text = Printed { text: text.text + &page.text, next: page.next };
+    }
+    Ok(text.text)
+}
+
+/// Words for the operator.
+struct Printed {
+    text: String,
+    /// More accounts follow this one.
+    next: Option<Address>,
+}
+
+fn print_answer(answer: Answer) -> anyhow::Result<Printed> {
+    let mut text = String::new();
+    let mut next = None;
+    match answer {
+        Answer::Done => {}
+        Answer::Accounts { accounts, more } => {
+            next = accounts.last().filter(|_| more).map(|account| account.address.clone());
+            for account in &accounts {
+                writeln!(text, "{}{}", account.address, marks(account))?;
+            }
+        }
+        Answer::Account(view) => print_account(&view, &mut text)?,
+        Answer::NewDevice { id, label, password } => {
+            writeln!(text, "Device {id}, {label}. Its password, which is not shown again:\n{password}")?;
+        }
+        Answer::Devices { devices } => print_devices(&devices, &mut text)?,
+    }
+    Ok(Printed { text, next })
+}
+
+fn marks(account: &AccountSummary) -> String {
+    let mut marks = String::new();
+    if account.is_admin {
+        marks.push_str("  administrator");
+    }
+    if account.disabled {
+        marks.push_str("  disabled");
+    }
+    marks
+}
+
+fn print_account(view: &AccountView, text: &mut String) -> std::fmt::Result {
+    let switch = |on: bool| if on { "on" } else { "off" };
+    writeln!(text, "{}{}", view.account.address, marks(&view.account))?;
+    writeln!(text, "created             {}", view.account.created)?;
+    writeln!(text, "accepted-senders    {}", view.preferences.accepted_senders)?;
+    writeln!(text, "offline-storage     {}", switch(view.preferences.offline_storage))?;
+    writeln!(text, "device-messages     {}", switch(view.preferences.device_messages))?;
+    writeln!(text, "device-copies       {}", switch(view.preferences.device_copies))?;
+    writeln!(text, "temporary-presence  {}", switch(view.preferences.temporary_presence))?;
+    writeln!(text, "contacts            {}", view.contacts)?;
+    writeln!(text, "messages waiting    {}", if view.has_offline { "yes" } else { "no" })?;
+    writeln!(text, "sessions            {}", view.sessions.len())?;
+    for session in &view.sessions {
+        writeln!(text, "  {session}")?;
+    }
+    writeln!(text, "device passwords    {}", view.devices.len())?;
+    print_devices(&view.devices, text)
+}
+
+fn print_devices(devices: &[DeviceView], text: &mut String) -> std::fmt::Result {
+    for device in devices {
+        let used = device.last_used.map_or("never".to_owned(), |at| at.to_string());
+        writeln!(text, "  {}  {}  created {}, last used {used}", device.id, device.label, device.created)?;
+    }
+    Ok(())
+}
+
+fn parse_setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        None => Err("write it as SETTING=VALUE".to_owned()),
+    }
+}
+
+pub(super) const EXAMPLES: &str = "Examples:
+  rollcall account add alice@example.org --admin
+  rollcall account list
+  rollcall account set alice@example.org accepted-senders=nobody offline-storage=off";
+
+const SET_HELP: &str = "Settings:
+  accepted-senders    who may write besides contacts: everybody, authenticated, same-domain, nobody
+  offline-storage     keep messages until the next login: on, off
+  device-messages     deliver messages to SIP devices: on, off
+  device-copies       copies of the owner's own messages for SIP devices: on, off
+  temporary-presence  show presence for a while to whom the owner writes: on, off
+  admin               administrator: on, off
+  disabled            nobody can log in, nothing is taken: on, off
+
+Example:
+  rollcall account set alice@example.org accepted-senders=nobody offline-storage=off";
