@@ -14,8 +14,10 @@ use tracing::{error, info, warn};
 
 use crate::{
     account::{Accounts, CloseReason},
+    admin::Admin,
     auth::{AuthError, Authenticator, Change, Changed},
     config::Config,
+    control::Control,
     net::{Gate, Shutdown, ShutdownSignal, Tasks, Tls, TlsError},
     storage::{Store, StoreError},
     xmpp,
@@ -41,6 +43,7 @@ pub struct Server {
     store: Store,
     tls: Arc<Tls>,
     xmpp: Vec<(xmpp::Entrance, SocketAddr)>,
+    admin: Admin,
     shutdown: Shutdown,
     tasks: Tasks,
     drain: Duration,
@@ -71,6 +74,12 @@ impl Server {
         )?;
         let (shutdown, signal) = Shutdown::new();
         let mut tasks = Tasks::new();
+        let admin = Admin::new(accounts.clone(), authenticator.clone(), store.clone());
+        match Control::open(&data_dir) {
+            Ok(control) => tasks.spawn(control.serve(admin.clone(), signal.clone())),
+            // Phones and clients do not need it.
+            Err(error) => error!(%error, "no control socket: stop the server to administer accounts"),
+        }
         let xmpp_addresses = xmpp.addresses().collect();
         tasks.spawn(xmpp.serve(signal.clone()));
         tasks.spawn(follow_credentials(accounts.clone(), authenticator.changes(), signal.clone()));
@@ -81,6 +90,7 @@ impl Server {
             store,
             tls,
             xmpp: xmpp_addresses,
+            admin,
             shutdown,
             tasks,
             drain: config.limits.drain(),
@@ -97,6 +107,12 @@ impl Server {
     #[must_use]
     pub fn authenticator(&self) -> &Authenticator {
         &self.authenticator
+    }
+
+    /// Administration of accounts.
+    #[must_use]
+    pub fn admin(&self) -> &Admin {
+        &self.admin
     }
 
     /// Where XMPP clients are served, with the ports that were chosen for port 0.
