@@ -6,6 +6,7 @@
 mod baresip;
 mod browser;
 mod program;
+mod server;
 mod sipp;
 mod slixmpp;
 
@@ -14,6 +15,7 @@ use std::{future::Future, path::PathBuf, time::Duration};
 pub(crate) use baresip::Baresip;
 pub(crate) use browser::Browser;
 pub(crate) use program::Program;
+pub(crate) use server::{House, PASSWORD, address};
 pub(crate) use sipp::Sipp;
 pub(crate) use slixmpp::Slixmpp;
 

@@ -1,0 +1,175 @@
+//! A third-party XMPP client (slixmpp) against the whole server.
+
+use serde_json::{Value, json};
+
+use crate::support::{House, PASSWORD, Slixmpp};
+
+/// A client of `LOCAL@localhost`, logged in and available.
+async fn online(house: &House, local: &str) -> Slixmpp {
+    Slixmpp::online(&format!("{local}@localhost"), PASSWORD, house.xmpp()).await
+}
+
+/// Makes two clients contacts of each other.
+async fn befriend(alice: &mut Slixmpp, bob: &mut Slixmpp) {
+    alice.act(json!({"do": "subscribe", "to": "bob@localhost"})).await;
+    bob.event("presence", |event| event["type"] == "subscribe").await;
+    bob.act(json!({"do": "subscribed", "to": "alice@localhost"})).await;
+    bob.act(json!({"do": "subscribe", "to": "alice@localhost"})).await;
+    alice.event("presence", |event| event["type"] == "subscribe").await;
+    alice.act(json!({"do": "subscribed", "to": "bob@localhost"})).await;
+    bob.event("presence", |event| is_available(event, "alice@localhost")).await;
+    alice.event("presence", |event| is_available(event, "bob@localhost")).await;
+}
+
+fn is_available(event: &Value, from: &str) -> bool {
+    event["type"] == "available" && event["from"].as_str().is_some_and(|jid| jid.starts_with(from))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_to_log_in_is_taken() {
+    let house = House::with_accounts(&["alice"]).await;
+    for (mechanism, direct_tls) in [
+        (None, false),
+        (None, true),
+        (Some("SCRAM-SHA-1"), false),
+        (Some("SCRAM-SHA-256"), false),
+        (Some("SCRAM-SHA-512"), true),
+        (Some("PLAIN"), false),
+    ] {
+        let mut alice = Slixmpp::start(&format!("slixmpp by {mechanism:?}, direct TLS {direct_tls}"));
+        let address = if direct_tls { house.xmpp_direct_tls() } else { house.xmpp() };
+        let more = json!({"mechanism": mechanism, "direct_tls": direct_tls, "resource": "desk"});
+        let login = alice.login("alice@localhost", PASSWORD, address, more).await;
+        assert_eq!(login["jid"], "alice@localhost/desk");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn self_signed_certificate_can_be_trusted_by_its_file() {
+    let house = House::with_accounts(&["alice"]).await;
+    let certificate = house.folder().join("certificate.pem");
+    let mut alice = Slixmpp::start("slixmpp that checks the certificate");
+    let more = json!({"ca": certificate.to_str()});
+    alice.login("alice@localhost", PASSWORD, house.xmpp(), more).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_password_is_refused() {
+    let house = House::with_accounts(&["alice"]).await;
+    let mut stranger = Slixmpp::start("slixmpp with a wrong password");
+    let answer = stranger
+        .attempt(&json!({
+            "do": "login", "jid": "alice@localhost", "password": "wrong",
+            "host": "127.0.0.1", "port": house.xmpp().port(), "mechanism": "SCRAM-SHA-256",
+        }))
+        .await;
+    assert!(answer["error"].as_str().is_some_and(|error| error.contains("not authorized")), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn friends_see_each_other_and_talk() {
+    let house = House::with_accounts(&["alice", "bob"]).await;
+    let mut alice = online(&house, "alice").await;
+    let mut bob = online(&house, "bob").await;
+    befriend(&mut alice, &mut bob).await;
+
+    let roster = alice.act(json!({"do": "roster"})).await;
+    assert_eq!(roster["contacts"][0]["jid"], "bob@localhost");
+    assert_eq!(roster["contacts"][0]["subscription"], "both");
+
+    alice.act(json!({"do": "message", "to": "bob@localhost", "body": "hello, bob", "lang": "en"})).await;
+    let heard = bob.read("hello, bob").await;
+    assert!(heard["from"].as_str().is_some_and(|from| from.starts_with("alice@localhost/")), "{heard}");
+    bob.act(json!({"do": "message", "to": heard["from"], "body": "hello, alice"})).await;
+    alice.read("hello, alice").await;
+
+    bob.act(json!({"do": "presence", "show": "dnd", "status": "in a meeting"})).await;
+    let seen = alice.event("presence", |event| event["show"] == "dnd").await;
+    assert_eq!(seen["status"], "in a meeting");
+    bob.act(json!({"do": "logout"})).await;
+    alice.event("presence", |event| event["type"] == "unavailable").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_and_names_are_pushed_to_every_session() {
+    let house = House::with_accounts(&["alice", "bob"]).await;
+    let mut desk = online(&house, "alice").await;
+    let mut phone = online(&house, "alice").await;
+    desk.act(json!({"do": "roster"})).await;
+    phone.act(json!({"do": "roster"})).await;
+    desk.act(json!({"do": "contact", "jid": "bob@localhost", "name": "Bob", "groups": ["Friends", "Work"]}))
+        .await;
+    let push = phone.event("roster", |push| push["contacts"][0]["jid"] == "bob@localhost").await;
+    assert_eq!(push["contacts"][0]["name"], "Bob");
+    assert_eq!(push["contacts"][0]["groups"], json!(["Friends", "Work"]));
+    phone.act(json!({"do": "remove", "jid": "bob@localhost"})).await;
+    desk.event("roster", |push| push["contacts"][0]["subscription"] == "remove").await;
+    assert_eq!(desk.act(json!({"do": "roster"})).await["contacts"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn message_waits_for_who_is_away_even_over_a_restart() {
+    let mut house = House::with_accounts(&["alice", "bob"]).await;
+    let mut alice = online(&house, "alice").await;
+    let mut bob = online(&house, "bob").await;
+    befriend(&mut alice, &mut bob).await;
+    bob.act(json!({"do": "logout"})).await;
+    alice.event("presence", |event| event["type"] == "unavailable").await;
+    for text in ["first", "second"] {
+        alice.act(json!({"do": "message", "to": "bob@localhost", "body": text})).await;
+    }
+    alice.act(json!({"do": "ping"})).await;
+    house.restart().await;
+
+    let mut bob = online(&house, "bob").await;
+    for text in ["first", "second"] {
+        let heard = bob.read(text).await;
+        assert!(heard["delay"].is_string(), "{heard}");
+    }
+    bob.act(json!({"do": "logout"})).await;
+    bob.event("disconnected", |_| true).await;
+    let mut again = online(&house, "bob").await;
+    again.act(json!({"do": "ping"})).await;
+    assert!(!again.has_heard(|event| event["event"] == "message"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn own_other_sessions_get_carbons() {
+    let house = House::with_accounts(&["alice", "bob"]).await;
+    let mut desk = online(&house, "alice").await;
+    let mut phone = online(&house, "alice").await;
+    let mut bob = online(&house, "bob").await;
+    phone.act(json!({"do": "carbons"})).await;
+    befriend(&mut desk, &mut bob).await;
+    desk.act(json!({"do": "message", "to": "bob@localhost", "body": "seen everywhere"})).await;
+    let copy = phone.event("message", |event| event["carbon"] == "sent").await;
+    assert_eq!(copy["body"], "seen everywhere");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_content_arrives_untouched() {
+    let house = House::with_accounts(&["alice", "bob"]).await;
+    let mut alice = online(&house, "alice").await;
+    let mut bob = online(&house, "bob").await;
+    befriend(&mut alice, &mut bob).await;
+    let content =
+        "<payload xmlns='urn:example:1' a='&lt;&#x1F600;'><b xmlns='urn:example:2'>ä</b> tail</payload>";
+    alice.act(json!({"do": "message", "to": "bob@localhost", "body": "sealed", "xml": content})).await;
+    let heard = bob.read("sealed").await;
+    let xml = heard["xml"].as_str().unwrap();
+    for part in ["urn:example:1", "&lt;\u{1F600}", "urn:example:2", ">ä<", " tail<"] {
+        assert!(xml.contains(part), "{part}: {xml}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_tells_what_it_can() {
+    let house = House::with_accounts(&["alice"]).await;
+    let mut alice = online(&house, "alice").await;
+    alice.act(json!({"do": "ping"})).await;
+    let found = alice.act(json!({"do": "disco", "to": "localhost"})).await;
+    let features = found["features"].as_array().unwrap();
+    for feature in ["http://jabber.org/protocol/disco#info", "urn:xmpp:ping", "urn:xmpp:carbons:2"] {
+        assert!(features.iter().any(|has| has == feature), "{feature}: {features:?}");
+    }
+}
