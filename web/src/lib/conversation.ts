@@ -116,7 +116,7 @@ export function takeDraft(all: Conversations, { to, originId, body, subject, at 
   return put(all, { ...before, lines: [...before.lines.filter(({ key }) => key !== originId), line] });
 }
 
-/** Takes the server's word on an own message. */
+/** Takes the server's word on an own message: how far it got, or why not. */
 export function takeOutcome(all: Conversations, to: string, originId: string, outcome: Sent | Refusal): Conversations {
   const before = conversationWith(all, to);
   if (typeof outcome !== 'string') return put(all, failed(before, originId, outcome));

@@ -1,7 +1,7 @@
 // The person's session: holds what is known, joins the WebSocket, the REST calls and the pure rules.
 import { bare } from './address';
 import {
-  conversationWith, latest, markRead, oldestId, stopTyping, takeDraft, takeMessage, takeNewest, takeOlder,
+  conversationWith, latest, markRead, oldestId, partner, stopTyping, takeDraft, takeMessage, takeNewest, takeOlder,
   takeOutcome, takeOverview, unreadOf, type Conversations, type Draft,
 } from './conversation';
 import { Memory, type OwnPresence } from './memory';
@@ -18,7 +18,6 @@ const TYPING_LASTS_MS = 60_000;
 /** Reasons to close a session for which connecting again helps nobody. */
 const FINAL: Record<string, string> = {
   'account-gone': 'This account was removed.',
-  'credentials-changed': 'The password changed. Please log in again.',
   'too-many': 'There are too many sessions of this account.',
   replaced: 'Another session took the place of this one.',
 };
@@ -36,11 +35,19 @@ export class Session {
   own = $state.raw<OwnPresence>({ availability: 'online', note: '' });
   readonly unread = $derived(unreadOf(this.conversations));
   readonly address: string;
+  /** The name of this session within the account. */
+  resource = $state<string | null>(null);
 
   #memory: Memory;
   #socket: Socket;
   #drafts = new Map<string, Draft>();
   #open: string | null = null;
+  /** Ids of messages whose senders want to know when they are seen, by sender. */
+  #unseen = new Map<string, string[]>();
+  /** The roster of this connection; what waited for the person comes earlier. */
+  #loaded: Promise<unknown> = Promise.resolve();
+  /** The password is being changed: until that is done, this browser has no valid login. */
+  #renewal: Promise<unknown> = Promise.resolve();
   #typingEnds = new Map<string, ReturnType<typeof setTimeout>>();
 
   /** `over` is called when the session ended for good, with words why. */
@@ -148,6 +155,13 @@ export class Session {
     await rest.post(path`/api/roster/${address}/${deed}`);
   }
 
+  /** Ends all other sessions of the account; this one gets a new login. */
+  async changePassword(old: string, fresh: string): Promise<void> {
+    const change = rest.post('/api/password', { old, new: fresh });
+    this.#renewal = change.catch(() => undefined);
+    await change;
+  }
+
   #give(draft: Draft): void {
     this.conversations = takeDraft(this.conversations, draft);
     this.#drafts.set(draft.originId, draft);
@@ -155,7 +169,8 @@ export class Session {
   }
 
   #say({ to, originId, body, subject }: Draft): void {
-    this.#socket.send({ type: 'message', id: originId, originId, to, body, ...(subject ? { subject } : {}) });
+    const wants = { wantsDelivered: true, wantsDisplayed: true };
+    this.#socket.send({ type: 'message', id: originId, originId, to, body, ...(subject ? { subject } : {}), ...wants });
   }
 
   #announce(): void {
@@ -171,6 +186,7 @@ export class Session {
   #take(event: ServerEvent): void {
     switch (event.type) {
       case 'ready':
+        this.resource = event.resource;
         void this.#ready();
         break;
       case 'message':
@@ -198,8 +214,10 @@ export class Session {
   /** A new connection: everything is asked anew, since much may have changed meanwhile. */
   async #ready(): Promise<void> {
     this.#announce();
+    const roster = this.reloadRoster();
+    this.#loaded = roster.catch(() => undefined);
     try {
-      await Promise.all([this.reloadRoster(), this.reloadPreferences(), this.#loadOverview()]);
+      await Promise.all([roster, this.reloadPreferences(), this.#loadOverview()]);
       if (this.#open) await this.#loadNewest(this.#open);
       await this.#sayAgain();
       this.trouble = '';
@@ -222,20 +240,23 @@ export class Session {
   }
 
   #takeMessage(message: Message): void {
-    const other = message.from && bare(message.from) === this.address ? bare(message.to) : bare(message.from);
+    const other = partner(message, this.address);
     const isSeen = this.#isLooking(other);
     this.conversations = takeMessage(this.conversations, message, this.address, isSeen);
     this.#socket.send({ type: 'ack', id: message.id });
-    if (isSeen) this.#memory.markRead(other, message.sent);
+    if (isSeen) this.#looked();
     if (message.typing) this.#expectTypingToEnd(other);
-    if (bare(message.from) !== this.address) this.#receipts(message, isSeen);
+    if (bare(message.from) !== this.address) void this.#confirm(message, other);
   }
 
-  #receipts({ from, originId, wantsDelivered, wantsDisplayed }: Message, isSeen: boolean): void {
-    if (!originId) return;
-    const to = bare(from);
-    if (wantsDelivered) this.#socket.send({ type: 'receipt', to, kind: 'delivered', of: originId });
-    if (wantsDisplayed && isSeen) this.#socket.send({ type: 'receipt', to, kind: 'displayed', of: originId });
+  /** Tells the sender, if he may know that somebody is here (XEP-0184 §8). */
+  async #confirm({ originId, wantsDelivered, wantsDisplayed, copy }: Message, from: string): Promise<void> {
+    await this.#loaded;
+    if (!originId || !this.roster.contacts.get(from)?.from) return;
+    const isForUs = copy === 'original' || copy === 'offline';
+    if (wantsDelivered && isForUs) this.#socket.send({ type: 'receipt', to: from, kind: 'delivered', of: originId });
+    if (wantsDisplayed) this.#unseen.set(from, [...(this.#unseen.get(from) ?? []), originId].slice(-PAGE));
+    this.#looked();
   }
 
   #expectTypingToEnd(address: string): void {
@@ -244,12 +265,15 @@ export class Session {
     this.#typingEnds.set(address, setTimeout(stop, TYPING_LASTS_MS));
   }
 
-  #takeReply({ id, ok, sent, error }: Extract<ServerEvent, { type: 'reply' }>): void {
-    const draft = this.#drafts.get(id);
-    if (!draft) return;
-    this.#drafts.delete(id);
+  #takeReply({ id, ok, sent, message, error }: Extract<ServerEvent, { type: 'reply' }>): void {
     const outcome = ok ? (sent ?? 'accepted') : (error ?? { reason: 'internal' });
-    this.conversations = takeOutcome(this.conversations, draft.to, draft.originId, outcome);
+    const draft = this.#drafts.get(id ?? '');
+    if (draft) {
+      this.#drafts.delete(draft.originId);
+      this.conversations = takeOutcome(this.conversations, draft.to, draft.originId, outcome);
+    } else if (!ok && message?.originId) {
+      this.conversations = takeOutcome(this.conversations, bare(message.to), message.originId, outcome);
+    }
   }
 
   #takeClosed(reason: string): void {
@@ -260,6 +284,7 @@ export class Session {
   }
 
   async #ended(): Promise<'again' | 'stop'> {
+    await this.#renewal;
     try {
       await rest.get<Me>('/api/me');
     } catch (error) {
@@ -301,6 +326,10 @@ export class Session {
     const newest = latest(this.conversations.get(this.#open));
     if (newest) this.#memory.markRead(this.#open, newest);
     this.conversations = markRead(this.conversations, this.#open);
+    for (const of of this.#unseen.get(this.#open) ?? []) {
+      this.#socket.send({ type: 'receipt', to: this.#open, kind: 'displayed', of });
+    }
+    this.#unseen.delete(this.#open);
   };
 
   /** The account's presence as others see it. */

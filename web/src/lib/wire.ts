@@ -90,12 +90,10 @@ export interface Me {
   domain: string;
   aggregate?: Presence | null;
   sessions: SessionView[];
-  /** Where other programs connect, as far as the server says. */
-  ports?: { xmpp?: number; sip?: number; sips?: number };
 }
 
 export interface Device {
-  id: number;
+  id: string;
   label: string;
   created?: string;
   lastUsed?: string | null;
@@ -103,7 +101,7 @@ export interface Device {
 
 /** A device's password, readable this once. */
 export interface NewDevice {
-  id: number;
+  id: string;
   label: string;
   password: string;
 }
@@ -127,19 +125,29 @@ export interface Preferences {
 
 /** What the server tells over the WebSocket. */
 export type ServerEvent =
-  | { type: 'ready'; address?: string; resource?: string }
+  | { type: 'ready'; address: string; resource: string | null; me: Me }
   | ({ type: 'message' } & Message)
   | ({ type: 'presence'; from: string; resource?: string | null; aggregate?: Presence | null } & Presence)
   | { type: 'roster'; version: number; contact: Contact; removed: boolean }
   | ({ type: 'request' } & Request)
   | { type: 'settled'; from: string; granted: boolean }
   | { type: 'preferences'; preferences: Preferences }
-  | { type: 'reply'; id: string; ok: boolean; sent?: Sent; error?: Refusal }
+  /** Without `id`: something sent earlier failed after all. */
+  | { type: 'reply'; id: string | null; ok: boolean; sent?: Sent; message?: Message; error?: Refusal }
   | { type: 'closed'; reason: string };
 
 /** What the page says over the WebSocket; `id` comes back in the reply. */
 export type ClientEvent =
-  | { type: 'message'; id: string; to: string; body: string; subject?: string; originId?: string }
+  | {
+      type: 'message';
+      id: string;
+      originId: string;
+      to: string;
+      body: string;
+      subject?: string;
+      wantsDelivered: boolean;
+      wantsDisplayed: boolean;
+    }
   | { type: 'typing'; to: string; state: Typing }
   | { type: 'receipt'; to: string; kind: ReceiptKind; of: string }
   | { type: 'presence'; availability: Availability; note?: string }
