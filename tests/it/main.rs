@@ -2,4 +2,5 @@
 
 mod architecture;
 mod support;
+mod xmpp;
 mod xmpp_interop;
