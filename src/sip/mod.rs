@@ -22,6 +22,23 @@
 //! - A request that is handed up has well-formed mandatory headers; whatever else it has is checked by who
 //!   reads it.
 
+mod alarm;
+mod answer;
+mod auth;
+mod bindings;
+mod config;
+mod device;
+mod door;
+mod locations;
 pub mod message;
+mod options;
+mod outbox;
+mod pager;
+mod registrar;
+mod server;
 pub mod transaction;
+mod translate;
 pub mod transport;
+
+pub use config::Config;
+pub use server::{Environment, Running, StartError, start};

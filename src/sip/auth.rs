@@ -1,0 +1,273 @@
+//! Who sent a request: HTTP digest as SIP has it (RFC 3261 §22, RFC 7616, RFC 8760), and the trust
+//! that a registration gives its connection.
+//!
+//! Secrets and nonces are the `auth` room's; this file reads and writes the headers.
+
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
+
+use compact_str::CompactString;
+use tracing::debug;
+
+use super::{
+    answer::Refusal,
+    device::Device,
+    door::Door,
+    message::{AuthParams, HeaderName, Message, Method, NameAddr, StartLine, Uri},
+    transaction::IncomingRequest,
+    translate,
+    transport::Flow,
+};
+use crate::{
+    auth::{DigestAlgorithm, DigestResponse, DigestVerdict, Login, Qop, QopUse},
+    signal::{Address, Party},
+};
+
+/// In which part the server asks for credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sip) enum Role {
+    /// It is the one the request is for: registrar, presence agent. 401 (RFC 3261 §22.2).
+    Server,
+    /// It passes the request on. 407 (RFC 3261 §22.3).
+    Proxy,
+}
+
+/// The owner of a local account who sent a request.
+#[derive(Debug, Clone)]
+pub(in crate::sip) struct Sender {
+    pub(in crate::sip) login: Login,
+    /// The registered phone that it came from, where that can be told.
+    pub(in crate::sip) device: Option<Arc<Device>>,
+}
+
+impl Sender {
+    /// The account, and the phone's session where it is known.
+    pub(in crate::sip) fn party(&self) -> Party {
+        match &self.device {
+            Some(device) => Party::full(self.login.address.clone(), device.resource().clone()),
+            None => Party::bare(self.login.address.clone()),
+        }
+    }
+}
+
+impl Door {
+    /// Makes sure that a request comes from the account in its From, or for a REGISTER in its To.
+    ///
+    /// # Errors
+    /// A challenge, or why nothing helps: 403 where the credentials are another account's or the
+    /// account is of another domain (this server relays for its own people only), 503 after too many
+    /// guesses.
+    pub(in crate::sip) async fn authenticate(
+        &self,
+        request: &IncomingRequest,
+        role: Role,
+    ) -> Result<Sender, Refusal> {
+        let message = &request.message;
+        let claimed = match message.method() {
+            Some(Method::Register) => message.to()?,
+            _ => message.from()?,
+        };
+        let address = self.claimed_account(&claimed)?;
+        let device = self.locations.device_at(&address, &request.flow);
+        if let Some(device) = &device
+            && request.flow.is_reliable()
+            && self.config.trust_registered_flow
+        {
+            return Ok(Sender { login: device.login().clone(), device: Some(Arc::clone(device)) });
+        }
+        let only_md5 = knows_only_md5(message) || device.as_ref().is_some_and(|device| device.only_md5());
+        let ask = Ask { door: self, role, realm: address.domain(), flow: request.flow, only_md5 };
+        let Some(credentials) = find_credentials(message, role, ask.realm) else {
+            return Err(ask.challenge(false));
+        };
+        let login = self.check(&ask, message, &credentials).await?;
+        if login.address != address {
+            debug!(account = %login.address, claimed = %address, "another account's name");
+            return Err(Refusal::because(403, "Forbidden: not your address"));
+        }
+        Ok(Sender { login, device })
+    }
+
+    fn claimed_account(&self, claimed: &NameAddr) -> Result<Address, Refusal> {
+        let address = translate::address_of(&claimed.uri);
+        match address {
+            Some(address) if self.accounts.serves(address.domain()) && !address.is_domain() => Ok(address),
+            _ => Err(Refusal::because(403, "Forbidden: no account of this server")),
+        }
+    }
+
+    async fn check(
+        &self,
+        ask: &Ask<'_>,
+        message: &Message,
+        credentials: &AuthParams,
+    ) -> Result<Login, Refusal> {
+        let fields =
+            Fields::read(credentials).ok_or_else(|| Refusal::because(400, "Bad Request: credentials"))?;
+        if !self.is_uri_fitting(message, &fields.uri) {
+            debug!(uri = %fields.uri, "credentials for another uri");
+            return Err(Refusal::because(400, "Bad Request: credentials for another uri"));
+        }
+        let Some(address) = account_of(&fields.username, ask.realm) else { return Err(ask.challenge(false)) };
+        let body = message.body();
+        let response = fields.response(ask.realm, message.method().map_or("", Method::as_str), &body);
+        let peer = ask.flow.peer.ip().to_canonical();
+        match self.authenticator.verify_digest(&address, &response, &flow_bytes(peer), peer).await {
+            DigestVerdict::Ok(login) => Ok(login),
+            DigestVerdict::Stale => Err(ask.challenge(true)),
+            DigestVerdict::Wrong => Err(ask.challenge(false)),
+            DigestVerdict::Throttled { retry_after } => {
+                Err(Refusal::new(503).with(HeaderName::RetryAfter, retry_after))
+            }
+            DigestVerdict::Unavailable => Err(Refusal::new(503).with(HeaderName::RetryAfter, 5)),
+        }
+    }
+
+    /// Whether the credentials were made for this request. COMPAT(sipp, several proxies): the uri often
+    /// names the server by address, or has lost its parameters, so only a foreign name is refused.
+    /// Reuse for another request is stopped by the nonce count.
+    fn is_uri_fitting(&self, message: &Message, written: &str) -> bool {
+        let StartLine::Request { uri, .. } = message.start() else { return false };
+        if uri == written {
+            return true;
+        }
+        // COMPAT(sipp): the uri may lack its scheme.
+        let parsed = Uri::parse(written).or_else(|_| Uri::parse(&format!("sip:{written}")));
+        let Some(host) = parsed.ok().and_then(|uri| uri.host().cloned()) else { return false };
+        let asked = message.request_uri().ok().and_then(|uri| uri.host().cloned());
+        host.address().is_some() || asked.as_ref() == Some(&host) || self.accounts.serves(&host.to_string())
+    }
+}
+
+/// A server that asks for credentials.
+struct Ask<'a> {
+    door: &'a Door,
+    role: Role,
+    realm: &'a str,
+    flow: Flow,
+    only_md5: bool,
+}
+
+impl Ask<'_> {
+    /// 401 or 407 with one challenge for each algorithm. RFC 8760 §2.4 puts the preferred one first;
+    /// COMPAT(sipp, libre): many read only the first, so MD5, which all know, comes first. Who knows
+    /// SHA-256 picks it wherever it stands (RFC 7616 §3.7).
+    fn challenge(&self, stale: bool) -> Refusal {
+        let (status, name) = match self.role {
+            Role::Server => (401, HeaderName::WwwAuthenticate),
+            Role::Proxy => (407, HeaderName::ProxyAuthenticate),
+        };
+        let algorithms: &[&str] = if self.only_md5 { &["MD5"] } else { &["MD5", "SHA-256"] };
+        let bytes = flow_bytes(self.flow.peer.ip().to_canonical());
+        let nonce = self.door.authenticator.digest_nonce(self.realm, &bytes);
+        let stale = if stale { ", stale=true" } else { "" };
+        algorithms.iter().fold(Refusal::new(status), |refusal, algorithm| {
+            let realm = self.realm;
+            refusal.with(
+                name,
+                format!(
+                    "Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{stale}"
+                ),
+            )
+        })
+    }
+}
+
+/// The parameters of credentials without their quotes.
+struct Fields<'a> {
+    username: Cow<'a, str>,
+    nonce: Cow<'a, str>,
+    uri: Cow<'a, str>,
+    response: Cow<'a, str>,
+    algorithm: DigestAlgorithm,
+    qop: Option<(Qop, Cow<'a, str>, Cow<'a, str>)>,
+}
+
+impl<'a> Fields<'a> {
+    /// `None` where a parameter is missing or of an unknown kind.
+    fn read(credentials: &'a AuthParams) -> Option<Self> {
+        let algorithm = match credentials.value("algorithm") {
+            None => DigestAlgorithm::Md5,
+            Some(name) => algorithm_named(&name)?,
+        };
+        let qop = match credentials.value("qop") {
+            None => None,
+            Some(name) => {
+                let qop = match &*name {
+                    name if name.eq_ignore_ascii_case("auth") => Qop::Auth,
+                    name if name.eq_ignore_ascii_case("auth-int") => Qop::AuthInt,
+                    _ => return None,
+                };
+                Some((qop, credentials.value("nc")?, credentials.value("cnonce")?))
+            }
+        };
+        Some(Self {
+            username: credentials.value("username")?,
+            nonce: credentials.value("nonce")?,
+            uri: credentials.value("uri")?,
+            response: credentials.value("response")?,
+            algorithm,
+            qop,
+        })
+    }
+
+    fn response<'b>(&'b self, realm: &'b str, method: &'b str, body: &'b [u8]) -> DigestResponse<'b> {
+        DigestResponse {
+            username: &self.username,
+            realm,
+            nonce: &self.nonce,
+            uri: &self.uri,
+            response: &self.response,
+            algorithm: self.algorithm,
+            qop: self.qop.as_ref().map(|(qop, nc, cnonce)| QopUse { qop: *qop, nc, cnonce }),
+            method,
+            body,
+        }
+    }
+}
+
+fn algorithm_named(name: &str) -> Option<DigestAlgorithm> {
+    let known = [
+        ("MD5", DigestAlgorithm::Md5),
+        ("MD5-sess", DigestAlgorithm::Md5Sess),
+        ("SHA-256", DigestAlgorithm::Sha256),
+        ("SHA-256-sess", DigestAlgorithm::Sha256Sess),
+    ];
+    known.into_iter().find(|(text, _)| text.eq_ignore_ascii_case(name)).map(|(_, algorithm)| algorithm)
+}
+
+/// The digest credentials for a realm; those of the other header are taken too, as some phones send
+/// what they were asked for last.
+fn find_credentials(message: &Message, role: Role, realm: &str) -> Option<AuthParams> {
+    let names = match role {
+        Role::Server => [HeaderName::Authorization, HeaderName::ProxyAuthorization],
+        Role::Proxy => [HeaderName::ProxyAuthorization, HeaderName::Authorization],
+    };
+    let fits = |params: &AuthParams| {
+        params.scheme.eq_ignore_ascii_case("Digest") && params.value("realm").as_deref() == Some(realm)
+    };
+    names.into_iter().find_map(|name| {
+        message.fields_of(name).filter_map(|field| AuthParams::parse(&field.text()).ok()).find(fits)
+    })
+}
+
+/// The account that a user name means: `alice`, or `alice@example.org`.
+fn account_of(username: &str, realm: &str) -> Option<Address> {
+    match username.rsplit_once('@') {
+        Some((local, domain)) => Address::new(local, domain).ok(),
+        None => Address::new(username, realm).ok(),
+    }
+}
+
+/// COMPAT(baresip 1.0): gives up altogether when any challenge has another algorithm than MD5.
+pub(super) fn knows_only_md5(message: &Message) -> bool {
+    let agent: Option<CompactString> = message.text(HeaderName::UserAgent).map(CompactString::from);
+    agent.is_some_and(|agent| ["baresip v0.", "baresip v1."].iter().any(|known| agent.starts_with(known)))
+}
+
+/// What binds a nonce to the asker: his address, not his port, which NATs change.
+fn flow_bytes(peer: IpAddr) -> [u8; 16] {
+    match peer {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    }
+}

@@ -1,0 +1,214 @@
+//! The frame of the upper half: what all handlers share, and which handler a request goes to.
+//!
+//! # How a method handler is written
+//!
+//! A handler lives in a file of its own, takes the door and an [`IncomingRequest`], and returns `Result<Message, Refusal>`: the final response, or a refusal as a value. [`Door::dispatch`]
+//! names it in one arm, and [`Door::answering`] runs it and sends what it returns:
+//!
+//! ```text
+//! Method::Publish => self.answering(request, presence_agent::handle_publish),
+//!
+//! pub(in crate::sip) async fn handle_publish(door: Arc<Door>, request: Arc<IncomingRequest>)
+//!     -> Result<Message, Refusal>
+//! {
+//!     check_require(&request, &[])?;                              // 420
+//!     let sender = door.authenticate(&request, Role::Server).await?; // 401, 403; Role::Proxy for 407
+//!     let target = door.find_target(&request.message)?;           // 404, 416; a Party of ours
+//!     …
+//!     Ok(answer(&request.message, 200, &door.layer.new_token()).header(…).finish())
+//! }
+//! ```
+//!
+//! The future is polled at once, on the task that read the socket; only what has to wait becomes a
+//! task. So a handler never blocks and never computes for long. A handler that answers by itself, in
+//! its own time (a proxy), is called without `answering` and keeps `request.transaction`.
+//!
+//! State of a service is a field of [`Door`] with a `Default` or a constructor; things that fall due have
+//! an [`Alarm`] of their own, run by [`Door::run_alarms`]. A registered phone is a [`Device`], found by
+//! [`Locations`]; [`Device::target`] says its URI and where requests for it go.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    task::{Context, Waker},
+};
+
+use tracing::debug;
+
+use super::{
+    alarm::Alarm,
+    answer::{ALLOW, Refusal, answer},
+    config::Config,
+    device::Device,
+    locations::Locations,
+    message::{HeaderName, Message, Method},
+    options, pager, registrar,
+    transaction::{IncomingRequest, Layer, ServerTransaction, TransactionUser},
+    translate,
+    transport::Flow,
+};
+use crate::{
+    account::Accounts,
+    auth::Authenticator,
+    net::{ShutdownSignal, Tasks},
+    signal::Party,
+};
+
+/// What the handlers of the door share.
+pub(in crate::sip) struct Door {
+    pub(in crate::sip) config: Config,
+    pub(in crate::sip) accounts: Accounts,
+    pub(in crate::sip) authenticator: Authenticator,
+    pub(in crate::sip) layer: Arc<Layer>,
+    pub(in crate::sip) locations: Locations,
+    /// Registrations that end, and messages that a phone has not answered.
+    pub(in crate::sip) alarm: Alarm<Due>,
+    /// Requests that wait for something.
+    tasks: Mutex<Tasks>,
+}
+
+/// Something about a phone falls due.
+pub(in crate::sip) enum Due {
+    /// Its registration may have ended.
+    Registration(Weak<Device>),
+    /// It may have left a message without answer for too long.
+    Message(Weak<Device>),
+}
+
+impl Door {
+    pub(in crate::sip) fn new(
+        config: Config,
+        accounts: Accounts,
+        authenticator: Authenticator,
+        layer: Arc<Layer>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            config,
+            accounts,
+            authenticator,
+            layer,
+            locations: Locations::default(),
+            alarm: Alarm::default(),
+            tasks: Mutex::default(),
+        })
+    }
+
+    /// Names the handler of a request.
+    fn dispatch(self: &Arc<Self>, request: IncomingRequest) {
+        let Some(method) = request.message.method() else { return };
+        match method {
+            Method::Register => registrar::receive(self, request),
+            Method::Message => self.answering(request, pager::handle_message),
+            Method::Options => {
+                let outcome = options::handle_options(self, &request);
+                self.finish(&request, outcome);
+            }
+            _ => self.refuse(&request, &Refusal::new(405).with(HeaderName::Allow, ALLOW)),
+        }
+    }
+
+    /// Runs a handler and answers with what it returns.
+    pub(in crate::sip) fn answering<H, F>(self: &Arc<Self>, request: IncomingRequest, handler: H)
+    where
+        H: FnOnce(Arc<Self>, Arc<IncomingRequest>) -> F,
+        F: Future<Output = Result<Message, Refusal>> + Send + 'static,
+    {
+        let door = Arc::clone(self);
+        let request = Arc::new(request);
+        let work = handler(Arc::clone(self), Arc::clone(&request));
+        self.run(async move {
+            let outcome = work.await;
+            door.finish(&request, outcome);
+        });
+    }
+
+    /// Runs work that may have to wait: now, as far as it gets, and the rest in a task of the door.
+    pub(in crate::sip) fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut work: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(work);
+        // Nobody is woken by this poll; the task polls again as soon as it starts.
+        let mut context = Context::from_waker(Waker::noop());
+        if work.as_mut().poll(&mut context).is_pending() {
+            self.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(work);
+        }
+    }
+
+    /// Sends the final response.
+    pub(in crate::sip) fn finish(&self, request: &IncomingRequest, outcome: Result<Message, Refusal>) {
+        match outcome {
+            Ok(response) => request.transaction.respond(response),
+            Err(refusal) => self.refuse(request, &refusal),
+        }
+    }
+
+    /// Answers with a refusal.
+    pub(in crate::sip) fn refuse(&self, request: &IncomingRequest, refusal: &Refusal) {
+        debug!(status = refusal.status, peer = %request.flow.peer, "refused");
+        request.transaction.respond(refusal.response(&request.message, &self.layer.new_token()));
+    }
+
+    /// The account, or the session of it, that a request is for.
+    ///
+    /// # Errors
+    /// 416 for a URI that is no address, 404 where it is not of a domain of ours: what is not ours is
+    /// not relayed.
+    pub(in crate::sip) fn find_target(&self, message: &Message) -> Result<Party, Refusal> {
+        let uri = message.request_uri()?;
+        let party = translate::party_of(&uri).ok_or_else(|| Refusal::new(416))?;
+        if party.address.is_domain() || !self.accounts.serves(party.address.domain()) {
+            return Err(Refusal::new(404));
+        }
+        Ok(party)
+    }
+
+    /// Handles everything that falls due, until it is dropped.
+    pub(in crate::sip) async fn run_alarms(&self) {
+        self.alarm
+            .run(|due| match due {
+                Due::Registration(device) => registrar::handle_due(self, &device),
+                Due::Message(device) => {
+                    if let Some(device) = device.upgrade() {
+                        device.handle_due();
+                    }
+                }
+            })
+            .await;
+    }
+
+    /// Waits for the requests that are being handled.
+    pub(in crate::sip) async fn finish_tasks(&self, signal: &ShutdownSignal) {
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        tasks.finish(signal).await;
+    }
+
+    fn handle_flow_closed(&self, flow: &Flow) {
+        for device in self.locations.take_flow(flow) {
+            debug!(account = %device.address(), resource = %device.resource(), "connection of a phone ended");
+            self.locations.forget(&device);
+            device.close();
+        }
+    }
+}
+
+/// The door as the transaction layer sees it. It does not keep the door alive.
+pub(in crate::sip) struct User(pub(in crate::sip) Weak<Door>);
+
+impl TransactionUser for User {
+    fn handle_request(&self, request: IncomingRequest) {
+        match self.0.upgrade() {
+            Some(door) => door.dispatch(request),
+            None => request.transaction.respond(answer(&request.message, 503, "gone").finish()),
+        }
+    }
+
+    fn handle_ack(&self, _ack: Message, flow: Flow) {
+        debug!(peer = %flow.peer, "ack of nothing");
+    }
+
+    fn handle_cancel(&self, _transaction: &ServerTransaction, _cancel: &Message) {}
+
+    fn handle_flow_closed(&self, flow: Flow) {
+        if let Some(door) = self.0.upgrade() {
+            door.handle_flow_closed(&flow);
+        }
+    }
+}

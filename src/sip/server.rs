@@ -1,0 +1,147 @@
+//! Starts the door: sockets, layers, tasks; and stops it in order.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use thiserror::Error;
+use tracing::info;
+
+use super::{
+    config::Config,
+    door::{Door, User},
+    message::{Host, Limits as MessageLimits},
+    transaction::{self, Layer},
+    transport,
+};
+use crate::{
+    account::Accounts,
+    auth::Authenticator,
+    net::{BindError, Gate, Limits, Listener, ShutdownSignal, Tasks, Tls, bind_udp},
+};
+
+/// Why the door does not open.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// An address cannot be used.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The host in Via is no host.
+    #[error("sip.host or the first domain is no host name")]
+    Host,
+}
+
+/// What the door is made of besides its own section.
+#[derive(Clone)]
+pub struct Environment {
+    pub accounts: Accounts,
+    pub authenticator: Authenticator,
+    /// The certificates; without them nothing listens for TLS.
+    pub tls: Option<Arc<Tls>>,
+    pub gate: Gate,
+    pub limits: Limits,
+    pub signal: ShutdownSignal,
+}
+
+/// An open door.
+pub struct Running {
+    /// The addresses in use, with the ports that were chosen for port 0.
+    pub udp: Vec<SocketAddr>,
+    pub tcp: Vec<SocketAddr>,
+    pub tls: Vec<SocketAddr>,
+    door: Arc<Door>,
+    tasks: Tasks,
+    signal: ShutdownSignal,
+}
+
+/// Opens the door: binds every address of the configuration, or none, and serves them.
+///
+/// # Errors
+/// The first address that cannot be used.
+pub fn start(config: Config, environment: Environment) -> Result<Running, StartError> {
+    let Environment { accounts, authenticator, tls, gate, limits, signal } = environment;
+    let bound = bind(&config, tls.as_ref(), &gate, limits.handshake())?;
+    let layer = Layer::new(layer_config(&config, &accounts, &limits)?, signal.clone());
+    let door = Door::new(config, accounts, authenticator, Arc::clone(&layer));
+    layer.start(Arc::new(User(Arc::downgrade(&door))));
+    let mut tasks = Tasks::new();
+    tasks.spawn(Arc::clone(&layer).run());
+    let (alarms, stop) = (Arc::clone(&door), signal.clone());
+    tasks.spawn(async move {
+        tokio::select! {
+            () = alarms.run_alarms() => {}
+            () = stop.stopped() => {}
+        }
+    });
+    let addresses = bound.addresses.clone();
+    serve(bound, &layer, &signal, &mut tasks);
+    let [udp, tcp, tls] = addresses;
+    Ok(Running { udp, tcp, tls, door, tasks, signal })
+}
+
+impl Running {
+    /// Waits until the server has stopped and everything of the door has ended.
+    pub async fn wait(self) {
+        self.signal.draining().await;
+        self.door.finish_tasks(&self.signal).await;
+        self.tasks.finish(&self.signal).await;
+        info!("sip door closed");
+    }
+}
+
+/// Sockets that are bound and not served yet.
+struct Bound {
+    udp: Vec<tokio::net::UdpSocket>,
+    listeners: Vec<Listener>,
+    /// Of UDP, TCP and TLS.
+    addresses: [Vec<SocketAddr>; 3],
+}
+
+fn bind(
+    config: &Config,
+    tls: Option<&Arc<Tls>>,
+    gate: &Gate,
+    handshake: Duration,
+) -> Result<Bound, StartError> {
+    let udp = config.udp.iter().map(|address| bind_udp("sip udp", *address));
+    let udp = udp.collect::<Result<Vec<_>, _>>()?;
+    let mut listeners = Listener::bind_all("sip tcp", &config.tcp, gate)?;
+    let tcp_addresses: Vec<_> = listeners.iter().map(Listener::address).collect();
+    let mut tls_addresses = Vec::new();
+    if let Some(tls) = tls {
+        for listener in Listener::bind_all("sip tls", &config.tls, gate)? {
+            tls_addresses.push(listener.address());
+            listeners.push(listener.with_direct_tls(tls.acceptor(&["sip"], handshake)));
+        }
+    }
+    let udp_addresses = udp.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+    Ok(Bound { udp, listeners, addresses: [udp_addresses, tcp_addresses, tls_addresses] })
+}
+
+fn serve(bound: Bound, layer: &Arc<Layer>, signal: &ShutdownSignal, tasks: &mut Tasks) {
+    for socket in bound.udp {
+        match Arc::clone(layer.transport()).serve_udp(socket) {
+            Ok(serving) => tasks.spawn(serving),
+            Err(error) => tracing::error!(%error, "udp socket lost"),
+        }
+    }
+    for listener in bound.listeners {
+        let transport = Arc::clone(layer.transport());
+        tasks.spawn(listener.serve(signal.clone(), move |stream| Arc::clone(&transport).serve(stream)));
+    }
+}
+
+fn layer_config(
+    config: &Config,
+    accounts: &Accounts,
+    limits: &Limits,
+) -> Result<transaction::Config, StartError> {
+    let host = match config.host.as_str() {
+        "" => accounts.domains().first().map(|domain| domain.domain().to_owned()),
+        host => Some(host.to_owned()),
+    };
+    let host = host.and_then(|host| Host::parse(&host).ok()).ok_or(StartError::Host)?;
+    let mut transport = transport::Config::new(host);
+    let bounds = MessageLimits::default();
+    transport.limits =
+        MessageLimits { body: config.message_bytes, headers: limits.headers.min(bounds.headers), ..bounds };
+    Ok(transaction::Config::new(transport))
+}
