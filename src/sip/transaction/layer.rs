@@ -3,11 +3,12 @@
 use std::{
     hash::{BuildHasher, RandomState},
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
 
+use arc_swap::ArcSwapOption;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::{
     sync::{Notify, oneshot},
@@ -57,9 +58,9 @@ impl Config {
 pub struct Layer {
     pub(super) timers: Timers,
     pub(super) table: Table,
-    pub(super) user: OnceLock<Arc<dyn TransactionUser>>,
+    /// Gone once the layer has run, for it mostly owns the layer in turn.
+    user: ArcSwapOption<Arc<dyn TransactionUser>>,
     transport: Arc<Transport>,
-    signal: ShutdownSignal,
     /// Client transactions on connections, so that they fail at once when theirs ends.
     by_connection: Mutex<FxHashMap<Flow, FxHashSet<TransactionKey>>>,
     tokens: RandomState,
@@ -77,9 +78,8 @@ impl Layer {
         let layer = Arc::new(Self {
             timers: config.timers,
             table: Table::new(config.transactions),
-            user: OnceLock::new(),
-            transport: Transport::new(config.transport, signal.clone()),
-            signal,
+            user: ArcSwapOption::empty(),
+            transport: Transport::new(config.transport, signal),
             by_connection: Mutex::default(),
             tokens: RandomState::new(),
             next_token: AtomicU64::new(1),
@@ -87,13 +87,14 @@ impl Layer {
             wake: Notify::new(),
             begun: Instant::now(),
         });
-        layer.transport.start(Arc::new(Arc::clone(&layer)));
+        let inbound: Weak<Self> = Arc::downgrade(&layer);
+        layer.transport.start(inbound);
         layer
     }
 
-    /// Names the transaction user. Requests that come before get 503; a second call does nothing.
+    /// Names the transaction user. Requests that come before get 503.
     pub fn start(&self, user: Arc<dyn TransactionUser>) {
-        let _ = self.user.set(user);
+        self.user.store(Some(Arc::new(user)));
     }
 
     /// The sockets.
@@ -102,7 +103,8 @@ impl Layer {
         &self.transport
     }
 
-    /// Fires timers and makes connections until the server has stopped. Runs once, in a task of its own.
+    /// Fires timers and makes connections until the server has drained; then lets go of the transaction user
+    /// and of all transactions. Runs once, in a task of its own.
     pub async fn run(self: Arc<Self>) {
         let timers = async {
             loop {
@@ -119,8 +121,10 @@ impl Layer {
         };
         tokio::select! {
             () = timers => {}
-            ((), ()) = async { tokio::join!(Arc::clone(&self.transport).run(), self.signal.stopped()) } => {}
+            ((), ()) = async { tokio::join!(Arc::clone(&self.transport).run(), self.transport.drained()) } => {}
         }
+        self.user.store(None);
+        self.table.clear();
     }
 
     /// A text nobody can guess and this process never repeats: for tags, branches and `Call-ID`.
@@ -185,6 +189,10 @@ impl Layer {
         let branch = format!("{COOKIE}{}", self.new_token());
         let request = request.splice().push_via(&self.via(flow, &branch)).finish();
         self.transport.send(&flow, request.bytes().clone())
+    }
+
+    pub(super) fn user(&self) -> Option<Arc<dyn TransactionUser>> {
+        self.user.load().as_deref().cloned()
     }
 
     pub(super) fn respond(&self, key: &TransactionKey, response: &Message) {

@@ -22,23 +22,23 @@ use super::{
     user::{IncomingRequest, ServerTransaction},
 };
 
-impl Inbound for Arc<Layer> {
-    fn handle_message(&self, message: Message, flow: Flow) {
+impl Inbound for Layer {
+    fn handle_message(self: Arc<Self>, message: Message, flow: Flow) {
         if message.is_request() { self.handle_request(message, flow) } else { self.handle_response(message) }
     }
 
-    fn handle_malformed(&self, bytes: Bytes, error: ParseError, flow: Flow) {
+    fn handle_malformed(self: Arc<Self>, bytes: Bytes, error: ParseError, flow: Flow) {
         let limits = self.transport().config().limits;
         if let Some(request) = Message::salvage(&bytes, &limits) {
             self.refuse(&request, flow, error.status(), &error.to_string());
         }
     }
 
-    fn handle_flow_closed(&self, flow: Flow) {
+    fn handle_flow_closed(self: Arc<Self>, flow: Flow) {
         for key in self.take_transactions_of(flow) {
             self.drive(&key, Machine::handle_unreachable);
         }
-        if let Some(user) = self.user.get() {
+        if let Some(user) = self.user() {
             user.handle_flow_closed(flow);
         }
     }
@@ -71,7 +71,7 @@ impl Layer {
             Begun::Full => return self.refuse(&message, flow, 503, "Overloaded"),
         }
         let transaction = ServerTransaction { layer: Arc::clone(self), key, flow };
-        match self.user.get() {
+        match self.user() {
             Some(user) => user.handle_request(IncomingRequest { message, flow, transaction }),
             None => transaction.respond(Builder::response_to(&message, 503, &self.new_token()).finish()),
         }
@@ -117,7 +117,7 @@ impl Layer {
             is_ours = !actions.iter().any(|action| matches!(action, Action::PassAck));
             actions
         });
-        if let (false, Some(user)) = (is_known && is_ours, self.user.get()) {
+        if let (false, Some(user)) = (is_known && is_ours, self.user()) {
             user.handle_ack(ack, flow);
         }
     }
@@ -131,8 +131,7 @@ impl Layer {
         let invite = invite.and_then(|key| Some((self.invite_state(&key)?, key)));
         let status = if invite.is_some() { 200 } else { 481 };
         self.respond(&key, &Builder::response_to(cancel, status, &self.new_token()).finish());
-        if let (Some(((invite_server::State::Proceeding, flow), key)), Some(user)) = (invite, self.user.get())
-        {
+        if let (Some(((invite_server::State::Proceeding, flow), key)), Some(user)) = (invite, self.user()) {
             user.handle_cancel(&ServerTransaction { layer: Arc::clone(self), key, flow }, cancel);
         }
     }

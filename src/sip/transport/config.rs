@@ -14,8 +14,10 @@ pub struct Config {
     pub host: Host,
     /// Bounds on one message.
     pub limits: Limits,
-    /// Messages that may wait for a slow connection, 1 or more; one more and it is closed. Default 128.
+    /// Messages that may wait for a slow connection, 1 or more; one more and it is closed. Default 4096.
     pub queue: usize,
+    /// Bytes that may wait for a slow connection; more and it is closed. Default 1 MiB.
+    pub queue_bytes: usize,
     /// A connection that says nothing for so long is closed. Default 15 minutes.
     pub idle: Duration,
     /// A message that has begun must end in this time. Default 20 s.
@@ -37,7 +39,8 @@ impl Config {
         Self {
             host,
             limits: Limits::default(),
-            queue: 128,
+            queue: 4096,
+            queue_bytes: 1024 * 1024,
             idle: Duration::from_secs(15 * 60),
             unfinished: Duration::from_secs(20),
             write: Duration::from_secs(20),

@@ -3,8 +3,8 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -21,6 +21,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Connections {
     queue: usize,
+    queue_bytes: usize,
     next_id: AtomicU64,
     shards: [Mutex<FxHashMap<u64, Connection>>; SHARDS],
     /// The newest connection to each peer.
@@ -31,12 +32,22 @@ pub(super) struct Connections {
 struct Connection {
     flow: Flow,
     outgoing: mpsc::Sender<Bytes>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// What waits to be written to a connection.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) messages: mpsc::Receiver<Bytes>,
+    /// Bytes put into the queue and not yet written; the writer takes off what it has written.
+    pub(super) waiting: Arc<AtomicUsize>,
 }
 
 impl Connections {
-    pub(super) fn new(queue: usize) -> Self {
+    pub(super) fn new(queue: usize, queue_bytes: usize) -> Self {
         Self {
             queue: queue.max(1),
+            queue_bytes,
             next_id: AtomicU64::new(1),
             shards: std::array::from_fn(|_| Mutex::default()),
             by_peer: Mutex::default(),
@@ -45,25 +56,27 @@ impl Connections {
 
     /// A new connection: its flow, and the queue its task writes from. When the queue is full the
     /// connection is closed.
-    pub(super) fn insert(
-        &self,
-        protocol: Protocol,
-        local: SocketAddr,
-        peer: SocketAddr,
-    ) -> (Flow, mpsc::Receiver<Bytes>) {
+    pub(super) fn insert(&self, protocol: Protocol, local: SocketAddr, peer: SocketAddr) -> (Flow, Queue) {
         let flow = Flow { protocol, peer, local, id: self.next_id.fetch_add(1, Ordering::Relaxed) };
-        let (outgoing, queue) = mpsc::channel(self.queue);
-        locked(self.shard(flow.id)).insert(flow.id, Connection { flow, outgoing });
+        let (outgoing, messages) = mpsc::channel(self.queue);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let queue = Queue { messages, waiting: Arc::clone(&waiting) };
+        locked(self.shard(flow.id)).insert(flow.id, Connection { flow, outgoing, waiting });
         locked(&self.by_peer).insert((protocol, peer), flow);
         (flow, queue)
     }
 
     pub(super) fn send(&self, id: u64, bytes: Bytes) -> Result<(), SendError> {
         let sent = match locked(self.shard(id)).get(&id) {
-            Some(connection) => connection.outgoing.try_send(bytes),
+            Some(connection) => {
+                let before = connection.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
+                // One message of any size may wait alone.
+                let has_room = before == 0 || before + bytes.len() <= self.queue_bytes;
+                has_room && connection.outgoing.try_send(bytes).is_ok()
+            }
             None => return Err(SendError::Closed),
         };
-        sent.map_err(|_| {
+        sent.then_some(()).ok_or_else(|| {
             tracing::debug!(id, "connection too slow");
             self.remove(id);
             SendError::Closed

@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use bytes::Bytes;
 use compact_str::CompactString;
 use tokio::{
     net::TcpStream,
@@ -15,6 +14,7 @@ use crate::net::{Stream, Tasks};
 
 use super::{
     SendError, Transport,
+    connections::Queue,
     flow::{Flow, Protocol},
 };
 
@@ -30,7 +30,7 @@ pub(super) struct Dialler {
 struct Order {
     flow: Flow,
     name: Option<CompactString>,
-    queue: mpsc::Receiver<Bytes>,
+    queue: Queue,
 }
 
 impl Default for Dialler {
@@ -96,13 +96,7 @@ impl Transport {
         }
     }
 
-    async fn secure(
-        &self,
-        stream: TcpStream,
-        flow: Flow,
-        name: Option<CompactString>,
-        queue: mpsc::Receiver<Bytes>,
-    ) {
+    async fn secure(&self, stream: TcpStream, flow: Flow, name: Option<CompactString>, queue: Queue) {
         let name = name.map_or_else(|| flow.peer.ip().to_string(), String::from);
         let (Some(connector), Ok(stream)) = (&self.config.tls_client, Stream::from_tcp(stream)) else {
             return self.give_up(flow);

@@ -19,10 +19,14 @@ mod stream;
 mod stun;
 mod udp;
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use thiserror::Error;
+use tokio::time::sleep;
 
 use crate::net::ShutdownSignal;
 
@@ -35,13 +39,13 @@ pub use flow::{Destination, Flow, Protocol};
 /// What the transport tells the layer above. Called by the task that reads the socket: never block.
 pub trait Inbound: Send + Sync {
     /// A message that could be parsed; nothing in it is checked.
-    fn handle_message(&self, message: Message, flow: Flow);
+    fn handle_message(self: Arc<Self>, message: Message, flow: Flow);
 
     /// Bytes that could not be parsed. On a connection it closes after this.
-    fn handle_malformed(&self, bytes: Bytes, error: ParseError, flow: Flow);
+    fn handle_malformed(self: Arc<Self>, bytes: Bytes, error: ParseError, flow: Flow);
 
     /// A connection ended, whoever ended it, or could not be made.
-    fn handle_flow_closed(&self, flow: Flow);
+    fn handle_flow_closed(self: Arc<Self>, flow: Flow);
 }
 
 /// Why a message was not sent.
@@ -70,14 +74,15 @@ impl Transport {
     /// A transport without sockets. It stops taking messages soon after the signal drains.
     #[must_use]
     pub fn new(config: Config, signal: ShutdownSignal) -> Arc<Self> {
-        let connections = Connections::new(config.queue);
+        let connections = Connections::new(config.queue, config.queue_bytes);
         let dialler = dial::Dialler::default();
         let udp = udp::Sockets::default();
         Arc::new(Self { config, signal, inbound: OnceLock::new(), udp, connections, dialler })
     }
 
-    /// Names the one who gets the messages. What comes before this is dropped; a second call does nothing.
-    pub fn start(&self, inbound: Arc<dyn Inbound>) {
+    /// Names the one who gets the messages, as long as he lives. What comes before this is dropped; a second
+    /// call does nothing.
+    pub fn start(&self, inbound: Weak<dyn Inbound>) {
         let _ = self.inbound.set(InboundHandle(inbound));
     }
 
@@ -128,17 +133,29 @@ impl Transport {
         self.connections.remove(flow.id);
     }
 
-    fn tell(&self, tell: impl FnOnce(&dyn Inbound)) {
-        if let Some(inbound) = self.inbound.get() {
-            tell(&*inbound.0);
+    /// Some time after the signal drains, so that open transactions can end.
+    pub async fn drained(&self) {
+        self.signal.draining().await;
+        tokio::select! {
+            () = sleep(GRACE) => {}
+            () = self.signal.stopped() => {}
+        }
+    }
+
+    fn tell(&self, tell: impl FnOnce(Arc<dyn Inbound>)) {
+        if let Some(inbound) = self.inbound.get().and_then(|inbound| inbound.0.upgrade()) {
+            tell(inbound);
         }
     }
 }
 
-struct InboundHandle(Arc<dyn Inbound>);
+struct InboundHandle(Weak<dyn Inbound>);
 
 impl std::fmt::Debug for InboundHandle {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Inbound")
     }
 }
+
+/// Time for open transactions once the server drains.
+const GRACE: Duration = Duration::from_millis(500);

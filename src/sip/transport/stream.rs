@@ -1,12 +1,16 @@
 //! One TCP or TLS connection: reads frames, answers pings, writes its queue in as few writes as it can.
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    sync::mpsc,
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tracing::debug;
 
@@ -17,6 +21,7 @@ use crate::{
 
 use super::{
     Transport,
+    connections::Queue,
     flow::{Flow, Protocol},
 };
 
@@ -29,12 +34,7 @@ impl Transport {
     }
 
     /// Reads and writes a connection until either end closes it, then tells that it closed.
-    pub(super) async fn converse(
-        &self,
-        stream: impl AsyncRead + AsyncWrite,
-        flow: Flow,
-        queue: mpsc::Receiver<Bytes>,
-    ) {
+    pub(super) async fn converse(&self, stream: impl AsyncRead + AsyncWrite, flow: Flow, queue: Queue) {
         let (reader, writer) = tokio::io::split(stream);
         let mut reading = pin!(self.read_frames(reader, flow));
         let mut writing = pin!(write_queue(writer, queue, self.config.write));
@@ -49,15 +49,6 @@ impl Transport {
             let _ = timeout(self.config.write, writing).await;
         }
         self.tell(|inbound| inbound.handle_flow_closed(flow));
-    }
-
-    /// Some time after the signal drains, so that open transactions can end.
-    pub(super) async fn drained(&self) {
-        self.signal.draining().await;
-        tokio::select! {
-            () = sleep(GRACE) => {}
-            () = self.signal.stopped() => {}
-        }
     }
 
     async fn read_frames(&self, mut reader: impl AsyncRead + Unpin, flow: Flow) {
@@ -111,11 +102,11 @@ impl Transport {
 /// Writes whatever waits in one go, until the queue is closed and empty.
 async fn write_queue(
     mut writer: impl AsyncWrite + Unpin,
-    mut queue: mpsc::Receiver<Bytes>,
+    mut queue: Queue,
     patience: Duration,
 ) -> io::Result<()> {
     let mut waiting = Vec::new();
-    while queue.recv_many(&mut waiting, BATCH).await > 0 {
+    while queue.messages.recv_many(&mut waiting, BATCH).await > 0 {
         let bytes = match &mut waiting[..] {
             [one] => std::mem::take(one),
             several => several.concat().into(),
@@ -126,6 +117,7 @@ async fn write_queue(
             writer.flush().await
         };
         timeout(patience, writing).await??;
+        queue.waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
     }
     timeout(patience, writer.shutdown()).await?
 }
@@ -134,5 +126,3 @@ async fn write_queue(
 const CHUNK: usize = 2048;
 /// Messages put into one write.
 const BATCH: usize = 32;
-/// Time for open transactions once the server drains.
-const GRACE: Duration = Duration::from_millis(500);

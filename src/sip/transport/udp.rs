@@ -20,22 +20,29 @@ use super::{
     stun,
 };
 
-/// The sockets that are served, by index. They stay until the end of the process.
+/// The sockets that are served, by index; a closed one leaves its place empty.
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
-    sockets: RwLock<Vec<(SocketAddr, Arc<UdpSocket>)>>,
+    sockets: RwLock<Vec<Option<(SocketAddr, Arc<UdpSocket>)>>>,
 }
 
 impl Sockets {
     fn insert(&self, local: SocketAddr, socket: Arc<UdpSocket>) -> u64 {
         let mut sockets = self.sockets.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        sockets.push((local, socket));
+        sockets.push(Some((local, socket)));
         sockets.len() as u64 - 1
     }
 
     fn socket(&self, index: u64) -> Option<Arc<UdpSocket>> {
         let sockets = self.sockets.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        sockets.get(usize::try_from(index).ok()?).map(|(_, socket)| Arc::clone(socket))
+        sockets.get(usize::try_from(index).ok()?)?.as_ref().map(|(_, socket)| Arc::clone(socket))
+    }
+
+    fn remove(&self, index: u64) {
+        let mut sockets = self.sockets.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(socket) = usize::try_from(index).ok().and_then(|index| sockets.get_mut(index)) {
+            *socket = None;
+        }
     }
 
     pub(super) fn send(&self, flow: &Flow, bytes: &[u8]) -> Result<(), SendError> {
@@ -57,9 +64,9 @@ impl Sockets {
         let fits = |local: &SocketAddr| {
             local.is_ipv4() == peer.is_ipv4() && (!local.ip().is_loopback() || peer.ip().is_loopback())
         };
-        let found = sockets.iter().position(|(local, _)| fits(local)).ok_or(SendError::Unreachable)?;
-        let local = sockets.get(found).map(|(local, _)| *local).ok_or(SendError::Unreachable)?;
-        Ok(Flow { protocol: Protocol::Udp, peer, local, id: found as u64 })
+        let open = sockets.iter().enumerate().filter_map(|(index, socket)| Some((index, socket.as_ref()?.0)));
+        let (index, local) = open.into_iter().find(|(_, local)| fits(local)).ok_or(SendError::Unreachable)?;
+        Ok(Flow { protocol: Protocol::Udp, peer, local, id: index as u64 })
     }
 }
 
@@ -74,7 +81,10 @@ impl Transport {
         self.enlarge_buffers(&socket);
         let socket = Arc::new(socket);
         let id = self.udp.insert(local, Arc::clone(&socket));
-        Ok(async move { self.read_datagrams(&socket, local, id).await })
+        Ok(async move {
+            self.read_datagrams(&socket, local, id).await;
+            self.udp.remove(id);
+        })
     }
 
     /// Every datagram waiting is handled before the task yields, up to a batch.
