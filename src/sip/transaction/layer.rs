@@ -4,7 +4,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     sync::{
         Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -145,12 +145,18 @@ impl Layer {
         destination: &Destination,
         on_event: impl Fn(ClientEvent) + Send + Sync + 'static,
     ) -> Result<ClientTransaction, SendError> {
-        let flow = self.flow_for(request, destination)?;
-        let branch = format!("{COOKIE}{}", self.new_token());
         let method = request.method().ok_or(SendError::Unreachable)?.clone();
-        let request = request.splice().push_via(&self.via(flow, &branch)).finish();
+        let branch = format!("{COOKIE}{}", self.new_token());
         let key = TransactionKey::of_client(&branch, &method);
-        self.begin_client(key.clone(), &method, request, flow, Arc::new(on_event))?;
+        let attempt = Attempt { request: request.clone(), branch, method };
+        let on_event: OnEvent = Arc::new(on_event);
+        let (flow, on_event) = match self.large_request_flows(request, destination) {
+            Some((stream, datagrams)) => {
+                (stream, self.datagrams_after(stream, attempt.clone(), datagrams, on_event))
+            }
+            None => (self.transport.flow_to(destination)?, on_event),
+        };
+        self.begin_attempt(&attempt, flow, on_event)?;
         Ok(ClientTransaction { layer: Arc::clone(self), key, flow })
     }
 
@@ -185,7 +191,10 @@ impl Layer {
     /// # Errors
     /// It cannot be sent.
     pub fn send_stateless(&self, request: &Message, destination: &Destination) -> Result<(), SendError> {
-        let flow = self.flow_for(request, destination)?;
+        let flow = match self.large_request_flows(request, destination) {
+            Some((stream, _)) => stream,
+            None => self.transport.flow_to(destination)?,
+        };
         let branch = format!("{COOKIE}{}", self.new_token());
         let request = request.splice().push_via(&self.via(flow, &branch)).finish();
         self.transport.send(&flow, request.bytes().clone())
@@ -338,16 +347,45 @@ impl Layer {
         u64::try_from(at.saturating_duration_since(self.begun).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Requests too large for one packet go over an open connection to the same peer, where there is one
-    /// (RFC 3261 §18.1.1).
-    fn flow_for(&self, request: &Message, destination: &Destination) -> Result<Flow, SendError> {
-        if let Destination::Address { protocol: Protocol::Udp, peer, .. } = destination
-            && request.bytes().len() > LARGEST_DATAGRAM
-            && let Some(flow) = self.transport.connection_to(*peer)
-        {
-            return Ok(flow);
+    /// For a request too large for one packet to a UDP address: a stream to try first and what is left when
+    /// there is none (RFC 3261 §18.1.1).
+    fn large_request_flows(&self, request: &Message, destination: &Destination) -> Option<(Flow, Flow)> {
+        let Destination::Address { protocol: Protocol::Udp, peer, .. } = destination else { return None };
+        if request.bytes().len() <= LARGEST_DATAGRAM {
+            return None;
         }
-        self.transport.flow_to(destination)
+        let tcp = Destination::Address { protocol: Protocol::Tcp, peer: *peer, name: None };
+        let stream = self.transport.connection_to(*peer).or_else(|| self.transport.flow_to(&tcp).ok())?;
+        Some((stream, self.transport.flow_to(destination).ok()?))
+    }
+
+    /// Sends the request as a datagram once it turns out that the peer takes no connection.
+    fn datagrams_after(
+        self: &Arc<Self>,
+        stream: Flow,
+        attempt: Attempt,
+        datagrams: Flow,
+        on_event: OnEvent,
+    ) -> OnEvent {
+        let layer = Arc::downgrade(self);
+        let is_answered = AtomicBool::new(false);
+        Arc::new(move |event| {
+            let is_refused = matches!(event, ClientEvent::Failed(Failure::Unreachable));
+            let is_first = !is_answered.swap(true, Ordering::Relaxed);
+            if let (true, true, Some(layer)) = (is_refused, is_first, layer.upgrade()) {
+                debug!(?stream, "no connection for a large request");
+                if layer.begin_attempt(&attempt, datagrams, Arc::clone(&on_event)).is_ok() {
+                    return;
+                }
+            }
+            on_event(event);
+        })
+    }
+
+    fn begin_attempt(&self, attempt: &Attempt, flow: Flow, on_event: OnEvent) -> Result<(), SendError> {
+        let Attempt { request, branch, method } = attempt;
+        let request = request.splice().push_via(&self.via(flow, branch)).finish();
+        self.begin_client(TransactionKey::of_client(branch, method), method, request, flow, on_event)
     }
 
     fn via(&self, flow: Flow, branch: &str) -> Via {
@@ -378,6 +416,14 @@ impl Layer {
     fn connections(&self) -> std::sync::MutexGuard<'_, FxHashMap<Flow, FxHashSet<TransactionKey>>> {
         self.by_connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A request that may be sent by more than one way, always under the same branch.
+#[derive(Clone)]
+struct Attempt {
+    request: Message,
+    branch: String,
+    method: Method,
 }
 
 /// What surely fits into one packet, the new `Via` left out (RFC 3261 §18.1.1).

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -9,7 +10,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use crate::{
-    net::{Gate, Limits, Listener, Shutdown, Tasks, bind_udp},
+    net::{Acceptor, Gate, Limits, Listener, Shutdown, Tasks, Tls, TlsConfig, bind_udp},
     sip::{
         message::{Builder, HeaderName, Host, Message, Method, Uri},
         transaction::{
@@ -57,7 +58,7 @@ pub(super) struct Peer {
     pub(super) tcp: SocketAddr,
     told: tokio::sync::Mutex<mpsc::UnboundedReceiver<Told>>,
     shutdown: Shutdown,
-    _tasks: Tasks,
+    tasks: Tasks,
 }
 
 impl Peer {
@@ -65,7 +66,17 @@ impl Peer {
         Self::with(|_| {})
     }
 
+    /// Its listener is for TLS, by a certificate of its own in the folder.
+    pub(super) fn secure(folder: &Path) -> Self {
+        let tls = Tls::open(&TlsConfig::default(), folder, &[]).unwrap();
+        Self::build(|_| {}, Some(tls.acceptor(&[], PATIENCE)))
+    }
+
     pub(super) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::build(change, None)
+    }
+
+    fn build(change: impl FnOnce(&mut Config), acceptor: Option<Acceptor>) -> Self {
         let mut config = Config::new(transport::Config::new(Host::parse("127.0.0.1").unwrap()));
         config.timers =
             Timers { t1: Duration::from_millis(20), t4: Duration::from_millis(100), ..Timers::default() };
@@ -81,15 +92,24 @@ impl Peer {
         let udp = socket.local_addr().unwrap();
         let transport = Arc::clone(layer.transport());
         tasks.spawn(transport.serve_udp(socket).unwrap());
-        let listener = Listener::bind("sip", loopback, &Gate::new(&Limits::default())).unwrap();
+        let mut listener = Listener::bind("sip", loopback, &Gate::new(&Limits::default())).unwrap();
+        if let Some(acceptor) = acceptor {
+            listener = listener.with_direct_tls(acceptor);
+        }
         let tcp = listener.address();
         let transport = Arc::clone(layer.transport());
         tasks.spawn(listener.serve(signal, move |stream| Arc::clone(&transport).serve(stream)));
-        Self { layer, udp, tcp, told: tokio::sync::Mutex::new(told), shutdown, _tasks: tasks }
+        Self { layer, udp, tcp, told: tokio::sync::Mutex::new(told), shutdown, tasks }
     }
 
     pub(super) fn stop(&self) {
         self.shutdown.stop();
+    }
+
+    /// Waits until all tasks have ended.
+    pub(super) async fn finish(self) {
+        let signal = self.shutdown.signal();
+        self.tasks.finish(&signal).await;
     }
 
     pub(super) async fn told(&self) -> Told {

@@ -1,15 +1,20 @@
 //! Two layers that talk over real sockets.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
 };
 
-use crate::sip::{
-    message::{HeaderName, Method},
-    transaction::{ClientEvent, Failure},
-    transport::{Destination, Protocol},
+use crate::{
+    net::Connector,
+    sip::{
+        message::{HeaderName, Method},
+        transaction::{ClientEvent, Failure},
+        transport::{Destination, Protocol},
+    },
 };
 
 use super::harness::{Peer, Told, answer, request, to};
@@ -220,4 +225,53 @@ async fn a_stopped_layer_closes_its_connections() {
     stream.read_exact(&mut pong).await.unwrap();
     bob.stop();
     assert_eq!(stream.read(&mut pong).await.unwrap_or_default(), 0);
+}
+
+#[tokio::test]
+async fn large_requests_prefer_a_connection_and_make_do_with_datagrams() {
+    let alice = Peer::new();
+    let large = request(&Method::Message).splice().body("text/plain", vec![b'x'; 3000]).finish();
+    let bob = Peer::new();
+    let (_, mut events) = alice.send(&large, &to(Protocol::Udp, bob.udp));
+    let incoming = bob.request().await;
+    assert_eq!(
+        (incoming.flow.protocol, incoming.message.body().len()),
+        (Protocol::Udp, 3000),
+        "no TCP on this port"
+    );
+    answer(&incoming, 200);
+    assert_eq!(events.status().await, 200);
+    let (_, mut events) = alice.send(&large, &to(Protocol::Udp, bob.tcp));
+    let incoming = bob.request().await;
+    assert_eq!(incoming.flow.protocol, Protocol::Tcp);
+    answer(&incoming, 200);
+    assert_eq!(events.status().await, 200);
+}
+
+#[tokio::test]
+async fn requests_are_answered_over_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let bob = Peer::secure(folder.path());
+    let trusted = folder.path().join("certificate.pem");
+    let connector = Connector::trusting(&trusted, Duration::from_secs(10)).unwrap();
+    let alice = Peer::with(|config| config.transport.tls_client = Some(connector));
+    let (_, mut events) = alice.send(&request(&Method::Register), &to(Protocol::Tls, bob.tcp));
+    let incoming = bob.request().await;
+    assert!(incoming.flow.is_secure());
+    assert_eq!(incoming.message.top_via().unwrap().transport, "TLS");
+    answer(&incoming, 200);
+    assert_eq!(events.status().await, 200);
+    let stranger = Peer::new();
+    let sent = stranger.layer.request(&request(&Method::Options), &to(Protocol::Tls, bob.tcp)).await;
+    assert_eq!(sent.err(), Some(Failure::Unreachable), "it trusts nobody");
+}
+
+#[tokio::test]
+async fn a_stopped_layer_frees_its_ports_and_its_user() {
+    let bob = Peer::new();
+    let (udp, layer) = (bob.udp, std::sync::Arc::downgrade(&bob.layer));
+    bob.stop();
+    bob.finish().await;
+    UdpSocket::bind(udp).await.expect("the port is free");
+    assert_eq!(layer.strong_count(), 0);
 }
