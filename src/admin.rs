@@ -124,9 +124,15 @@ pub enum AdminError {
     #[error("there is no such device")]
     NoSuchDevice,
     #[error("the account refused: {0}")]
-    Refused(#[from] Reject),
-    #[error("{0}")]
+    Refused(Reject),
+    #[error(transparent)]
     Auth(#[from] AuthError),
+}
+
+impl From<Reject> for AdminError {
+    fn from(reject: Reject) -> Self {
+        Self::Refused(reject)
+    }
 }
 
 impl Admin {
@@ -295,4 +301,6 @@ pub const PAGE: usize = 500;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
+#[cfg(test)]
+pub(crate) use tests::new_admin;

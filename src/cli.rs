@@ -85,7 +85,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Serve(config) => {
             let config = config.load()?;
             log::start(&config.log)?;
-            runtime()?.block_on(server::serve(config))
+            Ok(runtime()?.block_on(server::serve(config))?)
         }
         Command::CheckConfig { file } => check_config(&file),
         Command::Account { config, command } => {

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Administration of a new server for example.org. The folder goes with it.
-pub(crate) fn admin() -> (Admin, TempDir) {
+pub(crate) fn new_admin() -> (Admin, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let storage = storage::Config { data_dir: folder.path().to_owned(), ..storage::Config::default() };
     let auth = auth::Config {
@@ -23,7 +23,7 @@ pub(crate) fn admin() -> (Admin, TempDir) {
     (Admin::new(accounts, authenticator, store), folder)
 }
 
-pub(crate) fn address(text: &str) -> Address {
+fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
 }
 
@@ -46,7 +46,7 @@ async fn show(admin: &Admin) -> AccountView {
 
 #[tokio::test]
 async fn account_is_added_shown_listed_and_removed() {
-    let (admin, _folder) = admin();
+    let (admin, _folder) = new_admin();
     assert_eq!(admin.perform(add("alice@example.org")).await, Ok(Answer::Done));
     assert_eq!(
         admin.perform(add("alice@example.org")).await.unwrap_err().to_string(),
@@ -70,7 +70,7 @@ async fn account_is_added_shown_listed_and_removed() {
 
 #[tokio::test]
 async fn settings_are_changed_together_or_not_at_all() {
-    let (admin, _folder) = admin();
+    let (admin, _folder) = new_admin();
     admin.perform(add("alice@example.org")).await.unwrap();
     let both = set(&[("accepted-senders", "nobody"), ("offline-storage", "off"), ("admin", "on")]);
     assert_eq!(admin.perform(both).await, Ok(Answer::Done));
@@ -95,7 +95,7 @@ async fn settings_are_changed_together_or_not_at_all() {
 
 #[tokio::test]
 async fn disabled_account_is_shown_and_can_be_enabled() {
-    let (admin, _folder) = admin();
+    let (admin, _folder) = new_admin();
     admin.perform(add("alice@example.org")).await.unwrap();
     admin.perform(set(&[("disabled", "on"), ("device-copies", "off")])).await.unwrap();
     let view = show(&admin).await;
@@ -107,7 +107,7 @@ async fn disabled_account_is_shown_and_can_be_enabled() {
 
 #[tokio::test]
 async fn device_password_is_made_listed_and_removed() {
-    let (admin, _folder) = admin();
+    let (admin, _folder) = new_admin();
     admin.perform(add("alice@example.org")).await.unwrap();
     let alice = address("alice@example.org");
     let made = Command::AddDevice { address: alice.clone(), label: "phone".to_owned() };
@@ -125,7 +125,7 @@ async fn device_password_is_made_listed_and_removed() {
 
 #[tokio::test]
 async fn setup_link_is_for_a_server_without_accounts() {
-    let (admin, _folder) = admin();
+    let (admin, _folder) = new_admin();
     assert!(admin.setup_token().await.unwrap().is_some());
     admin.perform(add("alice@example.org")).await.unwrap();
     assert_eq!(admin.setup_token().await, Ok(None));

@@ -1,12 +1,9 @@
 use super::*;
-use crate::{
-    admin::tests::{address, admin},
-    net::Shutdown,
-};
+use crate::{admin::new_admin, net::Shutdown, signal::Address};
 
 #[tokio::test]
 async fn caller_has_things_done_until_the_server_drains() {
-    let (admin, folder) = admin();
+    let (admin, folder) = new_admin();
     assert!(Caller::connect(folder.path()).await.unwrap().is_none());
     // A process that was killed left its socket.
     drop(std::os::unix::net::UnixListener::bind(socket_path(folder.path())).unwrap());
@@ -18,7 +15,7 @@ async fn caller_has_things_done_until_the_server_drains() {
     let (shutdown, signal) = Shutdown::new();
     let server = tokio::spawn(control.serve(admin, signal));
     let mut caller = Caller::connect(folder.path()).await.unwrap().unwrap();
-    let alice = address("alice@example.org");
+    let alice = Address::parse("alice@example.org").unwrap();
     let add = Command::Add { address: alice.clone(), password: "secret".to_owned(), admin: true };
     assert_eq!(caller.perform(&add).await.unwrap(), Ok(Answer::Done));
     assert_eq!(caller.perform(&add).await.unwrap(), Err("the account exists already".to_owned()));
@@ -33,7 +30,7 @@ async fn caller_has_things_done_until_the_server_drains() {
 
 #[tokio::test]
 async fn what_is_no_command_is_answered_and_what_is_too_long_ends_the_connection() {
-    let (admin, folder) = admin();
+    let (admin, folder) = new_admin();
     let control = Control::open(folder.path()).unwrap();
     let (_shutdown, signal) = Shutdown::new();
     tokio::spawn(control.serve(admin, signal));
