@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use toml::{Spanned, de::DeTable, de::DeValue};
 
-use crate::{account, auth, net, signal::Address, storage, xmpp};
+use crate::{account, api, auth, net, signal::Address, storage, xmpp};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub struct Config {
     pub account: account::Config,
     /// The XMPP listeners.
     pub xmpp: xmpp::Config,
+    /// Browsers and programs.
+    pub api: api::Config,
 }
 
 /// Section `[server]`.
@@ -140,7 +142,8 @@ impl Config {
         self.storage.check()?;
         self.auth.check()?;
         self.account.check()?;
-        self.xmpp.check()
+        self.xmpp.check()?;
+        self.api.check()
     }
 }
 

@@ -12,13 +12,14 @@
 //!   ^          ^        ^      ^
 //! auth      account ----+------+      the account: rules as a pure state machine, a shell around it
 //!   ^          ^
-//!   sip   xmpp   api                  the doors: each translates its wire to signals
+//!   sip   xmpp   api ---> admin       the doors: each translates its wire to signals
 //!              ^
-//!   config  admin  control  cli  server   composition root: wiring and administration
+//!   config  control  cli  server      composition root: wiring and administration
 //! ```
 //!
 //! - A door imports `signal`, `formats`, `net`, `auth` and `account`. Never another door, never
-//!   `storage`, `bus` or `presence`.
+//!   `storage`, `bus` or `presence`. `api` lets administrators in and so knows `admin` too, which
+//!   stands beside `account` and knows no door.
 //! - `account` names no protocol: no header, element, status code, XML or SIP type.
 //! - `tests/it/architecture.rs` reads the `use` lines and fails on a wrong arrow.
 

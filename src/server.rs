@@ -15,10 +15,11 @@ use tracing::{error, info, warn};
 use crate::{
     account::{Accounts, CloseReason},
     admin::Admin,
+    api,
     auth::{AuthError, Authenticator, Change, Changed},
     config::Config,
     control::Control,
-    net::{Gate, Shutdown, ShutdownSignal, Tasks, Tls, TlsError},
+    net::{BindError, Gate, Shutdown, ShutdownSignal, Tasks, Tls, TlsError},
     storage::{Store, StoreError},
     xmpp,
 };
@@ -34,6 +35,8 @@ pub enum StartError {
     Tls(#[from] TlsError),
     #[error(transparent)]
     Xmpp(#[from] xmpp::OpenError),
+    #[error(transparent)]
+    Listen(#[from] BindError),
     #[error("signals cannot be heard: {0}")]
     Signals(std::io::Error),
 }
@@ -45,6 +48,8 @@ pub struct Server {
     store: Store,
     tls: Arc<Tls>,
     xmpp: Vec<(xmpp::Entrance, SocketAddr)>,
+    http: Vec<SocketAddr>,
+    https: Vec<SocketAddr>,
     admin: Admin,
     shutdown: Shutdown,
     tasks: Tasks,
@@ -64,19 +69,32 @@ impl Server {
         let authenticator = Authenticator::open(config.auth.clone(), &data_dir, store.clone())?;
         let tls = Tls::open(&config.tls, &data_dir, &config.server.domain_names())?;
         let accounts = Accounts::new(store.clone(), config.server.domains.clone(), config.account.clone());
+        let gate = Gate::new(&config.limits);
         let xmpp = xmpp::Door::open(
             &config.xmpp,
             xmpp::Parts {
                 accounts: accounts.clone(),
                 authenticator: authenticator.clone(),
                 tls: Arc::clone(&tls),
-                gate: Gate::new(&config.limits),
+                gate: gate.clone(),
                 limits: config.limits.clone(),
+            },
+        )?;
+        let admin = Admin::new(accounts.clone(), authenticator.clone(), store.clone());
+        let api = api::Door::open(
+            &config.api,
+            api::Parts {
+                accounts: accounts.clone(),
+                authenticator: authenticator.clone(),
+                admin: admin.clone(),
+                tls: Arc::clone(&tls),
+                gate,
+                limits: config.limits.clone(),
+                session_lifetime: Duration::from_secs(config.auth.session_seconds.into()),
             },
         )?;
         let (shutdown, signal) = Shutdown::new();
         let mut tasks = Tasks::new();
-        let admin = Admin::new(accounts.clone(), authenticator.clone(), store.clone());
         match Control::open(&data_dir) {
             Ok(control) => tasks.spawn(control.serve(admin.clone(), signal.clone())),
             // Phones and clients do not need it.
@@ -84,6 +102,8 @@ impl Server {
         }
         let xmpp_addresses = xmpp.addresses().collect();
         tasks.spawn(xmpp.serve(signal.clone()));
+        let (http, https) = (api.http_addresses(), api.https_addresses());
+        tasks.spawn(api.serve(signal.clone()));
         tasks.spawn(follow_credentials(accounts.clone(), authenticator.changes(), signal.clone()));
         tasks.spawn(retire_idle(accounts.clone(), signal));
         Ok(Self {
@@ -92,6 +112,8 @@ impl Server {
             store,
             tls,
             xmpp: xmpp_addresses,
+            http,
+            https,
             admin,
             shutdown,
             tasks,
@@ -121,6 +143,18 @@ impl Server {
     #[must_use]
     pub fn xmpp_addresses(&self) -> &[(xmpp::Entrance, SocketAddr)] {
         &self.xmpp
+    }
+
+    /// Where plain HTTP is served, with the ports that were chosen for port 0.
+    #[must_use]
+    pub fn http_addresses(&self) -> &[SocketAddr] {
+        &self.http
+    }
+
+    /// Where HTTPS is served, with the ports that were chosen for port 0.
+    #[must_use]
+    pub fn https_addresses(&self) -> &[SocketAddr] {
+        &self.https
     }
 
     /// Reads the certificates again. Those in use stay where the new ones are no good.
