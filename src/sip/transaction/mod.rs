@@ -20,6 +20,7 @@ mod layer;
 mod machine;
 mod receive;
 mod request;
+mod send;
 mod server;
 mod table;
 mod timers;

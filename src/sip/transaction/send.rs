@@ -1,0 +1,205 @@
+//! How requests are sent: with a `Via` of this server on top, by a client transaction or without.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio::{sync::oneshot, time::Instant};
+use tracing::debug;
+
+use crate::sip::{
+    message::{Message, Method, Via},
+    transport::{Destination, Flow, Protocol, SendError},
+};
+
+use super::{
+    client::Client,
+    invite_client::InviteClient,
+    key::{COOKIE, TransactionKey},
+    layer::Layer,
+    machine::Action,
+    request::cancel_for,
+    table::{Entry, Machine, OnEvent},
+    user::{ClientEvent, ClientTransaction, Failure},
+};
+
+impl Layer {
+    /// Sends a request in a transaction of its own, with a new `Via` on top. `on_event` is called by the
+    /// tasks that read sockets and fire timers: it must not block. For an ACK see [`Layer::send_stateless`].
+    ///
+    /// # Errors
+    /// It cannot be sent; `on_event` is then never called.
+    pub fn send_request(
+        self: &Arc<Self>,
+        request: &Message,
+        destination: &Destination,
+        on_event: impl Fn(ClientEvent) + Send + Sync + 'static,
+    ) -> Result<ClientTransaction, SendError> {
+        let method = request.method().ok_or(SendError::Unreachable)?.clone();
+        let branch = format!("{COOKIE}{}", self.new_token());
+        let key = TransactionKey::of_client(&branch, &method);
+        let attempt = Attempt { request: request.clone(), branch, method };
+        let on_event: OnEvent = Arc::new(on_event);
+        let (flow, on_event) = match self.large_request_flows(request, destination) {
+            Some((stream, datagrams)) => {
+                (stream, self.datagrams_after(stream, attempt.clone(), datagrams, on_event))
+            }
+            None => (self.transport.flow_to(destination)?, on_event),
+        };
+        self.begin_attempt(&attempt, flow, on_event)?;
+        Ok(ClientTransaction { layer: Arc::clone(self), key, flow })
+    }
+
+    /// Sends a request and waits for its final response, the first one.
+    ///
+    /// # Errors
+    /// No final response came, or the request could not be sent.
+    pub async fn request(
+        self: &Arc<Self>,
+        request: &Message,
+        destination: &Destination,
+    ) -> Result<Message, Failure> {
+        let (sender, receiver) = oneshot::channel();
+        let sender = Mutex::new(Some(sender));
+        let on_event = move |event| {
+            let outcome = match event {
+                ClientEvent::Provisional(_) => return,
+                ClientEvent::Final(response) => Ok(response),
+                ClientEvent::Failed(failure) => Err(failure),
+            };
+            if let Some(sender) = sender.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                // Nobody may be waiting any more.
+                let _ = sender.send(outcome);
+            }
+        };
+        self.send_request(request, destination, on_event).map_err(|_| Failure::Unreachable)?;
+        receiver.await.unwrap_or(Err(Failure::Unreachable))
+    }
+
+    /// Sends a request with a new `Via` and forgets it: an ACK for a 2xx (RFC 3261 §17.1, §16.6).
+    ///
+    /// # Errors
+    /// It cannot be sent.
+    pub fn send_stateless(&self, request: &Message, destination: &Destination) -> Result<(), SendError> {
+        let flow = match self.large_request_flows(request, destination) {
+            Some((stream, _)) => stream,
+            None => self.transport.flow_to(destination)?,
+        };
+        let branch = format!("{COOKIE}{}", self.new_token());
+        let request = request.splice().push_via(&self.via(flow, &branch)).finish();
+        self.transport.send(&flow, request.bytes().clone())
+    }
+
+    pub(super) fn send_cancel(&self, invite: &Message, flow: Flow) {
+        let cancel = cancel_for(invite);
+        let Ok(via) = cancel.top_via() else { return };
+        let key = TransactionKey::of_client(via.branch().unwrap_or_default(), &Method::Cancel);
+        // The answer to a CANCEL says nothing the INVITE's own would not.
+        if let Err(error) = self.begin_client(key, &Method::Cancel, cancel, flow, Arc::new(|_| {})) {
+            debug!(%error, "cancel not sent");
+        }
+    }
+
+    fn begin_client(
+        &self,
+        key: TransactionKey,
+        method: &Method,
+        request: Message,
+        flow: Flow,
+        on_event: OnEvent,
+    ) -> Result<(), SendError> {
+        let first = request.bytes().clone();
+        let (machine, actions) = if *method == Method::Invite {
+            let (machine, actions) = InviteClient::new(request, flow.is_reliable(), self.timers);
+            (Machine::InviteClient(Box::new(machine)), actions)
+        } else {
+            let (machine, actions) = Client::new(first.clone(), flow.is_reliable(), self.timers);
+            (Machine::Client(machine), actions)
+        };
+        let mut shard = self.table.shard(&key);
+        // What this server sends itself gets the room that strangers do not.
+        if !shard.has_room(self.table.bound() * 2) {
+            return Err(SendError::Unreachable);
+        }
+        shard.insert(key.clone(), Entry::new(machine, flow, Some(on_event)));
+        let wake = shard.apply(&key, &actions, Instant::now());
+        drop(shard);
+        self.wake_before(wake);
+        if flow.is_reliable() {
+            self.connections().entry(flow).or_default().insert(key.clone());
+        }
+        // The one thing to do now is sending; the table is there first, so that no answer is too early.
+        let Err(error) = self.transport.send(&flow, first) else { return Ok(()) };
+        self.forget(flow, &key);
+        let mut shard = self.table.shard(&key);
+        if shard.entry(&key).is_none() {
+            // The connection ended meanwhile, and that was told.
+            return Ok(());
+        }
+        shard.apply(&key, &smallvec::smallvec![Action::End], Instant::now());
+        Err(error)
+    }
+
+    /// For a request too large for one packet to a UDP address: a stream to try first and what is left when
+    /// there is none (RFC 3261 §18.1.1).
+    fn large_request_flows(&self, request: &Message, destination: &Destination) -> Option<(Flow, Flow)> {
+        let Destination::Address { protocol: Protocol::Udp, peer, .. } = destination else { return None };
+        if request.bytes().len() <= LARGEST_DATAGRAM {
+            return None;
+        }
+        let tcp = Destination::Address { protocol: Protocol::Tcp, peer: *peer, name: None };
+        let stream = self.transport.connection_to(*peer).or_else(|| self.transport.flow_to(&tcp).ok())?;
+        Some((stream, self.transport.flow_to(destination).ok()?))
+    }
+
+    /// Sends the request as a datagram once it turns out that the peer takes no connection.
+    fn datagrams_after(
+        self: &Arc<Self>,
+        stream: Flow,
+        attempt: Attempt,
+        datagrams: Flow,
+        on_event: OnEvent,
+    ) -> OnEvent {
+        let layer = Arc::downgrade(self);
+        let is_answered = AtomicBool::new(false);
+        Arc::new(move |event| {
+            let is_refused = matches!(event, ClientEvent::Failed(Failure::Unreachable));
+            let is_first = !is_answered.swap(true, Ordering::Relaxed);
+            if let (true, true, Some(layer)) = (is_refused, is_first, layer.upgrade()) {
+                debug!(?stream, "no connection for a large request");
+                if layer.begin_attempt(&attempt, datagrams, Arc::clone(&on_event)).is_ok() {
+                    return;
+                }
+            }
+            on_event(event);
+        })
+    }
+
+    fn begin_attempt(&self, attempt: &Attempt, flow: Flow, on_event: OnEvent) -> Result<(), SendError> {
+        let Attempt { request, branch, method } = attempt;
+        let request = request.splice().push_via(&self.via(flow, branch)).finish();
+        self.begin_client(TransactionKey::of_client(branch, method), method, request, flow, on_event)
+    }
+
+    fn via(&self, flow: Flow, branch: &str) -> Via {
+        let port = Some(flow.local.port()).filter(|port| *port != 0);
+        let host = self.transport.config().host.clone();
+        let mut via = Via::new(flow.protocol.as_str(), host, port, branch);
+        if !flow.is_reliable() {
+            via.params.set("rport", None);
+        }
+        via
+    }
+}
+
+/// A request that may be sent by more than one way, always under the same branch.
+#[derive(Clone)]
+struct Attempt {
+    request: Message,
+    branch: String,
+    method: Method,
+}
+
+/// What surely fits into one packet, the new `Via` left out (RFC 3261 §18.1.1).
+const LARGEST_DATAGRAM: usize = 1300 - 120;
