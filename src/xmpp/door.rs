@@ -132,7 +132,7 @@ async fn converse(shared: Arc<Shared>, entrance: Entrance, stream: Stream, signa
         bound = login => bound,
         () = signal.draining() => None,
     };
-    if let Some(login::Bound { client, wire, outbox }) = bound {
-        session::run(client, wire, outbox, signal).await;
+    if let Some(login::Bound { client, wire, queue }) = bound {
+        session::run(client, wire, queue, signal).await;
     }
 }

@@ -7,6 +7,7 @@ use tracing::{debug, info};
 
 use super::{
     door::{Entrance, Shared},
+    queue::Queue,
     sasl::{Bindings, Failure, Offer},
     session::Client,
     stanza::{Event, Limits, Scanner},
@@ -14,7 +15,7 @@ use super::{
     wire::Wire,
 };
 use crate::{
-    account::{Outbox, SessionKind, SessionSpec},
+    account::{SessionKind, SessionSpec},
     auth::AuthError,
     net::Stream,
     signal::{Address, Resource, Timestamp},
@@ -24,7 +25,7 @@ use crate::{
 pub(super) struct Bound {
     pub(super) client: Client,
     pub(super) wire: Wire,
-    pub(super) outbox: Arc<Outbox>,
+    pub(super) queue: Arc<Queue>,
 }
 
 /// The state of one login.
@@ -89,8 +90,8 @@ impl Login {
                         actions.extend(self.ask(ask, peer).await);
                     }
                     Action::Bind(resource) => {
-                        if let Some((client, outbox)) = self.bind(resource).await {
-                            return Some(Bound { client, wire: wire.take()?, outbox });
+                        if let Some((client, queue)) = self.bind(resource).await {
+                            return Some(Bound { client, wire: wire.take()?, queue });
                         }
                     }
                     Action::Close => {
@@ -169,18 +170,18 @@ impl Login {
         self.negotiation.handle_login(outcome.map_err(failure))
     }
 
-    async fn bind(&mut self, wanted: Option<Resource>) -> Option<(Client, Arc<Outbox>)> {
+    async fn bind(&mut self, wanted: Option<Resource>) -> Option<(Client, Arc<Queue>)> {
         let (address, device) = self.account.clone()?;
         let resource = wanted.or_else(|| Resource::new(&random_text()).ok())?;
-        let outbox = Outbox::new(self.shared.config.queue);
-        let sink: Arc<dyn crate::account::Sink> = Arc::<Outbox>::clone(&outbox);
+        let queue = Queue::new(self.shared.config.queue, self.shared.limits.outgoing_bytes);
+        let sink: Arc<dyn crate::account::Sink> = Arc::<Queue>::clone(&queue);
         match self.shared.accounts.open(&address, spec(resource, device), sink).await {
             Ok(session) => {
                 let bound = self.negotiation.handle_bound(session.party());
                 self.out.extend_from_slice(&bound);
                 let mut client = Client::new(Arc::clone(&self.shared), session, self.language.take());
                 client.out.extend_from_slice(&std::mem::take(&mut self.out));
-                Some((client, outbox))
+                Some((client, queue))
             }
             Err(reject) => {
                 debug!(account = %address, %reject, "no session");

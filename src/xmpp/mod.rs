@@ -20,6 +20,7 @@ mod door;
 mod login;
 mod message;
 mod presence;
+mod queue;
 mod roster;
 pub mod sasl;
 mod session;

@@ -13,15 +13,16 @@ use tracing::debug;
 
 use super::{
     door::Shared,
+    queue::Queue,
     roster,
     stanza::{Event as Scanned, Head, Kind, Stanza},
-    stream::{Condition, Management, StreamError, Ticket},
+    stream::{Condition, Management, StreamError, Ticket, Unacknowledged},
     translate::{Refusal, Scope, print_contact_signal, print_message, print_notice, print_query},
     wire::Wire,
     xep::ping,
 };
 use crate::{
-    account::{About, CloseReason, Delivery, Event, Outbox, Parcel, Replied, Reply, Session},
+    account::{About, CloseReason, Delivery, Event, Parcel, Replied, Reply, Session},
     net::ShutdownSignal,
     signal::{Address, ContactEvent, ContactSignal, Message, MessageKind, Native, Query, Reject, RequestId},
 };
@@ -74,7 +75,9 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(shared: Arc<Shared>, session: Session, language: Option<CompactString>) -> Self {
         let (full, bare) = (session.party().to_string(), session.party().address.to_string());
-        let management = Management::new(shared.config.unacknowledged);
+        let most =
+            Unacknowledged { stanzas: shared.config.unacknowledged, bytes: shared.limits.outgoing_bytes };
+        let management = Management::new(most);
         Self {
             session,
             unconfirmed: Vec::new(),
@@ -121,7 +124,7 @@ impl Client {
         let head =
             Head { kind, from, to: Some(&self.full), id, stanza_type: Some("error"), ..Head::default() };
         head.print(&[&error], &mut self.out);
-        self.management.note_sent(None);
+        self.management.note_sent(None, SMALL);
     }
 
     /// Answers an `<iq/>`.
@@ -139,7 +142,7 @@ impl Client {
             ..Head::default()
         };
         head.print(&[content], &mut self.out);
-        self.management.note_sent(None);
+        self.management.note_sent(None, SMALL);
     }
 
     fn push_roster(&mut self, content: &str) {
@@ -159,9 +162,10 @@ impl Client {
     fn handle_parcel(&mut self, parcel: Parcel) -> Result<(), StreamError> {
         match parcel {
             Parcel::Message(delivery) => {
+                let before = self.out.len();
                 print_message(&delivery.message, delivery.copy, self.session.party(), &mut self.out);
                 if self.management.is_enabled() {
-                    self.management.note_sent(Some(delivery));
+                    self.management.note_sent(Some(delivery), self.out.len() - before);
                 } else {
                     self.unconfirmed.push(delivery);
                 }
@@ -175,14 +179,14 @@ impl Client {
         match event {
             Event::Presence(notice) => {
                 print_notice(&notice, &self.bare, &mut self.out);
-                self.management.note_sent(None);
+                self.management.note_sent(None, SMALL);
             }
             Event::Contact(signal) => self.send_contact(&signal),
             Event::ContactSettled { from, granted } => self.handle_settled(from, granted),
             Event::Roster(change) => self.push_roster(&roster::print_change(&change)),
             Event::Query(query) => {
                 print_query(&query, &mut self.out);
-                self.management.note_sent(None);
+                self.management.note_sent(None, SMALL);
             }
             Event::Reply(replied) => self.handle_reply(*replied),
             Event::Preferences(_) => {}
@@ -193,7 +197,7 @@ impl Client {
 
     fn send_contact(&mut self, signal: &ContactSignal) {
         print_contact_signal(signal, &mut self.out);
-        self.management.note_sent(None);
+        self.management.note_sent(None, SMALL);
     }
 
     /// A yes shows as a roster push. For a no there is no word in XMPP, so the question is withdrawn in the
@@ -301,9 +305,9 @@ impl<E: Into<StreamError>> From<E> for End {
 }
 
 /// Runs the session until client, account or server ends it.
-pub(super) async fn run(mut client: Client, mut wire: Wire, outbox: Arc<Outbox>, signal: ShutdownSignal) {
+pub(super) async fn run(mut client: Client, mut wire: Wire, queue: Arc<Queue>, signal: ShutdownSignal) {
     let mut parcels = VecDeque::new();
-    let Err(end) = converse(&mut client, &mut wire, &outbox, &mut parcels, &signal).await else { return };
+    let Err(end) = converse(&mut client, &mut wire, &queue, &mut parcels, &signal).await else { return };
     let mut last = std::mem::take(&mut client.out).to_vec();
     match end {
         End::Error(error) => {
@@ -319,7 +323,7 @@ pub(super) async fn run(mut client: Client, mut wire: Wire, outbox: Arc<Outbox>,
     }
     drop(client);
     drop(parcels);
-    outbox.close();
+    queue.close();
     wire.close().await;
 }
 
@@ -327,7 +331,7 @@ pub(super) async fn run(mut client: Client, mut wire: Wire, outbox: Arc<Outbox>,
 async fn converse(
     client: &mut Client,
     wire: &mut Wire,
-    outbox: &Outbox,
+    queue: &Queue,
     parcels: &mut VecDeque<Parcel>,
     signal: &ShutdownSignal,
 ) -> Result<(), End> {
@@ -342,7 +346,7 @@ async fn converse(
         if has_more {
             has_more = read_stanzas(client, wire)?;
         }
-        outbox.try_drain(parcels);
+        queue.try_drain(parcels);
         write_parcels(client, wire, parcels).await?;
         if !has_more {
             wire.scanner.release();
@@ -355,7 +359,7 @@ async fn converse(
                     Ok(Some(_)) => (heard, has_pinged, has_more) = (Instant::now(), false, true),
                 }
             }
-            () = outbox.drain(parcels) => {}
+            () = queue.drain(parcels) => {}
             () = &mut draining => return Err(Condition::SystemShutdown.into()),
             () = &mut alarm => {
                 if has_pinged && heard.elapsed() >= silence {
@@ -382,6 +386,8 @@ fn read_stanzas(client: &mut Client, wire: &mut Wire) -> Result<bool, End> {
         }
         match wire.scanner.next()? {
             None => return Ok(false),
+            // The client says what is wrong with us, and goes.
+            Some(Scanned::Stanza(stanza)) if stanza.is("error", STREAMS) => return Err(End::Said),
             Some(Scanned::Stanza(stanza)) => client.handle_element(&stanza)?,
             Some(Scanned::End) => return Err(End::Said),
             Some(Scanned::Header(_)) => return Err(Condition::BadFormat.into()),
@@ -437,5 +443,8 @@ fn error_of(reason: CloseReason) -> StreamError {
 
 /// Requests that may wait for the account's answer before the client is read no further.
 const MOST_PENDING: usize = 1000;
+const STREAMS: &str = "http://etherx.jabber.org/streams";
+/// What a stanza counts that is kept as a number only.
+const SMALL: usize = 16;
 /// Bytes that are gathered before they are written.
 const WRITE_BYTES: usize = 64 * 1024;

@@ -12,7 +12,14 @@ use crate::xmpp::stanza::Stanza;
 #[derive(Debug)]
 pub struct Management<T> {
     enabled: Option<Counters<T>>,
-    most_unacknowledged: usize,
+    most: Unacknowledged,
+}
+
+/// How much may wait for the peer's acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unacknowledged {
+    pub stanzas: usize,
+    pub bytes: usize,
 }
 
 #[derive(Debug)]
@@ -27,7 +34,9 @@ struct Counters<T> {
     owes: bool,
     /// The peer's last `h`.
     acknowledged: u32,
-    unacknowledged: VecDeque<T>,
+    /// Each with its size in bytes.
+    unacknowledged: VecDeque<(T, usize)>,
+    unacknowledged_bytes: usize,
     /// We asked and have no answer yet.
     has_asked: bool,
 }
@@ -48,10 +57,10 @@ pub enum Reply<T> {
 }
 
 impl<T> Management<T> {
-    /// Not enabled yet. When more than `most_unacknowledged` stanzas wait for the peer's acknowledgement,
-    /// [`Management::is_full`] tells, and the session is to be closed.
-    pub fn new(most_unacknowledged: usize) -> Self {
-        Self { enabled: None, most_unacknowledged }
+    /// Not enabled yet. When more than `most` waits for the peer's acknowledgement, [`Management::is_full`]
+    /// tells, and the session is to be closed.
+    pub fn new(most: Unacknowledged) -> Self {
+        Self { enabled: None, most }
     }
 
     /// Whether the peer has enabled it.
@@ -104,10 +113,11 @@ impl<T> Management<T> {
         })
     }
 
-    /// A stanza is being written. Nothing is remembered while not enabled.
-    pub fn note_sent(&mut self, stanza: T) {
+    /// A stanza of so many bytes is being written. Nothing is remembered while not enabled.
+    pub fn note_sent(&mut self, stanza: T, bytes: usize) {
         if let Some(counters) = &mut self.enabled {
-            counters.unacknowledged.push_back(stanza);
+            counters.unacknowledged.push_back((stanza, bytes));
+            counters.unacknowledged_bytes += bytes;
         }
     }
 
@@ -123,12 +133,16 @@ impl<T> Management<T> {
 
     /// Whether the peer has acknowledged nothing for so long that the session should end.
     pub fn is_full(&self) -> bool {
-        self.enabled.as_ref().is_some_and(|counters| counters.unacknowledged.len() > self.most_unacknowledged)
+        self.enabled.as_ref().is_some_and(|counters| {
+            counters.unacknowledged.len() > self.most.stanzas
+                || counters.unacknowledged_bytes > self.most.bytes
+        })
     }
 
     /// What the peer never acknowledged, oldest first, when the stream ends.
-    pub fn take_unacknowledged(&mut self) -> VecDeque<T> {
-        self.enabled.take().map_or_else(VecDeque::new, |counters| counters.unacknowledged)
+    pub fn take_unacknowledged(&mut self) -> Vec<T> {
+        let left = self.enabled.take().map(|counters| counters.unacknowledged).unwrap_or_default();
+        left.into_iter().map(|(stanza, _)| stanza).collect()
     }
 }
 
@@ -141,6 +155,7 @@ impl<T> Counters<T> {
             owes: false,
             acknowledged: 0,
             unacknowledged: VecDeque::new(),
+            unacknowledged_bytes: 0,
             has_asked: false,
         }
     }
@@ -164,7 +179,9 @@ impl<T> Counters<T> {
             });
         }
         self.acknowledged = count;
-        Reply::Acknowledged(self.unacknowledged.drain(..new).collect())
+        let taken: Vec<_> = self.unacknowledged.drain(..new).collect();
+        self.unacknowledged_bytes -= taken.iter().map(|(_, bytes)| bytes).sum::<usize>();
+        Reply::Acknowledged(taken.into_iter().map(|(stanza, _)| stanza).collect())
     }
 }
 

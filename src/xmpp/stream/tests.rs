@@ -277,7 +277,7 @@ fn element(text: &str) -> crate::xmpp::stanza::Stanza {
 }
 
 fn managed() -> Management<u8> {
-    let mut management = Management::new(3);
+    let mut management = Management::new(Unacknowledged { stanzas: 3, bytes: 100 });
     let reply = management.handle_element(&element("<enable xmlns='urn:xmpp:sm:3' resume='true'/>"));
     assert_eq!(reply, Reply::Send(b"<enabled xmlns='urn:xmpp:sm:3'/>".to_vec()));
     management
@@ -305,7 +305,7 @@ fn only_settled_stanzas_are_acknowledged_in_order() {
 fn what_the_peer_acknowledges_is_let_go() {
     let mut management = managed();
     assert_eq!(management.request(), None);
-    (1..=4).for_each(|stanza| management.note_sent(stanza));
+    (1..=4).for_each(|stanza| management.note_sent(stanza, 10));
     assert!(management.is_full());
     assert!(management.request().is_some());
     assert_eq!(management.request(), None);
@@ -324,8 +324,12 @@ fn management_is_enabled_once() {
     let mut management = managed();
     let again = management.handle_element(&element("<enable xmlns='urn:xmpp:sm:3'/>"));
     assert!(matches!(again, Reply::Send(refusal) if refusal.starts_with(b"<failed ")));
-    let mut idle = Management::<u8>::new(3);
-    idle.note_sent(1);
+    management.note_sent(1, 100);
+    assert!(!management.is_full());
+    management.note_sent(2, 1);
+    assert!(management.is_full());
+    let mut idle = Management::<u8>::new(Unacknowledged { stanzas: 3, bytes: 100 });
+    idle.note_sent(1, 10);
     assert_eq!(idle.note_received(), None);
     assert!(idle.take_unacknowledged().is_empty());
 }

@@ -8,6 +8,8 @@ mod message;
 mod presence;
 mod query;
 mod refusal;
+#[cfg(test)]
+mod tests;
 
 pub(super) use message::{Envelope, parse_message, print_message};
 pub(super) use presence::{parse_presence, print_contact_signal, print_notice};
