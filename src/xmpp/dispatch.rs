@@ -18,13 +18,10 @@ impl Client {
         }
         self.check_from(stanza)?;
         let ticket = self.management.note_received();
-        let to = match stanza.to().map(|to| Party::parse(&to)).transpose() {
-            Ok(to) => to,
-            Err(_) => {
-                self.refuse(stanza, &Refusal::JID_MALFORMED);
-                self.settle(ticket);
-                return Ok(());
-            }
+        let Ok(to) = stanza.to().map(|to| Party::parse(&to)).transpose() else {
+            self.refuse(stanza, &Refusal::JID_MALFORMED);
+            self.settle(ticket);
+            return Ok(());
         };
         match stanza.kind() {
             Kind::Message => {

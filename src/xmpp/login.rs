@@ -107,7 +107,7 @@ impl Login {
 
     /// What the next thing that was read calls for; `None` when more must be read.
     fn next_actions(&mut self, wire: &mut Wire) -> Option<Vec<Action>> {
-        match wire.scanner.next() {
+        match wire.scanner.next_event() {
             Ok(Some(Event::Header(header))) => {
                 self.language = header.language.as_deref().map(CompactString::from);
                 Some(self.negotiation.handle_header(&header, &random_text()))

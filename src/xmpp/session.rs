@@ -384,7 +384,7 @@ fn read_stanzas(client: &mut Client, wire: &mut Wire) -> Result<bool, End> {
         if !client.takes_input() || !wire.may_take_stanza() {
             return Ok(true);
         }
-        match wire.scanner.next()? {
+        match wire.scanner.next_event()? {
             None => return Ok(false),
             // The client says what is wrong with us, and goes.
             Some(Scanned::Stanza(stanza)) if stanza.is("error", STREAMS) => return Err(End::Said),

@@ -1,6 +1,9 @@
 //! The one integration binary: whole-server tests, and the checks on the sources.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod architecture;
 mod operator;
 mod support;
+mod xmpp;
 mod xmpp_interop;

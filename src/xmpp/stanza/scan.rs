@@ -19,6 +19,7 @@ use super::{CLIENT, Error, Limits, Stanza};
 
 /// What the stream brought.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are stanzas, and a box for each costs more")]
 pub enum Event {
     /// The stream (or, after a restart, the new stream) was opened.
     Header(Header),
@@ -28,7 +29,7 @@ pub enum Event {
     End,
 }
 
-/// Splits one byte stream. Feed it, then call [`Scanner::next`] until it has nothing more.
+/// Splits one byte stream. Feed it, then call [`Scanner::next_event`] until it has nothing more.
 #[derive(Debug)]
 pub struct Scanner {
     limits: Limits,
@@ -128,7 +129,7 @@ impl Scanner {
     /// # Errors
     ///
     /// See [`Error`]; each is the end of the stream.
-    pub fn next(&mut self) -> Result<Option<Event>, Error> {
+    pub fn next_event(&mut self) -> Result<Option<Event>, Error> {
         let event = match self.phase {
             Phase::Prolog => self.read_header()?,
             Phase::Stream => self.read_stanza()?,
@@ -445,6 +446,7 @@ impl Scanner {
 }
 
 /// What one step of the scanner came to.
+#[expect(clippy::large_enum_variant, reason = "it never leaves the scanner")]
 enum Progress {
     NeedMore,
     Moved,

@@ -15,9 +15,9 @@ fn scan(stanza: &str) -> Result<Option<Stanza>, Error> {
 fn scan_bytes(header: &[u8], stanza: &[u8]) -> Result<Option<Stanza>, Error> {
     let mut scanner = Scanner::new(Limits::default());
     scanner.feed(header);
-    assert!(matches!(scanner.next(), Ok(Some(Event::Header(_)))));
+    assert!(matches!(scanner.next_event(), Ok(Some(Event::Header(_)))));
     scanner.feed(stanza);
-    match scanner.next()? {
+    match scanner.next_event()? {
         Some(Event::Stanza(stanza)) => Ok(Some(stanza)),
         _ => Ok(None),
     }
@@ -172,7 +172,7 @@ fn one_byte_at_a_time_gives_the_same_stanzas() {
     let mut seen = Vec::new();
     for byte in HEADER.bytes().chain(stream.bytes()).chain(*b" </stream:stream >") {
         scanner.feed(&[byte]);
-        while let Some(event) = scanner.next().expect("well-formed") {
+        while let Some(event) = scanner.next_event().expect("well-formed") {
             match event {
                 Event::Header(header) => assert_eq!(header.to.as_deref(), Some("example.org")),
                 Event::Stanza(stanza) => seen.push(stanza.bytes().to_vec()),
@@ -189,12 +189,12 @@ fn many_stanzas_in_one_read_come_out_one_by_one() {
     let mut scanner = Scanner::new(Limits::default());
     scanner.feed(HEADER.as_bytes());
     scanner.feed(GOOD.concat().as_bytes());
-    assert!(matches!(scanner.next(), Ok(Some(Event::Header(_)))));
+    assert!(matches!(scanner.next_event(), Ok(Some(Event::Header(_)))));
     for case in GOOD {
-        let Ok(Some(Event::Stanza(stanza))) = scanner.next() else { panic!("{case}") };
+        let Ok(Some(Event::Stanza(stanza))) = scanner.next_event() else { panic!("{case}") };
         assert_eq!(stanza.bytes(), case.as_bytes());
     }
-    assert!(matches!(scanner.next(), Ok(None)));
+    assert!(matches!(scanner.next_event(), Ok(None)));
 }
 
 #[test]
@@ -311,11 +311,11 @@ fn openings_are_judged() {
     for (case, expected) in cases {
         let mut scanner = Scanner::new(Limits::default());
         scanner.feed(case.as_bytes());
-        assert_eq!(scanner.next().map(|event| event.is_some()), *expected, "{case}");
+        assert_eq!(scanner.next_event().map(|event| event.is_some()), *expected, "{case}");
     }
     let mut scanner = Scanner::new(Limits::default());
     scanner.feed(format!("<stream:stream a='{}", "x".repeat(5000)).as_bytes());
-    assert_eq!(scanner.next().map(|_| ()), Err(Error::TooLarge("stream header")));
+    assert_eq!(scanner.next_event().map(|_| ()), Err(Error::TooLarge("stream header")));
 }
 
 #[test]
@@ -382,9 +382,9 @@ fn scanner_accepts(bytes: &[u8]) -> Option<Stanza> {
     scanner.feed(HEADER.as_bytes());
     scanner.feed(bytes);
     scanner.feed(b"</stream:stream>");
-    let _ = scanner.next().ok()?;
-    let Event::Stanza(stanza) = scanner.next().ok()?? else { return None };
-    matches!(scanner.next(), Ok(Some(Event::End))).then_some(stanza)
+    let _ = scanner.next_event().ok()?;
+    let Event::Stanza(stanza) = scanner.next_event().ok()?? else { return None };
+    matches!(scanner.next_event(), Ok(Some(Event::End))).then_some(stanza)
 }
 
 fn config() -> ProptestConfig {
@@ -411,13 +411,13 @@ proptest! {
     fn pieces_make_no_difference(bytes in mutated(), cut in any::<prop::sample::Index>()) {
         let mut scanner = Scanner::new(Limits::default());
         scanner.feed(HEADER.as_bytes());
-        let _ = scanner.next();
+        let _ = scanner.next_event();
         let (head, tail) = bytes.split_at(cut.index(bytes.len()));
         let mut found = Vec::new();
         'parts: for part in [head, tail, b"</stream:stream>"] {
             scanner.feed(part);
             loop {
-                match scanner.next() {
+                match scanner.next_event() {
                     Ok(Some(event)) => found.push(event),
                     Ok(None) => break,
                     Err(_) => {
@@ -437,6 +437,6 @@ proptest! {
         let mut scanner = Scanner::new(Limits::default());
         scanner.feed(PLAIN_HEADER);
         scanner.feed(&bytes);
-        while let Ok(Some(_)) = scanner.next() {}
+        while let Ok(Some(_)) = scanner.next_event() {}
     }
 }

@@ -211,7 +211,7 @@ pub fn print_attribute(text: &str, out: &mut Vec<u8>) {
 fn print_escaped(text: &str, out: &mut Vec<u8>, quoted: bool) {
     if text
         .bytes()
-        .all(|byte| byte >= b' ' && byte < 0x80 && !matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\''))
+        .all(|byte| (b' '..0x80).contains(&byte) && !matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\''))
     {
         out.extend_from_slice(text.as_bytes());
         return;

@@ -348,15 +348,8 @@ impl Negotiation {
         let wanted = bind.to_element().and_then(|bind| {
             bind.get_child("resource", BIND).map(|resource| resource.text()).filter(|text| !text.is_empty())
         });
-        let resource = match wanted.as_deref().map(Resource::new).transpose() {
-            Ok(resource) => resource,
-            Err(_) => {
-                return vec![Action::Send(print_bind_error(
-                    request.id().as_deref(),
-                    "modify",
-                    "bad-request",
-                ))];
-            }
+        let Ok(resource) = wanted.as_deref().map(Resource::new).transpose() else {
+            return vec![Action::Send(print_bind_error(request.id().as_deref(), "modify", "bad-request"))];
         };
         self.phase = Phase::BindAsked { id: request.id().map(std::borrow::Cow::into_owned) };
         vec![Action::Bind(resource)]

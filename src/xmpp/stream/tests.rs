@@ -35,7 +35,7 @@ impl Pair {
     fn send(&mut self, text: &str) -> String {
         self.scanner.feed(text.as_bytes());
         while !self.is_closed {
-            let actions = match self.scanner.next() {
+            let actions = match self.scanner.next_event() {
                 Ok(Some(Event::Header(header))) => self.machine.handle_header(&header, "id1"),
                 Ok(Some(Event::Stanza(stanza))) => self.machine.handle_element(&stanza),
                 Ok(Some(Event::End)) => vec![Action::Close],
@@ -269,8 +269,8 @@ fn element(text: &str) -> crate::xmpp::stanza::Stanza {
     let mut scanner = Scanner::new(Limits::default());
     scanner.feed(OPEN.as_bytes());
     scanner.feed(text.as_bytes());
-    let _ = scanner.next();
-    match scanner.next() {
+    let _ = scanner.next_event();
+    match scanner.next_event() {
         Ok(Some(Event::Stanza(stanza))) => stanza,
         other => panic!("{text}: {other:?}"),
     }

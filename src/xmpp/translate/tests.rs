@@ -15,8 +15,8 @@ fn stanza(text: &str) -> Stanza {
     let mut scanner = Scanner::new(Limits::default());
     scanner.feed(b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>");
     scanner.feed(text.as_bytes());
-    let _ = scanner.next();
-    match scanner.next() {
+    let _ = scanner.next_event();
+    match scanner.next_event() {
         Ok(Some(Event::Stanza(stanza))) => stanza,
         other => panic!("{text}: {other:?}"),
     }

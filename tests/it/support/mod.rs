@@ -9,6 +9,7 @@ mod program;
 mod server;
 mod sipp;
 mod slixmpp;
+mod xmpp;
 
 use std::{future::Future, path::PathBuf, time::Duration};
 
@@ -18,6 +19,7 @@ pub(crate) use program::Program;
 pub(crate) use server::{House, PASSWORD, address};
 pub(crate) use sipp::Sipp;
 pub(crate) use slixmpp::Slixmpp;
+pub(crate) use xmpp::RawXmpp;
 
 /// How long anything may take before the test gives up. Generous: a busy machine is no failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

@@ -104,6 +104,11 @@ impl House {
         self.xmpp_entrance(xmpp::Entrance::DirectTls)
     }
 
+    /// Where XMPP clients speak in the clear for good.
+    pub(crate) fn xmpp_plain(&self) -> SocketAddr {
+        self.xmpp_entrance(xmpp::Entrance::Plain)
+    }
+
     fn xmpp_entrance(&self, wanted: xmpp::Entrance) -> SocketAddr {
         let addresses = self.server().xmpp_addresses();
         let found = addresses.iter().find(|(entrance, _)| *entrance == wanted);
@@ -127,5 +132,6 @@ fn test_config(folder: &Path) -> Config {
     config.auth.scram_iterations = 4096;
     config.xmpp.starttls = port_0();
     config.xmpp.direct_tls = port_0();
+    config.xmpp.plain = port_0();
     config
 }

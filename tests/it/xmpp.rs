@@ -1,0 +1,6 @@
+//! XMPP clients against the whole server in raw text, for what must be exact. Real clients are in `xmpp_interop`.
+
+mod messages;
+mod presence;
+mod server;
+mod stream;
