@@ -5,7 +5,10 @@ use std::{net::SocketAddr, time::Duration};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use super::message::Host;
+use super::{
+    message::Host,
+    subscription::{Limits as SubscriptionLimits, Range},
+};
 
 /// The section `[sip]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +42,32 @@ pub struct Config {
     /// Seconds that a phone has to answer a message, before the message finds another way; 1 to 30.
     /// Default: 10. Less than the 32 seconds after which the sender's own transaction ends.
     pub answer_seconds: u32,
+    /// Shortest subscription to somebody's presence, in seconds; 1 to 3600. Default: 60.
+    pub subscribe_min_seconds: u32,
+    /// Subscription of a phone that does not say how long, in seconds; `subscribe_min_seconds` to
+    /// `subscribe_max_seconds`. Default: 3600.
+    pub subscribe_default_seconds: u32,
+    /// Longest subscription, in seconds; a phone that asks for more gets this. 60 to 604800.
+    /// Default: 3600.
+    pub subscribe_max_seconds: u32,
+    /// Most subscriptions of one account at a time; 1 to 100000. Default: 1000.
+    pub subscriptions: usize,
+    /// Least time between two notifications of one subscription, in milliseconds; 0 to 5000. What
+    /// changes sooner is gathered, and the last state always arrives. Default: 1000. RFC 3856 §6.10
+    /// recommends 5000 for the networks of its time; people expect to see at once that somebody took
+    /// the phone, and one second still stops a flood.
+    pub notify_interval_ms: u32,
+    /// Shortest publication of presence, in seconds; 1 to 3600. Default: 60.
+    pub publish_min_seconds: u32,
+    /// Publication of a phone that does not say how long, in seconds; `publish_min_seconds` to
+    /// `publish_max_seconds`. Default: 3600.
+    pub publish_default_seconds: u32,
+    /// Longest publication, in seconds; a phone that asks for more gets this. 60 to 604800.
+    /// Default: 3600.
+    pub publish_max_seconds: u32,
+    /// Hours after which a call is taken for over, whatever its phones say: nobody is shown on the
+    /// phone for ever because a goodbye was lost. 1 to 168. Default: 12.
+    pub call_hours: u32,
     /// Largest message in bytes, headers and body together; 4096 to 1048576. Default: 98304.
     pub message_bytes: usize,
 }
@@ -58,6 +87,15 @@ impl Default for Config {
             trust_registered_flow: true,
             device_queue: 200,
             answer_seconds: 10,
+            subscribe_min_seconds: 60,
+            subscribe_default_seconds: 3600,
+            subscribe_max_seconds: 3600,
+            subscriptions: 1000,
+            notify_interval_ms: 1000,
+            publish_min_seconds: 60,
+            publish_default_seconds: 3600,
+            publish_max_seconds: 3600,
+            call_hours: 12,
             message_bytes: 96 * 1024,
         }
     }
@@ -70,12 +108,32 @@ impl Config {
     /// The name of the first option that is wrong, and its range.
     pub fn check(&self) -> Result<(), String> {
         let (min, max) = (self.register_min_seconds as usize, self.register_max_seconds as usize);
+        let (subscribe, publish) = (self.subscribe_range(), self.publish_range());
         let ranges = [
             ("register_min_seconds", min, 1, 3600),
             ("register_max_seconds", max, 60, 604_800),
             ("register_default_seconds", self.register_default_seconds as usize, min, max),
             ("devices", self.devices, 1, 1000),
             ("device_queue", self.device_queue, 1, 10_000),
+            ("subscribe_min_seconds", subscribe.least as usize, 1, 3600),
+            ("subscribe_max_seconds", subscribe.most as usize, 60, 604_800),
+            (
+                "subscribe_default_seconds",
+                subscribe.usual as usize,
+                subscribe.least as usize,
+                subscribe.most as usize,
+            ),
+            ("subscriptions", self.subscriptions, 1, 100_000),
+            ("notify_interval_ms", self.notify_interval_ms as usize, 0, 5000),
+            ("publish_min_seconds", publish.least as usize, 1, 3600),
+            ("publish_max_seconds", publish.most as usize, 60, 604_800),
+            (
+                "publish_default_seconds",
+                publish.usual as usize,
+                publish.least as usize,
+                publish.most as usize,
+            ),
+            ("call_hours", self.call_hours as usize, 1, 168),
             ("answer_seconds", self.answer_seconds as usize, 1, 30),
             ("message_bytes", self.message_bytes, 4096, 1 << 20),
         ];
@@ -88,6 +146,38 @@ impl Config {
             return Err(format!("sip.host is {:?}, it must be a host name or an address", self.host));
         }
         Ok(())
+    }
+
+    /// How long subscriptions last.
+    pub(super) fn subscribe_range(&self) -> Range {
+        Range {
+            least: self.subscribe_min_seconds,
+            usual: self.subscribe_default_seconds,
+            most: self.subscribe_max_seconds,
+        }
+    }
+
+    /// How long publications last.
+    pub(super) fn publish_range(&self) -> Range {
+        Range {
+            least: self.publish_min_seconds,
+            usual: self.publish_default_seconds,
+            most: self.publish_max_seconds,
+        }
+    }
+
+    /// What holds for subscriptions.
+    pub(super) fn subscription_limits(&self) -> SubscriptionLimits {
+        SubscriptionLimits {
+            expires: self.subscribe_range(),
+            interval: Duration::from_millis(self.notify_interval_ms.into()),
+            per_account: self.subscriptions,
+        }
+    }
+
+    /// How long a call may last.
+    pub(super) fn longest_call(&self) -> Duration {
+        Duration::from_secs(u64::from(self.call_hours) * 3600)
     }
 
     /// How long a phone has to answer a message.

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     account::{Session, SessionChange, SessionKind, SessionSpec},
     auth::Login,
-    signal::{Address, Reject, Resource, SessionId, Timestamp},
+    signal::{Address, Presence, Reject, Resource, SessionId, Timestamp},
 };
 
 /// A registered phone.
@@ -197,6 +197,13 @@ impl Device {
         }
     }
 
+    /// Tells the account how its user is.
+    pub(in crate::sip) fn announce(&self, presence: Arc<Presence>) {
+        if let Some(session) = self.session() {
+            session.announce(presence);
+        }
+    }
+
     /// As whom it registered.
     pub(super) fn login(&self) -> &Login {
         &self.login
@@ -240,6 +247,9 @@ impl Device {
         let left = locked(&self.queue).close();
         drop(left);
         let session = locked(&self.session).take();
+        if let (Some(session), Some(door)) = (&session, self.door.upgrade()) {
+            door.calls.handle_closed(&door, session.id());
+        }
         drop(session);
     }
 }

@@ -38,11 +38,17 @@ use tracing::debug;
 use super::{
     alarm::Alarm,
     answer::{ALLOW, Refusal, answer},
+    auth::Role,
+    call::{self, Calls},
     config::Config,
     device::Device,
     locations::Locations,
     message::{HeaderName, Message, Method},
-    options, pager, registrar,
+    options, pager,
+    presence_agent::{self, PresenceAgent},
+    proxy::Proxy,
+    registrar,
+    subscription::Subscriptions,
     transaction::{IncomingRequest, Layer, ServerTransaction, TransactionUser},
     translate,
     transport::Flow,
@@ -61,6 +67,10 @@ pub(in crate::sip) struct Door {
     pub(in crate::sip) authenticator: Authenticator,
     pub(in crate::sip) layer: Arc<Layer>,
     pub(in crate::sip) locations: Locations,
+    pub(in crate::sip) presence_agent: PresenceAgent,
+    pub(in crate::sip) subscriptions: Arc<Subscriptions>,
+    pub(in crate::sip) proxy: Arc<Proxy>,
+    pub(in crate::sip) calls: Calls,
     /// Registrations that end, and messages that a phone has not answered.
     pub(in crate::sip) alarm: Alarm<Due>,
     /// Requests that wait for something.
@@ -82,7 +92,12 @@ impl Door {
         authenticator: Authenticator,
         layer: Arc<Layer>,
     ) -> Arc<Self> {
+        let limits = config.subscription_limits();
         Arc::new(Self {
+            presence_agent: PresenceAgent::default(),
+            subscriptions: Subscriptions::new(Arc::clone(&layer), accounts.clone(), limits),
+            proxy: Proxy::new(Arc::clone(&layer)),
+            calls: Calls::default(),
             config,
             accounts,
             authenticator,
@@ -95,6 +110,10 @@ impl Door {
 
     /// Names the handler of a request.
     fn dispatch(self: &Arc<Self>, request: IncomingRequest) {
+        let request = match call::handle_within(self, request) {
+            Ok(()) => return,
+            Err(request) => request,
+        };
         let Some(method) = request.message.method() else { return };
         match method {
             Method::Register => registrar::receive(self, request),
@@ -103,8 +122,25 @@ impl Door {
                 let outcome = options::handle_options(self, &request);
                 self.finish(&request, outcome);
             }
+            Method::Publish => self.answering(request, presence_agent::handle_publish),
+            Method::Subscribe => self.subscribe(request),
+            // What belongs to a call was passed on above.
+            _ if is_within_dialog(&request.message) => self.refuse(&request, &Refusal::new(481)),
+            Method::Invite => call::handle_invite(self, request),
+            Method::Bye | Method::Update | Method::Prack | Method::Notify => {
+                self.refuse(&request, &Refusal::new(481));
+            }
             _ => self.refuse(&request, &Refusal::new(405).with(HeaderName::Allow, ALLOW)),
         }
+    }
+
+    fn subscribe(self: &Arc<Self>, request: IncomingRequest) {
+        let door = Arc::clone(self);
+        self.run(async move {
+            if let Err(refusal) = subscribe(&door, &request).await {
+                door.refuse(&request, &refusal);
+            }
+        });
     }
 
     /// Runs a handler and answers with what it returns.
@@ -162,16 +198,16 @@ impl Door {
 
     /// Handles everything that falls due, until it is dropped.
     pub(in crate::sip) async fn run_alarms(&self) {
-        self.alarm
-            .run(|due| match due {
-                Due::Registration(device) => registrar::handle_due(self, &device),
-                Due::Message(device) => {
-                    if let Some(device) = device.upgrade() {
-                        device.handle_due();
-                    }
+        let own = self.alarm.run(|due| match due {
+            Due::Registration(device) => registrar::handle_due(self, &device),
+            Due::Message(device) => {
+                if let Some(device) = device.upgrade() {
+                    device.handle_due();
                 }
-            })
-            .await;
+            }
+        });
+        let subscriptions = Arc::clone(&self.subscriptions).run();
+        tokio::join!(own, subscriptions, self.presence_agent.run(self), self.calls.run(self));
     }
 
     /// Waits for the requests that are being handled.
@@ -186,7 +222,18 @@ impl Door {
             self.locations.forget(&device);
             device.close();
         }
+        self.presence_agent.handle_flow_closed(flow);
+        self.subscriptions.handle_flow_closed(*flow);
     }
+}
+
+async fn subscribe(door: &Arc<Door>, request: &IncomingRequest) -> Result<(), Refusal> {
+    let sender = door.authenticate(request, Role::Server).await?;
+    door.subscriptions.handle_subscribe(request, &sender.login.address).await
+}
+
+fn is_within_dialog(message: &Message) -> bool {
+    message.to().is_ok_and(|to| to.tag().is_some())
 }
 
 /// The door as the transaction layer sees it. It does not keep the door alive.
@@ -200,11 +247,17 @@ impl TransactionUser for User {
         }
     }
 
-    fn handle_ack(&self, _ack: Message, flow: Flow) {
-        debug!(peer = %flow.peer, "ack of nothing");
+    fn handle_ack(&self, ack: Message, flow: Flow) {
+        if let Some(door) = self.0.upgrade() {
+            call::handle_ack(&door, &ack, flow);
+        }
     }
 
-    fn handle_cancel(&self, _transaction: &ServerTransaction, _cancel: &Message) {}
+    fn handle_cancel(&self, transaction: &ServerTransaction, _cancel: &Message) {
+        if let Some(door) = self.0.upgrade() {
+            door.proxy.handle_cancel(transaction);
+        }
+    }
 
     fn handle_flow_closed(&self, flow: Flow) {
         if let Some(door) = self.0.upgrade() {

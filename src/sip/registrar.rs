@@ -33,7 +33,10 @@ pub(super) fn receive(door: &Arc<Door>, request: IncomingRequest) {
             Ok((response, added)) => {
                 request.transaction.respond(response);
                 // What waits for a new phone is sent after it knows that it is registered.
-                added.iter().for_each(|device| device.begin());
+                added.iter().for_each(|device| {
+                    device.begin();
+                    this.presence_agent.handle_registered(device);
+                });
             }
             Err(refusal) => this.refuse(&request, &refusal),
         }

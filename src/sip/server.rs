@@ -81,6 +81,7 @@ impl Running {
     /// Waits until the server has stopped and everything of the door has ended.
     pub async fn wait(self) {
         self.signal.draining().await;
+        self.door.subscriptions.shut_down();
         self.door.finish_tasks(&self.signal).await;
         self.tasks.finish(&self.signal).await;
         info!("sip door closed");

@@ -1,0 +1,344 @@
+//! Calls between accounts: INVITE as a forking proxy (RFC 3261 §16), and what follows within the call.
+//!
+//! The account says where a call rings; the request goes to all those phones at once. A token in our
+//! Record-Route names the call afterwards: ACK, BYE, re-INVITE and kin are passed on where it is known,
+//! by the connection of the phone they are for, and nowhere else. Bodies are never looked at.
+//!
+//! While a phone talks its account shows it: busy, on the phone. That ends with BYE, with the phone's
+//! registration, or when the call has lasted longer than any call should.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use compact_str::{CompactString, ToCompactString};
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::{
+    alarm::Alarm,
+    answer::Refusal,
+    auth::{Role, Sender},
+    call_book::{Call, CallBook, Counts, End, Token, Way},
+    device::Device,
+    door::Door,
+    message::{HeaderName, Message, Method, StartLine},
+    proxy::{Branch, Observer, check_proxy_require, next_hops, record_routes},
+    transaction::{ClientEvent, IncomingRequest},
+    transport::{Destination, Flow},
+};
+use crate::{
+    account::{Reply, SessionChange},
+    signal::{CallId, CallOffer, Party, SessionId, Signal},
+};
+
+/// The calls of this door.
+#[derive(Default)]
+pub(in crate::sip) struct Calls {
+    book: Mutex<CallBook>,
+    /// Calls that may have lasted too long.
+    due: Alarm<Token>,
+}
+
+/// Takes an INVITE that begins a call.
+pub(in crate::sip) fn handle_invite(door: &Arc<Door>, request: IncomingRequest) {
+    let passage = door.proxy.begin(&request);
+    let this = Arc::clone(door);
+    door.run(async move {
+        match place_call(&this, &request).await {
+            Ok((branches, observer)) => this.proxy.send(passage, branches, &observer),
+            Err(refusal) => {
+                debug!(status = refusal.status, peer = %request.flow.peer, "call refused");
+                this.proxy.refuse(passage, &refusal);
+            }
+        }
+    });
+}
+
+/// Passes on a request within a call.
+///
+/// # Errors
+/// The request, where it belongs to no call that goes through here.
+pub(in crate::sip) fn handle_within(
+    door: &Arc<Door>,
+    request: IncomingRequest,
+) -> Result<(), IncomingRequest> {
+    let Some(way) = door.calls.find(&request.message) else { return Err(request) };
+    door.calls.note_flow(&request.message, &way, request.flow);
+    let passage = door.proxy.begin(&request);
+    match onward(&request.message, &way) {
+        Ok(onward) => {
+            let branch = Branch { request: onward, destination: destination(door, &way) };
+            let is_bye = request.message.method() == Some(&Method::Bye);
+            let observer: Arc<dyn Observer> =
+                Arc::new(WithinObserver { door: Arc::downgrade(door), way, is_bye });
+            door.proxy.send(passage, vec![branch], &observer);
+        }
+        Err(refusal) => door.proxy.refuse(passage, &refusal),
+    }
+    Ok(())
+}
+
+/// Passes on the ACK of a 2xx, which has no transaction (RFC 3261 §16.11).
+pub(in crate::sip) fn handle_ack(door: &Door, ack: &Message, flow: Flow) {
+    let Some(way) = door.calls.find(ack) else {
+        debug!(peer = %flow.peer, "ack of no call");
+        return;
+    };
+    door.calls.note_flow(ack, &way, flow);
+    if let Ok(onward) = onward(ack, &way)
+        && let Err(error) = door.layer.send_stateless(&onward, &destination(door, &way))
+    {
+        debug!(%error, "ack not passed on");
+    }
+}
+
+/// Asks the account where a call rings.
+async fn place_call(
+    door: &Arc<Door>,
+    request: &IncomingRequest,
+) -> Result<(Vec<Branch>, Arc<dyn Observer>), Refusal> {
+    let message = &request.message;
+    let hops = next_hops(message)?;
+    check_proxy_require(message)?;
+    let sender = door.authenticate(request, Role::Proxy).await?;
+    let target = door.find_target(message)?;
+    door.calls.check_loop(message)?;
+    let token = Token::from(format!("c{}", door.layer.new_token()));
+    let devices = ring(door, &token, &sender, target).await?;
+    let (mut branches, mut called) = (Vec::new(), Vec::new());
+    for device in &devices {
+        if let Some(branch) = branch_to(door, request, device, &token, hops) {
+            called.push((device.session_id(), branch.destination.clone()));
+            branches.push(branch);
+        }
+    }
+    if branches.is_empty() {
+        return Err(Refusal::new(480));
+    }
+    door.calls.begin(door, &token, request, &sender)?;
+    Ok((branches, Arc::new(InviteObserver { door: Arc::downgrade(door), token, called })))
+}
+
+/// The phones that a call rings at: all that the account names, or the one that is asked for.
+async fn ring(
+    door: &Door,
+    token: &Token,
+    sender: &Sender,
+    target: Party,
+) -> Result<Vec<Arc<Device>>, Refusal> {
+    let wanted = target.resource.clone();
+    let offer = CallOffer { id: CallId(token.clone()), from: sender.party(), to: target };
+    let reply = door.accounts.signal(Signal::Call(Arc::new(offer))).await?;
+    let Reply::Ring(sessions) = reply else { return Err(Refusal::new(480)) };
+    let own = sender.device.as_ref().and_then(|device| device.session_id());
+    let is_meant = |device: &Arc<Device>| wanted.as_ref().is_none_or(|wanted| device.resource() == wanted);
+    let others = sessions.into_iter().filter(|session| Some(*session) != own);
+    let devices: Vec<_> =
+        others.filter_map(|session| door.locations.device(session)).filter(is_meant).collect();
+    if devices.is_empty() { Err(Refusal::new(480)) } else { Ok(devices) }
+}
+
+/// The INVITE as it goes to one phone (RFC 3261 §16.6). What proves the caller to us, and what claims
+/// to come from a proxy that we trust, stays here.
+fn branch_to(
+    door: &Door,
+    request: &IncomingRequest,
+    device: &Device,
+    token: &Token,
+    hops: u8,
+) -> Option<Branch> {
+    let target = device.target();
+    let flow = door.layer.transport().flow_to(&target.destination).ok()?;
+    let mut splice = request
+        .message
+        .splice()
+        .request_uri(&target.uri)
+        .max_forwards(hops)
+        .remove(HeaderName::Route)
+        .remove(HeaderName::ProxyAuthorization)
+        .remove(HeaderName::PAssertedIdentity);
+    // The last one that is pushed stands on top.
+    for route in record_routes(&door.layer, token, &request.flow, &flow).iter().rev() {
+        splice = splice.push_record_route(route);
+    }
+    Some(Branch { request: splice.finish(), destination: target.destination })
+}
+
+/// A request within a call as it goes on: our Route values are taken off (RFC 3261 §16.4, §16.6).
+fn onward(message: &Message, way: &Way) -> Result<Message, Refusal> {
+    let hops = next_hops(message)?;
+    let ours = |route: &&super::message::NameAddr| route.uri.raw_user() == Some(&way.token);
+    let count = message.routes()?.iter().take_while(ours).count();
+    let mut splice = message.splice().max_forwards(hops).remove(HeaderName::ProxyAuthorization);
+    for _ in 0..count {
+        splice = splice.pop_route();
+    }
+    Ok(splice.finish())
+}
+
+/// Where a request for one end of a call goes: a phone that has moved is reached where it is registered now.
+fn destination(door: &Door, way: &Way) -> Destination {
+    let device = way.session.and_then(|session| door.locations.device(session));
+    match (&way.destination, device) {
+        (Destination::Flow(flow), Some(device)) if flow.is_reliable() => device.target().destination,
+        (known, _) => known.clone(),
+    }
+}
+
+/// Learns from the responses to an INVITE who rings and who talks.
+struct InviteObserver {
+    door: Weak<Door>,
+    token: Token,
+    /// By branch.
+    called: Vec<(Option<SessionId>, Destination)>,
+}
+
+impl Observer for InviteObserver {
+    fn handle_event(&self, branch: usize, event: &ClientEvent) {
+        let Some(door) = self.door.upgrade() else { return };
+        let (response, is_talking) = match event {
+            ClientEvent::Provisional(response) => (response, false),
+            ClientEvent::Final(response) if response.status().is_some_and(|status| status < 300) => {
+                (response, true)
+            }
+            ClientEvent::Final(_) | ClientEvent::Failed(_) => return,
+        };
+        let tag = response.to().ok().and_then(|to| to.tag().map(CompactString::from));
+        if let (Some(tag), Some((session, destination))) = (tag, self.called.get(branch)) {
+            let end = End { tag, session: *session, destination: destination.clone(), is_talking };
+            let counts = door.calls.book().hear(&self.token, end);
+            tell(&door, counts);
+        }
+    }
+
+    fn handle_end(&self) {
+        if let Some(door) = self.door.upgrade() {
+            door.calls.book().fail(&self.token);
+        }
+    }
+}
+
+/// Learns from the response to a request within a call whether the call is over.
+struct WithinObserver {
+    door: Weak<Door>,
+    way: Way,
+    is_bye: bool,
+}
+
+impl Observer for WithinObserver {
+    fn handle_event(&self, _branch: usize, event: &ClientEvent) {
+        let Some(door) = self.door.upgrade() else { return };
+        let is_over = match event {
+            ClientEvent::Provisional(_) => false,
+            ClientEvent::Final(response) => match response.status().unwrap_or_default() {
+                401 | 407 => false,
+                // RFC 5057 §5.1: who answers 481 knows nothing of the call.
+                481 => true,
+                _ => self.is_bye,
+            },
+            ClientEvent::Failed(_) => self.is_bye,
+        };
+        if is_over {
+            let counts = door.calls.book().hang_up(&self.way.token, &self.way.leg);
+            tell(&door, counts);
+        }
+    }
+}
+
+/// Tells the accounts how many calls their phones are in.
+fn tell(door: &Door, counts: Counts) {
+    for (session, count) in counts {
+        if let Some(device) = door.locations.device(session) {
+            device.change(SessionChange::Calls(count));
+        }
+    }
+}
+
+impl Calls {
+    /// Ends what lasts too long, until it is dropped. Runs once.
+    pub(in crate::sip) async fn run(&self, door: &Door) {
+        self.due
+            .run(|token| {
+                let expired = self.book().expire(&token, Instant::now());
+                match expired {
+                    Ok(counts) => tell(door, counts),
+                    Err(later) => self.due.set(later, token),
+                }
+            })
+            .await;
+    }
+
+    /// A phone's session is over.
+    pub(in crate::sip) fn handle_closed(&self, door: &Door, session: SessionId) {
+        let counts = self.book().leave(session);
+        tell(door, counts);
+    }
+
+    fn begin(
+        &self,
+        door: &Door,
+        token: &Token,
+        request: &IncomingRequest,
+        sender: &Sender,
+    ) -> Result<(), Refusal> {
+        let message = &request.message;
+        let from = message.from()?;
+        let ends = Instant::now() + door.config.longest_call();
+        let call = Call {
+            call_id: message.call_id()?.into(),
+            uri: request_uri(message),
+            caller: End {
+                tag: from.tag().unwrap_or_default().into(),
+                session: sender.device.as_ref().and_then(|device| device.session_id()),
+                destination: Destination::Flow(request.flow),
+                is_talking: false,
+            },
+            called: Vec::new(),
+            ends,
+        };
+        self.book().begin(token, call);
+        self.due.set(ends, token.clone());
+        Ok(())
+    }
+
+    /// RFC 3261 §16.3 step 4, RFC 5393 §4: an INVITE that comes back with its request URI unchanged goes
+    /// round. One that comes back with another is forwarded by a phone, which is fine.
+    fn check_loop(&self, message: &Message) -> Result<(), Refusal> {
+        let uri = request_uri(message);
+        let routes = message.record_routes()?;
+        let mut tokens = routes.iter().filter_map(|route| route.uri.raw_user());
+        let book = self.book();
+        if tokens.any(|token| book.has_asked(token, &uri)) { Err(Refusal::new(482)) } else { Ok(()) }
+    }
+
+    fn find(&self, message: &Message) -> Option<Way> {
+        let (from, to) = (message.from().ok()?, message.to().ok()?);
+        let routes = message.routes().ok()?;
+        let token = routes.first().and_then(|route| route.uri.raw_user());
+        self.book().find(token, message.call_id().ok()?, from.tag()?, to.tag()?)
+    }
+
+    /// The sender of a request within a call is reached by the connection it comes from. Over UDP he
+    /// stays where he was: anybody can write a source address.
+    fn note_flow(&self, message: &Message, way: &Way, flow: Flow) {
+        if !flow.is_reliable() {
+            return;
+        }
+        if let Ok(from) = message.from()
+            && let Some(tag) = from.tag()
+        {
+            self.book().move_end(&way.token, tag, Destination::Flow(flow));
+        }
+    }
+
+    /// Nothing calls back while the lock is held, and the book is whole after every call.
+    fn book(&self) -> MutexGuard<'_, CallBook> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn request_uri(message: &Message) -> CompactString {
+    match message.start() {
+        StartLine::Request { uri, .. } => uri.to_compact_string(),
+        StartLine::Response { .. } => CompactString::default(),
+    }
+}

@@ -1,0 +1,282 @@
+//! The transaction-stateful proxy of RFC 3261 §16: requests on their way to one or several places.
+//!
+//! What becomes of a request is [`super::fork`]'s to say; this file sends, and passes responses back.
+//! Which places, and what the request means, is the caller's business, who may watch the events.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use compact_str::CompactString;
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use super::{
+    answer::{Refusal, answer},
+    fork::{Fork, Step, Steps, Why},
+    message::{HeaderName, Message, NameAddr, Uri},
+    own::own_uri,
+    transaction::{
+        ClientEvent, ClientTransaction, Failure, IncomingRequest, Layer, ServerTransaction, TransactionKey,
+    },
+    transport::{Destination, Flow},
+};
+
+/// All requests on their way through.
+pub(in crate::sip) struct Proxy {
+    layer: Arc<Layer>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    last: u64,
+    passages: FxHashMap<PassageId, Passage>,
+    by_key: FxHashMap<TransactionKey, PassageId>,
+}
+
+/// Names a passage; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct PassageId(u64);
+
+/// One request on its way.
+struct Passage {
+    server: ServerTransaction,
+    request: Message,
+    fork: Fork,
+    /// By branch; `None` until it was sent.
+    clients: SmallVec<[Option<ClientTransaction>; 2]>,
+}
+
+/// One place that a request goes to.
+pub(super) struct Branch {
+    pub(super) request: Message,
+    pub(super) destination: Destination,
+}
+
+/// Sees what happens to a request on its way. Called without any lock held.
+pub(super) trait Observer: Send + Sync + 'static {
+    /// Something happened to a branch, and nobody was told yet.
+    fn handle_event(&self, branch: usize, event: &ClientEvent);
+
+    /// Every branch has come to its end, or none was begun.
+    fn handle_end(&self) {}
+}
+
+/// How far a passage is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Going,
+    /// Just now.
+    Over,
+    /// Some time ago.
+    Gone,
+}
+
+impl Proxy {
+    pub(in crate::sip) fn new(layer: Arc<Layer>) -> Arc<Self> {
+        Arc::new(Self { layer, inner: Mutex::default() })
+    }
+
+    /// A request begins its way: from now on it can be cancelled. It ends by [`Proxy::send`] or
+    /// [`Proxy::refuse`].
+    pub(super) fn begin(&self, request: &IncomingRequest) -> PassageId {
+        let server = request.transaction.clone();
+        let mut inner = self.lock();
+        inner.last += 1;
+        let id = PassageId(inner.last);
+        inner.by_key.insert(server.key().clone(), id);
+        let request = request.message.clone();
+        inner.passages.insert(id, Passage { server, request, fork: Fork::new(), clients: SmallVec::new() });
+        id
+    }
+
+    /// Answers a request that goes nowhere; nothing where it was cancelled meanwhile.
+    pub(super) fn refuse(&self, id: PassageId, refusal: &Refusal) {
+        let passage = self.lock().remove(id);
+        if let Some(passage) = passage {
+            passage.server.respond(refusal.response(&passage.request, &self.layer.new_token()));
+        }
+    }
+
+    /// Sends a request to all places at once; nothing where it was cancelled meanwhile.
+    pub(super) fn send(self: &Arc<Self>, id: PassageId, branches: Vec<Branch>, observer: &Arc<dyn Observer>) {
+        let Some(server) = self.open(id, branches.len()) else { return observer.handle_end() };
+        for (index, branch) in branches.into_iter().enumerate() {
+            let on_event = self.on_event(id, index, &server, observer);
+            match self.layer.send_request(&branch.request, &branch.destination, on_event) {
+                Ok(client) => self.keep_client(id, index, client),
+                Err(_) => {
+                    self.handle(id, index, &server, observer, ClientEvent::Failed(Failure::Unreachable))
+                }
+            }
+        }
+    }
+
+    /// Makes room for the branches; `None` where nobody waits for them any more.
+    fn open(&self, id: PassageId, branches: usize) -> Option<ServerTransaction> {
+        let mut inner = self.lock();
+        let passage = inner.passages.get_mut(&id)?;
+        if !passage.fork.open(branches) {
+            return None;
+        }
+        passage.clients = (0..branches).map(|_| None).collect();
+        Some(passage.server.clone())
+    }
+
+    /// The sender of a request gives up.
+    pub(in crate::sip) fn handle_cancel(&self, transaction: &ServerTransaction) {
+        let id = self.lock().by_key.get(transaction.key()).copied();
+        if let Some(id) = id {
+            self.drive(id, Fork::cancel);
+        }
+    }
+
+    fn on_event(
+        self: &Arc<Self>,
+        id: PassageId,
+        index: usize,
+        server: &ServerTransaction,
+        observer: &Arc<dyn Observer>,
+    ) -> impl Fn(ClientEvent) + Send + Sync + use<> {
+        let (proxy, server, observer) = (Arc::downgrade(self), server.clone(), Arc::clone(observer));
+        move |event| {
+            if let Some(proxy) = proxy.upgrade() {
+                proxy.handle(id, index, &server, &observer, event);
+            }
+        }
+    }
+
+    fn handle(
+        &self,
+        id: PassageId,
+        index: usize,
+        server: &ServerTransaction,
+        observer: &Arc<dyn Observer>,
+        event: ClientEvent,
+    ) {
+        observer.handle_event(index, &event);
+        let progress = match event.clone() {
+            ClientEvent::Provisional(response) | ClientEvent::Final(response) => {
+                self.drive(id, |fork| fork.handle_response(index, response))
+            }
+            ClientEvent::Failed(failure) => self.drive(id, |fork| fork.handle_failure(index, failure)),
+        };
+        // A 2xx that comes again, or from a second phone, after everything else is over (RFC 6026 §7.1).
+        if let (Progress::Gone, ClientEvent::Final(response)) = (progress, event)
+            && response.status().is_some_and(|status| status < 300)
+        {
+            server.respond(response.splice().pop_via().finish());
+        }
+        if progress == Progress::Over {
+            observer.handle_end();
+        }
+    }
+
+    /// Tells the fork something and does what it says.
+    fn drive(&self, id: PassageId, event: impl FnOnce(&mut Fork) -> Steps) -> Progress {
+        let (steps, server, request, clients, progress) = {
+            let mut inner = self.lock();
+            let Some(passage) = inner.passages.get_mut(&id) else { return Progress::Gone };
+            let steps = event(&mut passage.fork);
+            let progress = if passage.fork.is_over() { Progress::Over } else { Progress::Going };
+            let (server, request) = (passage.server.clone(), passage.request.clone());
+            let clients = passage.clients.clone();
+            if progress == Progress::Over {
+                inner.remove(id);
+            }
+            (steps, server, request, clients, progress)
+        };
+        for step in steps {
+            match step {
+                Step::Forward(response) => server.respond(response.splice().pop_via().finish()),
+                Step::Respond(status) => {
+                    server.respond(answer(&request, status, &self.layer.new_token()).finish());
+                }
+                Step::Cancel(branch, why) => {
+                    if let Some(Some(client)) = clients.get(branch) {
+                        cancel(client, why);
+                    }
+                }
+            }
+        }
+        progress
+    }
+
+    /// A branch was sent; it may have been cancelled at the same moment.
+    fn keep_client(&self, id: PassageId, index: usize, client: ClientTransaction) {
+        let is_cancelled = {
+            let mut inner = self.lock();
+            let Some(passage) = inner.passages.get_mut(&id) else { return };
+            let is_cancelled = passage.fork.is_cancelled(index);
+            if let Some(place) = passage.clients.get_mut(index) {
+                *place = Some(client.clone());
+            }
+            is_cancelled
+        };
+        if is_cancelled {
+            cancel(&client, Why::Answered);
+        }
+    }
+
+    /// Nothing calls back while the lock is held, and the table is whole after every statement.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn remove(&mut self, id: PassageId) -> Option<Passage> {
+        let passage = self.passages.remove(&id)?;
+        self.by_key.remove(passage.server.key());
+        Some(passage)
+    }
+}
+
+fn cancel(client: &ClientTransaction, _why: Why) {
+    client.cancel();
+}
+
+/// `Max-Forwards` of the request as it goes on (RFC 3261 §16.3 step 3, §16.6 step 3).
+///
+/// # Errors
+/// 483 where it has come too far.
+pub(super) fn next_hops(message: &Message) -> Result<u8, Refusal> {
+    match message.max_forwards()? {
+        Some(0) => Err(Refusal::new(483)),
+        Some(left) => Ok(left - 1),
+        None => Ok(70),
+    }
+}
+
+/// RFC 3261 §16.3 step 5: this proxy has no extension.
+///
+/// # Errors
+/// 420 with what is required.
+pub(super) fn check_proxy_require(message: &Message) -> Result<(), Refusal> {
+    let required: Vec<_> = message.values(HeaderName::ProxyRequire).collect();
+    if required.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::new(420).with(HeaderName::Unsupported, required.join(", ")))
+}
+
+/// Our `Record-Route` values for a dialog between the peers of two flows, the top one first: one, or two
+/// where the peers reach us in different ways (RFC 5658 §3.1).
+pub(super) fn record_routes(
+    layer: &Layer,
+    token: &str,
+    from: &Flow,
+    to: &Flow,
+) -> SmallVec<[CompactString; 2]> {
+    let near = record_route(layer, token, to);
+    let far = record_route(layer, token, from);
+    if near == far { smallvec::smallvec![near] } else { smallvec::smallvec![near, far] }
+}
+
+fn record_route(layer: &Layer, token: &str, flow: &Flow) -> CompactString {
+    let own = own_uri(layer, flow);
+    let (Some(host), transport) = (own.host(), flow.protocol.uri_param()) else {
+        return CompactString::default();
+    };
+    let uri = Uri::sip(Some(token), host, own.port()).with_param("transport", Some(transport));
+    compact_str::format_compact!("{}", NameAddr::new(uri.with_param("lr", None)))
+}
