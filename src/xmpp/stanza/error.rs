@@ -1,3 +1,5 @@
+//! Why a byte stream is not the XML of RFC 6120 any more.
+
 /// Why a stream cannot be read any further. Each maps to one stream error of RFC 6120 §4.9.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {

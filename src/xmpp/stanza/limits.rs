@@ -1,3 +1,5 @@
+//! The bounds of the scanner: what one peer may make it hold.
+
 /// How much one peer may make the scanner hold. Every cap is checked before memory is spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
