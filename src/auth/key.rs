@@ -115,7 +115,7 @@ fn make(path: &Path) -> io::Result<Vec<u8>> {
     file.sync_all()?;
     fs::rename(&aside, path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()?;
     Ok(bytes.to_vec())
 }
 

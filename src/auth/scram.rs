@@ -105,22 +105,19 @@ mod tests {
     /// signature must come out.
     fn check(hash: ScramHash, salt: &str, iterations: u32, auth: &str, proof: &str, signature: &str) {
         let verifier = ScramVerifier::new(hash, "pencil", &STANDARD.decode(salt).unwrap(), iterations);
-        let (client_signature, server_signature, digest): (_, _, fn(&[u8]) -> Vec<u8>) = match hash {
-            ScramHash::Sha1 => (
-                hmac_of(Hmac::<Sha1>::new_from_slice(&verifier.stored_key), auth.as_bytes()),
-                hmac_of(Hmac::<Sha1>::new_from_slice(&verifier.server_key), auth.as_bytes()),
-                |key| Sha1::digest(key).to_vec(),
-            ),
-            _ => (
-                hmac_of(Hmac::<Sha256>::new_from_slice(&verifier.stored_key), auth.as_bytes()),
-                hmac_of(Hmac::<Sha256>::new_from_slice(&verifier.server_key), auth.as_bytes()),
-                |key| Sha256::digest(key).to_vec(),
-            ),
+        let sign = |key: &[u8]| match hash {
+            ScramHash::Sha1 => hmac_of(Hmac::<Sha1>::new_from_slice(key), auth.as_bytes()),
+            _ => hmac_of(Hmac::<Sha256>::new_from_slice(key), auth.as_bytes()),
         };
         let proof = STANDARD.decode(proof).unwrap();
-        let client_key: Vec<u8> = proof.iter().zip(&client_signature).map(|(a, b)| a ^ b).collect();
-        assert_eq!(digest(&client_key), verifier.stored_key);
-        assert_eq!(STANDARD.encode(server_signature), signature);
+        let mask = sign(&verifier.stored_key);
+        let client_key: Vec<u8> = proof.iter().zip(&mask).map(|(a, b)| a ^ b).collect();
+        let digest = match hash {
+            ScramHash::Sha1 => Sha1::digest(&client_key).to_vec(),
+            _ => Sha256::digest(&client_key).to_vec(),
+        };
+        assert_eq!(digest, verifier.stored_key);
+        assert_eq!(STANDARD.encode(sign(&verifier.server_key)), signature);
     }
 
     #[test]

@@ -238,7 +238,7 @@ fn print_account(view: &AccountView, text: &mut String) -> std::fmt::Result {
 
 fn print_devices(devices: &[DeviceView], text: &mut String) -> std::fmt::Result {
     for device in devices {
-        let used = device.last_used.map_or("never".to_owned(), |at| at.to_string());
+        let used = device.last_used.map_or_else(|| "never".to_owned(), |at| at.to_string());
         writeln!(text, "  {}  {}  created {}, last used {used}", device.id, device.label, device.created)?;
     }
     Ok(())

@@ -56,6 +56,8 @@ impl Store {
         let path = config.data_dir.join("rollcall.db");
         let database = Database::open(&path)?;
         let readers = Readers::open(&path, config.readers)?;
+        // The database syncs its files, not the names of those it just made.
+        files::sync_parent(&path)?;
         let folders = Folders::new(&config.data_dir);
         folders.sweep(|key| database.has_account(key).unwrap_or(true))?;
         let queue = Arc::new(Queue::new(config.queue));

@@ -91,7 +91,7 @@ pub(in crate::storage) fn remove(path: &Path) -> io::Result<()> {
 /// Makes what happened to the names in a path's folder durable.
 pub(in crate::storage) fn sync_parent(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(parent.unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
 fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {

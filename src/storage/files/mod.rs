@@ -7,5 +7,5 @@ mod folder;
 mod offline;
 mod record;
 
-pub(super) use folder::{Folders, make_folder};
+pub(super) use folder::{Folders, make_folder, sync_parent};
 pub(super) use offline::{OfflineFiles, has_messages};

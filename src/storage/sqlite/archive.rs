@@ -32,8 +32,8 @@ impl Database {
         query: &ArchiveQuery,
     ) -> Result<Vec<ArchivedMessage>, StoreError> {
         // An empty blob sorts before every id, one of seventeen bytes after.
-        let after = query.after.map_or(Vec::new(), |id| codec::id_bytes(id).to_vec());
-        let before = query.before.map_or(vec![0xff; 17], |id| codec::id_bytes(id).to_vec());
+        let after = query.after.map_or_else(Vec::new, |id| codec::id_bytes(id).to_vec());
+        let before = query.before.map_or_else(|| vec![0xff; 17], |id| codec::id_bytes(id).to_vec());
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
         let newest = query.from == ArchiveEnd::Newest;
         let mut page = match &query.with {
