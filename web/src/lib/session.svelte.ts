@@ -35,6 +35,8 @@ export class Session {
   own = $state.raw<OwnPresence>({ availability: 'online', note: '' });
   readonly unread = $derived(unreadOf(this.conversations));
   readonly address: string;
+  /** What was typed and not sent yet, by partner. */
+  readonly unsent = new Map<string, string>();
   /** The name of this session within the account. */
   resource = $state<string | null>(null);
 

@@ -71,3 +71,19 @@ export function hue(text: string, count: number): number {
   for (const letter of text) sum = (sum * 31 + (letter.codePointAt(0) ?? 0)) % 997;
   return sum % count;
 }
+
+// In this order: most browsers also claim to be the ones below them.
+const BROWSERS: [RegExp, string][] = [
+  [/Edg/, 'Edge'], [/OPR/, 'Opera'], [/Firefox|FxiOS/, 'Firefox'], [/Chrome|CriOS/, 'Chrome'], [/Safari/, 'Safari'],
+];
+const SYSTEMS: [RegExp, string][] = [
+  [/Android/, 'Android'], [/iPhone|iPad/, 'iOS'], [/Windows/, 'Windows'], [/Mac OS/, 'macOS'], [/Linux/, 'Linux'],
+];
+
+/** What a browser calls itself (RFC 9110 §10.1.5), in few words. */
+export function browserWords(agent: string): string {
+  const find = (table: [RegExp, string][]) => table.find(([pattern]) => pattern.test(agent))?.[1];
+  const [browser, system] = [find(BROWSERS), find(SYSTEMS)];
+  if (!browser) return agent;
+  return system ? `${browser} on ${system}` : browser;
+}

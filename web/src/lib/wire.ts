@@ -106,6 +106,17 @@ export interface NewDevice {
   password: string;
 }
 
+/** What keeps a browser or a program logged in. */
+export interface Token {
+  id: string;
+  kind: 'session' | 'bearer';
+  /** Of a browser, what it calls itself. */
+  label: string;
+  created: string;
+  expires: string;
+  lastUsed: string | null;
+}
+
 export interface Account {
   address: string;
   isAdmin: boolean;

@@ -4,7 +4,7 @@ import { bare, complete } from '../address';
 import { path, refusalText } from '../rest';
 import { parseRoute, printRoute } from '../routes';
 import { pause } from '../socket';
-import { dayWords, initials, pieces } from '../text';
+import { browserWords, dayWords, initials, pieces } from '../text';
 
 /** The text with its links in brackets. */
 const links = (text: string) => pieces(text).map(({ text, href }) => (href ? `[${href}]` : text)).join('');
@@ -61,6 +61,13 @@ describe('words', () => {
     expect(day(2029, 11, 31)).toContain('2029');
     expect(dayWords('nonsense', now)).toBe('');
   });
+
+  it.each([
+    ['Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0', 'Firefox on Linux'],
+    ['Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari', 'Chrome on Windows'],
+    ['Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Safari', 'Safari on iOS'],
+    ['curl/8.5', 'curl/8.5'],
+  ])('name the browser in %j', (agent, expected) => expect(browserWords(agent)).toBe(expected));
 
   it('shorten names to initials', () => {
     expect(initials('Bob van Builder')).toBe('BB');
