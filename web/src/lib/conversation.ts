@@ -34,6 +34,8 @@ export interface Conversation {
   complete: boolean;
   unread: number;
   isTyping: boolean;
+  /** Ids of own messages that failed and were written anew; the archive may have them still. */
+  withdrawn: readonly string[];
 }
 
 export type Conversations = ReadonlyMap<string, Conversation>;
@@ -54,7 +56,7 @@ export function partner(message: Message, me: string): string {
 }
 
 export function conversationWith(all: Conversations, address: string): Conversation {
-  return all.get(address) ?? { with: address, lines: [], complete: false, unread: 0, isTyping: false };
+  return all.get(address) ?? { with: address, lines: [], complete: false, unread: 0, isTyping: false, withdrawn: [] };
 }
 
 /** Takes a live message in. `isSeen`: the person looks at this conversation right now. */
@@ -106,14 +108,21 @@ export function takeOverview(all: Conversations, messages: Message[], me: string
   return after;
 }
 
-/** Shows an own message at once, or once more when it is tried again. */
+/** Takes away an own message that failed. */
+export function withdraw(all: Conversations, address: string, originId: string): Conversations {
+  const before = conversationWith(all, address);
+  const lines = before.lines.filter((line) => !(line.mine && line.originId === originId));
+  return put(all, { ...before, lines, withdrawn: [...before.withdrawn, originId] });
+}
+
+/** Shows an own message at once. */
 export function takeDraft(all: Conversations, { to, originId, body, subject, at }: Draft): Conversations {
   const before = conversationWith(all, to);
   const line: Line = {
     key: originId, id: null, originId, mine: true, body, subject: subject || null, at,
     progress: 'sending', error: null, unsupported: null,
   };
-  return put(all, { ...before, lines: [...before.lines.filter(({ key }) => key !== originId), line] });
+  return put(all, { ...before, lines: [...before.lines, line] });
 }
 
 /** Takes the server's word on an own message: how far it got, or why not. */
@@ -181,10 +190,11 @@ function isOwn(message: Message, address: string): boolean {
 function merge(before: Conversation, messages: Message[]): Conversation {
   const lines = [...before.lines];
   for (const message of messages.filter(isShown)) {
+    if (before.withdrawn.includes(message.originId ?? '') && isOwn(message, before.with)) continue;
     const at = lines.findIndex((line) => isSame(line, message, before.with));
     const known = lines[at];
     const line = lineFrom(message, isOwn(message, before.with));
-    if (known) lines[at] = { ...line, key: known.key, progress: confirmed(known.progress) };
+    if (known) lines[at] = { ...line, key: known.key, progress: confirmed(known.progress), error: known.error };
     else lines.push(line);
   }
   const order = (one: Line, other: Line) =>
@@ -192,9 +202,9 @@ function merge(before: Conversation, messages: Message[]): Conversation {
   return { ...before, lines: lines.sort(order) };
 }
 
-/** A message that is in the archive was accepted, whatever became of the answer. */
+/** A message that is in the archive was taken, even where the answer was lost. A refusal stays one. */
 function confirmed(progress: Progress): Progress {
-  return progress === 'sending' || progress === 'failed' ? 'accepted' : progress;
+  return progress === 'sending' ? 'accepted' : progress;
 }
 
 function lineFrom(message: Message, mine: boolean): Line {

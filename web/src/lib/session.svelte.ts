@@ -2,7 +2,7 @@
 import { bare } from './address';
 import {
   conversationWith, latest, markRead, oldestId, partner, stopTyping, takeDraft, takeMessage, takeNewest, takeOlder,
-  takeOutcome, takeOverview, unreadOf, type Conversations, type Draft,
+  takeOutcome, takeOverview, unreadOf, withdraw, type Conversations, type Draft,
 } from './conversation';
 import { Memory, type OwnPresence } from './memory';
 import { presenceOf, takePresence, type PresenceMap } from './presence';
@@ -112,13 +112,12 @@ export class Session {
     this.#give(draft);
   }
 
-  /** Tries a message that failed once more. */
+  /** Writes a message that failed anew. */
   retry(to: string, key: string): void {
     const line = conversationWith(this.conversations, to).lines.find((one) => one.key === key);
     if (!line?.originId || line.progress !== 'failed') return;
-    const draft: Draft = { to, body: line.body, originId: line.originId, at: new Date().toISOString() };
-    if (line.subject) draft.subject = line.subject;
-    this.#give(draft);
+    this.conversations = withdraw(this.conversations, to, line.originId);
+    this.write(to, line.body, line.subject ?? undefined);
   }
 
   typing(to: string, state: Typing): void {

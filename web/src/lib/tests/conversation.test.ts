@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import {
-  conversationWith, markRead, oldestId, takeDraft, takeMessage, takeNewest, takeOlder, takeOutcome, takeOverview, unreadOf,
+  conversationWith, markRead, oldestId, takeDraft, takeMessage, takeNewest, takeOlder, takeOutcome, takeOverview, unreadOf, withdraw,
   type Conversations,
 } from '../conversation';
 import type { Message } from '../wire';
@@ -105,9 +105,17 @@ describe('own messages', () => {
     expect(bob(all).lines.map(({ mine }) => mine)).toEqual([false, true]);
   });
 
-  it('are tried again in the same line', () => {
+  it('stay refused though the archive has them', () => {
+    const failed = takeOutcome(takeDraft(EMPTY, draft('o1')), BOB, 'o1', { reason: 'forbidden' });
+    const all = takeNewest(failed, BOB, { messages: [fromMe(1, { originId: 'o1' })], complete: true });
+    expect(bob(all).lines).toMatchObject([{ id: 'm1', progress: 'failed', error: 'This is not allowed.' }]);
+  });
+
+  it('do not come back from the archive once they are withdrawn', () => {
     const failed = takeOutcome(takeDraft(EMPTY, draft('o1')), BOB, 'o1', { reason: 'overloaded' });
-    expect(progress(takeDraft(failed, draft('o1')))).toEqual(['sending']);
+    const again = takeDraft(withdraw(failed, BOB, 'o1'), draft('o2'));
+    const all = takeNewest(again, BOB, { messages: [fromMe(1, { originId: 'o1' })], complete: true });
+    expect(bob(all).lines).toMatchObject([{ originId: 'o2', progress: 'sending' }]);
   });
 
   it('to oneself are one line', () => {
