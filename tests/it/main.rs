@@ -4,6 +4,7 @@
 
 mod architecture;
 mod operator;
+mod page;
 mod support;
 mod xmpp;
 mod xmpp_interop;

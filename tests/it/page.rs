@@ -1,0 +1,33 @@
+//! The page in a real browser against the real program: runs the tests of `tests/browser`, each file
+//! with a server and people of its own.
+
+use tokio::process::Command;
+
+use crate::support::{Program, repository};
+
+#[tokio::test]
+async fn people_come_in_and_leave() {
+    pass("login.test.mjs").await;
+}
+
+#[tokio::test]
+async fn contacts_see_each_other() {
+    pass("contacts.test.mjs").await;
+}
+
+#[tokio::test]
+async fn messages_reach_their_people() {
+    pass("messages.test.mjs").await;
+}
+
+#[tokio::test]
+async fn page_fits_its_screen() {
+    pass("looks.test.mjs").await;
+}
+
+async fn pass(file: &str) {
+    let mut command = Command::new("node");
+    command.arg("--test").arg(repository("tests/browser").join(file));
+    command.env("ROLLCALL_BINARY", env!("CARGO_BIN_EXE_rollcall"));
+    Program::start(file, &mut command).finish().await;
+}
