@@ -23,8 +23,8 @@ use crate::{
 
 /// A client that has logged in and bound its resource.
 pub(super) struct Bound {
-    pub(super) client: Client,
-    pub(super) wire: Wire,
+    pub(super) client: Box<Client>,
+    pub(super) wire: Box<Wire>,
     pub(super) queue: Arc<Queue>,
 }
 
@@ -91,7 +91,7 @@ impl Login {
                     }
                     Action::Bind(resource) => {
                         if let Some((client, queue)) = self.bind(resource).await {
-                            return Some(Bound { client, wire: wire.take()?, queue });
+                            return Some(Bound { client, wire: Box::new(wire.take()?), queue });
                         }
                     }
                     Action::Close => {
@@ -170,7 +170,7 @@ impl Login {
         self.negotiation.handle_login(outcome.map_err(failure))
     }
 
-    async fn bind(&mut self, wanted: Option<Resource>) -> Option<(Client, Arc<Queue>)> {
+    async fn bind(&mut self, wanted: Option<Resource>) -> Option<(Box<Client>, Arc<Queue>)> {
         let (address, device) = self.account.clone()?;
         let resource = wanted.or_else(|| Resource::new(&random_text()).ok())?;
         let queue = Queue::new(self.shared.config.queue, self.shared.limits.outgoing_bytes);
@@ -181,7 +181,7 @@ impl Login {
                 self.out.extend_from_slice(&bound);
                 let mut client = Client::new(Arc::clone(&self.shared), session, self.language.take());
                 client.out.extend_from_slice(&std::mem::take(&mut self.out));
-                Some((client, queue))
+                Some((Box::new(client), queue))
             }
             Err(reject) => {
                 debug!(account = %address, %reject, "no session");

@@ -305,7 +305,14 @@ impl<E: Into<StreamError>> From<E> for End {
 }
 
 /// Runs the session until client, account or server ends it.
-pub(super) async fn run(mut client: Client, mut wire: Wire, queue: Arc<Queue>, signal: ShutdownSignal) {
+///
+/// The boxes keep the task's own state small: a state machine holds its arguments twice.
+pub(super) async fn run(
+    mut client: Box<Client>,
+    mut wire: Box<Wire>,
+    queue: Arc<Queue>,
+    signal: ShutdownSignal,
+) {
     let mut parcels = VecDeque::new();
     let Err(end) = converse(&mut client, &mut wire, &queue, &mut parcels, &signal).await else { return };
     let mut last = std::mem::take(&mut client.out).to_vec();
@@ -448,3 +455,19 @@ const STREAMS: &str = "http://etherx.jabber.org/streams";
 const SMALL: usize = 16;
 /// Bytes that are gathered before they are written.
 const WRITE_BYTES: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_task<A, B, C, D, F: Future>(_: fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_session_costs_little() {
+        let task = size_of_task(run);
+        let client = size_of::<Client>() + size_of::<Wire>();
+        assert!(task <= 2048 && client <= 1536, "task {task}, client and wire {client}");
+    }
+}

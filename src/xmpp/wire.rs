@@ -103,7 +103,7 @@ impl Wire {
     }
 
     /// Says that nothing more comes, if the peer still listens.
-    pub(super) async fn close(mut self) {
+    pub(super) async fn close(&mut self) {
         let _ = timeout(GOODBYE, self.stream.shutdown()).await;
     }
 }

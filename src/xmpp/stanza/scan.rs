@@ -372,10 +372,7 @@ impl Scanner {
                 if self.draft.children.len() >= self.limits.children {
                     return Err(Error::TooLarge("children"));
                 }
-                let language =
-                    self.attributes.iter().find(|one| one.name.whole.bytes(&self.buffer) == b"xml:lang");
-                let child = Child::begin(start, parsed, resolved.namespace);
-                self.draft.children.push(child.with_language(language.map(|one| one.value)));
+                self.draft.children.push(Child::begin(start, parsed, resolved.namespace));
             }
             _ => {}
         }

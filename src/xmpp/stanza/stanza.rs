@@ -53,7 +53,6 @@ pub(super) struct Child {
     namespace: Namespace,
     whole: Span,
     content: Span,
-    language: Option<Value>,
 }
 
 impl Child {
@@ -63,13 +62,7 @@ impl Child {
             namespace,
             whole: Span::new(start, parsed.end),
             content: Span::new(parsed.end, parsed.end),
-            language: None,
         }
-    }
-
-    pub(super) fn with_language(mut self, language: Option<Value>) -> Self {
-        self.language = language;
-        self
     }
 
     pub(super) fn finish(&mut self, content_end: usize, end: usize) {
@@ -273,10 +266,10 @@ impl<'a> ChildView<'a> {
 
     /// The attribute `xml:lang` of the child itself.
     pub fn language(&self) -> Option<Cow<'a, str>> {
-        self.child.language.map(|value| value.read(&self.stanza.bytes))
+        self.attribute("xml:lang")
     }
 
-    /// The attribute of this unprefixed name.
+    /// The attribute of this name, prefix included.
     pub fn attribute(&self, name: &str) -> Option<Cow<'a, str>> {
         let mut attributes = Vec::new();
         let bytes = &self.stanza.bytes[..];
