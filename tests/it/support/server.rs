@@ -109,6 +109,16 @@ impl House {
         self.xmpp_entrance(xmpp::Entrance::Plain)
     }
 
+    /// Where browsers and programs are served in the clear.
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.server().http_addresses().first().copied().expect("there is an HTTP listener")
+    }
+
+    /// Where browsers and programs are served with TLS.
+    pub(crate) fn https(&self) -> SocketAddr {
+        self.server().https_addresses().first().copied().expect("there is an HTTPS listener")
+    }
+
     fn xmpp_entrance(&self, wanted: xmpp::Entrance) -> SocketAddr {
         let addresses = self.server().xmpp_addresses();
         let found = addresses.iter().find(|(entrance, _)| *entrance == wanted);
@@ -133,5 +143,7 @@ fn test_config(folder: &Path) -> Config {
     config.xmpp.starttls = port_0();
     config.xmpp.direct_tls = port_0();
     config.xmpp.plain = port_0();
+    config.api.http = port_0();
+    config.api.https = port_0();
     config
 }
