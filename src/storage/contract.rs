@@ -314,6 +314,7 @@ fn full_queue_refuses_and_closed_store_too() {
     begun.recv().unwrap();
     store.submit(key, Write::RequestRemoved { from: address("x") }, None);
     assert_eq!(write(&store, key, Write::RequestRemoved { from: address("x") }), Err(StoreError::Overloaded));
+    assert_eq!(store.set_setting("a", Vec::new()), Err(StoreError::Overloaded));
     assert_eq!(store.backlog(), 2);
     release.send(()).unwrap();
     store.close();

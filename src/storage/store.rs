@@ -133,21 +133,18 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoSuchAccount`], or what the database says.
     pub fn remove_account(&self, address: &Address) -> Result<(), StoreError> {
-        let (address, (answer, answered)) = (address.clone(), mpsc::sync_channel(1));
-        self.push(Job::Change(Box::new(move |writer| {
-            let removed = writer.database.step(|database| database.remove_account(&address));
-            Box::new(move |writer: &mut Writer, committed| {
-                let outcome = committed.and(removed).map(|key| {
-                    writer.offline.forget(key);
-                    if let Err(error) = writer.folders.remove(key, address.as_str()) {
-                        tracing::error!(%address, %error, "files of a removed account remain");
-                    }
-                });
-                // The caller waits; where it gave up, nobody needs the answer.
-                let _ = answer.send(outcome);
-            })
-        })));
-        answered.recv().map_err(|_| StoreError::Closed)?
+        let (wanted, address) = (address.clone(), address.clone());
+        self.change_then(
+            move |database| database.remove_account(&wanted),
+            move |writer, removed| {
+                let key = removed?;
+                writer.offline.forget(key);
+                if let Err(error) = writer.folders.remove(key, address.as_str()) {
+                    tracing::error!(%address, %error, "files of a removed account remain");
+                }
+                Ok(())
+            },
+        )
     }
 
     /// An account as lists show it. Blocks.
@@ -317,14 +314,24 @@ impl Store {
         &self,
         steps: impl FnOnce(&Database) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.change_then(steps, |_, outcome| outcome)
+    }
+
+    /// As [`Store::change`]; then does what belongs to it outside of the database.
+    fn change_then<A: Send + 'static, B: Send + 'static>(
+        &self,
+        steps: impl FnOnce(&Database) -> Result<A, StoreError> + Send + 'static,
+        then: impl FnOnce(&mut Writer, Result<A, StoreError>) -> Result<B, StoreError> + Send + 'static,
+    ) -> Result<B, StoreError> {
         let (answer, answered) = mpsc::sync_channel(1);
-        self.push(Job::Change(Box::new(move |writer| {
+        let job = Job::Change(Box::new(move |writer| {
             let outcome = writer.database.step(steps);
-            Box::new(move |_, committed| {
+            Box::new(move |writer, committed| {
                 // The caller waits; where it gave up, nobody needs the answer.
-                let _ = answer.send(committed.and(outcome));
+                let _ = answer.send(then(writer, committed.and(outcome)));
             })
-        })));
+        }));
+        self.try_push(job).map_err(|(_, error)| error)?;
         answered.recv().map_err(|_| StoreError::Closed)?
     }
 
@@ -340,14 +347,18 @@ impl Store {
         })));
     }
 
+    /// Queues a job, or tells it why not.
     fn push(&self, job: Job) {
-        if let Err((job, refused)) = self.inner.queue.push(job) {
-            let error = match refused {
-                Refused::Full => StoreError::Overloaded,
-                Refused::Closed => StoreError::Closed,
-            };
+        if let Err((job, error)) = self.try_push(job) {
             writer::refuse(job, error);
         }
+    }
+
+    fn try_push(&self, job: Job) -> Result<(), (Job, StoreError)> {
+        self.inner.queue.push(job).map_err(|(job, refused)| match refused {
+            Refused::Full => (job, StoreError::Overloaded),
+            Refused::Closed => (job, StoreError::Closed),
+        })
     }
 }
 
