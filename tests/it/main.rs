@@ -6,5 +6,6 @@ mod architecture;
 mod operator;
 mod page;
 mod support;
+mod web;
 mod xmpp;
 mod xmpp_interop;

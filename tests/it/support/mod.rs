@@ -9,6 +9,7 @@ mod program;
 mod server;
 mod sipp;
 mod slixmpp;
+mod web;
 mod xmpp;
 
 use std::{future::Future, path::PathBuf, time::Duration};
@@ -19,6 +20,7 @@ pub(crate) use program::Program;
 pub(crate) use server::{House, PASSWORD, address};
 pub(crate) use sipp::Sipp;
 pub(crate) use slixmpp::Slixmpp;
+pub(crate) use web::{Answer, Socket, Web};
 pub(crate) use xmpp::RawXmpp;
 
 /// How long anything may take before the test gives up. Generous: a busy machine is no failure.
