@@ -1,5 +1,6 @@
 //! XMPP clients against the whole server in raw text, for what must be exact. Real clients are in `xmpp_interop`.
 
+mod login;
 mod messages;
 mod presence;
 mod server;

@@ -5,16 +5,21 @@ use std::{collections::VecDeque, net::SocketAddr};
 use base64::Engine;
 use rollcall::xmpp::stanza::{Event, Limits, Scanner};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 
 use super::{PASSWORD, PATIENCE, soon};
 
+/// Anything that carries bytes both ways.
+pub(crate) trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
+
 /// A connection, at whatever point of its negotiation the test brought it to.
 pub(crate) struct RawXmpp {
     name: String,
-    socket: TcpStream,
+    socket: Box<dyn Connection>,
     scanner: Scanner,
     /// Stanzas that came and that nobody has asked for yet.
     kept: VecDeque<String>,
@@ -24,12 +29,18 @@ impl RawXmpp {
     /// Connects to a plain listener and says nothing.
     pub(crate) async fn connect(name: &str, server: SocketAddr) -> Self {
         let socket = soon("a connection", TcpStream::connect(server)).await.unwrap();
-        Self {
-            name: name.to_owned(),
-            socket,
-            scanner: Scanner::new(Limits::default()),
-            kept: VecDeque::new(),
-        }
+        Self::over(name, Box::new(socket))
+    }
+
+    /// Speaks over a connection that the test made.
+    pub(crate) fn over(name: &str, socket: Box<dyn Connection>) -> Self {
+        let scanner = Scanner::new(Limits::default());
+        Self { name: name.to_owned(), socket, scanner, kept: VecDeque::new() }
+    }
+
+    /// Expects a new stream of the server.
+    pub(crate) fn restart(&mut self) {
+        self.scanner.restart(Limits::default());
     }
 
     /// Logs in as `name@localhost` with [`PASSWORD`] and binds a resource. No presence yet.
@@ -44,7 +55,7 @@ impl RawXmpp {
             ))
             .await;
         client.stanza("<success").await;
-        client.scanner.restart(Limits::default());
+        client.restart();
         client.open().await;
         client.stanza("stream:features").await;
         client
