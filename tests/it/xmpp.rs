@@ -5,3 +5,4 @@ mod messages;
 mod presence;
 mod server;
 mod stream;
+mod strict;
