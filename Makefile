@@ -4,7 +4,7 @@ CARGO ?= cargo
 HAS_WEB := $(wildcard web/package.json)
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
 
-.PHONY: help run test check lint web web-test bench clean
+.PHONY: help run test check lint web web-test browser-test bench clean
 
 help:
 	@echo 'make run     build the server and its web client, and start it with config/dev.toml'
@@ -41,6 +41,11 @@ ifneq ($(HAS_WEB),)
 	cd web && npm run --silent --if-present test
 endif
 
+# The page in Chromium, each test file with a server of its own.
+browser-test: web
+	$(CARGO) build --quiet
+	cd tests/browser && npm run --silent test </dev/null
+
 # The tests that drive other programs (slixmpp, SIPp, baresip, Chromium) are in the one integration
 # binary too. The cheap steps come first, so that most mistakes show early.
 test:
@@ -48,6 +53,7 @@ test:
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory web-test
 	$(CARGO) test --no-fail-fast
+	$(MAKE) --no-print-directory browser-test
 
 bench: web
 	$(CARGO) build --release

@@ -27,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("control", &["signal", "net", "admin"]),
     ("config", EVERY_ROOM),
     ("cli", EVERY_ROOM),
+    ("welcome", EVERY_ROOM),
     ("server", EVERY_ROOM),
     ("main", &["cli"]),
     ("lib", &[]),
@@ -37,7 +38,7 @@ const DOOR: &[&str] = &["signal", "formats", "net", "auth", "account"];
 
 const EVERY_ROOM: &[&str] = &[
     "signal", "net", "formats", "presence", "storage", "bus", "auth", "account", "sip", "xmpp", "xcap",
-    "api", "admin", "control", "config", "cli", "server",
+    "api", "admin", "control", "config", "cli", "welcome", "server",
 ];
 
 /// Crates that only some modules may use; an empty list means tests only.
