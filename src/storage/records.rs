@@ -132,7 +132,7 @@ pub enum Write {
     RequestRemoved { from: Address },
     /// All preferences as they are now.
     Preferences(Preferences),
-    /// One line of the archive. A second one with the same message id changes nothing.
+    /// One line of the archive. A second one of the same message with the same peer changes nothing.
     Archive { message: Arc<Message>, with: Address, outgoing: bool },
     /// The message waits in the account's offline file.
     OfflineAppend(Arc<Message>),

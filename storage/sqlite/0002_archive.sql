@@ -1,5 +1,7 @@
 -- Every message of every account. Rows are appended in the order of arrival, so that a commit
--- touches few pages; the indexes give the order of time.
+-- touches few pages. The one index gives the order of time, and holds the peer so that the
+-- messages of one conversation are picked without reading the others: a second index by peer
+-- would double the cost of every message.
 
 CREATE TABLE archive (
     id         INTEGER PRIMARY KEY,
@@ -12,5 +14,4 @@ CREATE TABLE archive (
     message    BLOB    NOT NULL
 ) STRICT;
 
-CREATE UNIQUE INDEX archive_time ON archive (account, message_id);
-CREATE INDEX archive_peer ON archive (account, peer, message_id);
+CREATE UNIQUE INDEX archive_time ON archive (account, message_id, peer);

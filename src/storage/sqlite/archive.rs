@@ -20,7 +20,7 @@ impl Database {
         let id = codec::id_bytes(message.id);
         self.run(
             "INSERT INTO archive (account, message_id, peer, outgoing, message)
-             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (account, message_id) DO NOTHING",
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
             params![key.0, &id[..], with.as_str(), outgoing, codec::encode(message)?],
         )
         .map(|_| ())

@@ -41,6 +41,10 @@ impl Database {
         connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
         connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
         connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
+        // Index pages of many accounts are changed again and again before they need to be copied
+        // from the log into the database.
+        connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(failed)?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(failed)?;
         migrate::migrate(&mut connection)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(Self { connection })
@@ -147,5 +151,9 @@ fn failed(error: rusqlite::Error) -> StoreError {
 
 /// How long a connection waits for a lock that a checkpoint holds.
 const BUSY: Duration = Duration::from_secs(10);
+/// Pages that the writer keeps in memory, in KiB.
+const CACHE_KIB: i64 = 16 << 10;
+/// Pages of 4 KiB in the log before they are copied into the database.
+const CHECKPOINT_PAGES: i64 = 4096;
 /// Prepared statements kept per connection; more than there are.
 const STATEMENTS: usize = 96;
