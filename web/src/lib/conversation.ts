@@ -91,8 +91,9 @@ export function takeNewest(all: Conversations, address: string, page: Archive): 
   const before = conversationWith(all, address);
   const overlaps = page.complete || page.messages.some((message) => find(before, message));
   if (overlaps) return put(all, { ...merge(before, page.messages), complete: before.complete || page.complete });
-  const unanswered = before.lines.filter(isUnanswered);
-  return put(all, { ...merge({ ...before, lines: unanswered }, page.messages), complete: page.complete });
+  // What was written since the page was asked for has no id yet.
+  const written = before.lines.filter(({ id }) => id === null);
+  return put(all, { ...merge({ ...before, lines: written }, page.messages), complete: page.complete });
 }
 
 /** Takes the newest messages with everybody in; `readUntil` says until when a person's were read. */

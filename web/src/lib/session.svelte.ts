@@ -231,7 +231,7 @@ export class Session {
   async #sayAgain(): Promise<void> {
     const drafts = [...this.#drafts.values()];
     for (const address of new Set(drafts.map(({ to }) => to))) {
-      this.conversations = takeNewest(this.conversations, address, await this.#archive(address));
+      await this.#takeNewest(address);
     }
     for (const draft of drafts) {
       const { lines } = conversationWith(this.conversations, draft.to);
@@ -306,11 +306,17 @@ export class Session {
 
   async #loadNewest(address: string): Promise<void> {
     try {
-      this.conversations = takeNewest(this.conversations, address, await this.#archive(address));
+      await this.#takeNewest(address);
       this.#looked();
     } catch (error) {
       this.trouble = errorText(error);
     }
+  }
+
+  async #takeNewest(address: string): Promise<void> {
+    const page = await this.#archive(address);
+    // Read after the wait: meanwhile more may have been said.
+    this.conversations = takeNewest(this.conversations, address, page);
   }
 
   #archive(address: string, before?: string): Promise<Archive> {
