@@ -34,6 +34,16 @@ test('a wrong password does not open the door, the right one does, until the log
   await alice.leave();
 });
 
+test('the page works through TLS as well', async () => {
+  const alice = await people.visitor();
+  await alice.page.goto(server.secureUrl);
+  await alice.login('alice');
+  await alice.isHome();
+  const cookies = await alice.page.context().cookies(`${server.secureUrl}/api`);
+  assert.ok(cookies.length && cookies.every(({ secure, httpOnly }) => secure && httpOnly));
+  await alice.leave();
+});
+
 test('a browser is shut out from another one', async () => {
   const here = await people.person('alice', { userAgent: 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0' });
   const lost = await people.person('alice', { userAgent: 'Mozilla/5.0 (Linux; Android 16) Firefox/140.0' });

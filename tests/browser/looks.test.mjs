@@ -1,6 +1,8 @@
-// The page fits narrow and wide screens, light and dark, and can be used by keyboard alone.
+// The page fits narrow and wide screens, light and dark, and is usable by everybody.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+
+import axe from 'axe-core';
 
 import { People } from './people.mjs';
 import { Server } from './server.mjs';
@@ -24,21 +26,21 @@ const SCREENS = [
 ];
 
 for (const { width, height, colorScheme } of SCREENS) {
-  test(`nothing sticks out at ${width} pixels, ${colorScheme}`, async () => {
+  test(`the page is sound at ${width} pixels, ${colorScheme}`, async () => {
     const alice = await people.visitor({ viewport: { width, height }, colorScheme });
     await alice.open();
     await alice.page.getByRole('heading', { name: 'Log in' }).waitFor();
-    await fits(alice);
+    await isSound(alice);
     await alice.login('alice');
     await alice.isHome();
-    await fits(alice);
+    await isSound(alice);
     await alice.open('/#/with/bob@localhost');
     await alice.writes(`a long word: ${'x'.repeat(300)}`);
     await alice.reads('a long word');
-    await fits(alice);
+    await isSound(alice);
     await alice.open('/#/preferences');
     await alice.sees('Who may write to you');
-    await fits(alice);
+    await isSound(alice);
     const ground = await alice.page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     assert.equal(isDark(ground), colorScheme === 'dark', ground);
     await alice.leave();
@@ -57,7 +59,23 @@ test('the presence menu is used by keyboard alone', async () => {
 
 test('the page complains about nothing', () => assert.deepEqual(people.complaints, []));
 
-async function fits({ page }) {
+async function isSound({ page }) {
+  await fits(page);
+  await isAccessible(page);
+}
+
+/** The mistakes that a machine can find: contrast, names, roles, structure (WCAG 2.2 AA). */
+async function isAccessible(page) {
+  const faults = await page.evaluate(async (source) => {
+    (0, eval)(source);
+    const runOnly = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+    const { violations } = await globalThis.axe.run(document, { runOnly });
+    return violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`));
+  }, axe.source);
+  assert.deepEqual(faults, []);
+}
+
+async function fits(page) {
   const wide = await page.evaluate(() =>
     [...document.querySelectorAll('body *:not(.spoken)')]
       .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)

@@ -18,16 +18,18 @@ export class Server {
   #process;
   #output = '';
 
-  constructor(folder, port) {
+  constructor(folder, port, securePort) {
     this.folder = folder;
     this.port = port;
+    this.securePort = securePort;
     this.url = `http://localhost:${port}`;
+    this.secureUrl = `https://localhost:${securePort}`;
   }
 
   /** A running server with these accounts of `localhost`; with none, it offers a setup link. */
   static async start(...names) {
-    const server = new Server(await mkdtemp(join(tmpdir(), 'rollcall-browser-')), await freePort());
-    await writeFile(server.#config, configuration(server.folder, server.port));
+    const server = new Server(await mkdtemp(join(tmpdir(), 'rollcall-browser-')), await freePort(), await freePort());
+    await writeFile(server.#config, configuration(server));
     for (const name of names) await server.add(name);
     await server.#serve();
     return server;
@@ -93,7 +95,7 @@ export class Server {
   }
 }
 
-function configuration(folder, port) {
+function configuration({ folder, port, securePort }) {
   return `
 [server]
 domains = ["localhost"]
@@ -101,7 +103,7 @@ data_dir = ${JSON.stringify(join(folder, 'data'))}
 
 [api]
 http = ["127.0.0.1:${port}", "[::1]:${port}"]
-https = []
+https = ["127.0.0.1:${securePort}", "[::1]:${securePort}"]
 
 [xmpp]
 starttls = []
