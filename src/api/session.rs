@@ -21,7 +21,7 @@ use super::{
     pending::Pending,
     server::Shared,
     translate::{
-        Farewell, Sender, Wish, parse_frame, print_event, print_message, print_ready, print_refusal,
+        Farewell, Sender, Wish, parse_frame, print_event, print_message, print_outcome, print_ready,
         print_reply,
     },
     window::Window,
@@ -79,7 +79,8 @@ struct Conversation {
     identity: Identity,
     outbox: Arc<Outbox>,
     session: Session,
-    /// Taken from the outbox and not written yet, because the window is full.
+    /// Taken from the outbox and not written yet, because the window is full. When it holds as much
+    /// as the outbox may, nothing more is taken, and the outbox fills up in turn.
     held: VecDeque<Parcel>,
     window: Window,
     pending: Pending,
@@ -144,12 +145,12 @@ impl Conversation {
     async fn talk(&mut self) -> End {
         loop {
             let now = Instant::now();
-            let wake = self.clock.next().min(self.window.deadline().unwrap_or(self.clock.next()));
-            let wake = self.pace.resumes().map_or(wake, |at| at.min(wake)).max(now);
-            let may_write = self.window.has_room() && self.held.is_empty();
+            let deadlines = [self.window.deadline(), self.pace.resumes()];
+            let wake = deadlines.into_iter().flatten().fold(self.clock.next(), Instant::min).max(now);
+            let may_hold = self.held.len() < self.shared.config.queue;
             let turn = tokio::select! {
                 frame = self.socket.recv(), if self.pace.may_read(now) => Turn::Frame(frame),
-                () = self.outbox.drain(&mut self.held), if may_write => Turn::Parcels,
+                () = self.outbox.drain(&mut self.held), if may_hold => Turn::Parcels,
                 () = tokio::time::sleep_until(wake.into()) => Turn::Time,
                 () = self.shared.signal.draining() => Turn::Shutdown,
             };
@@ -184,7 +185,7 @@ impl Conversation {
             Wire::Text(text) => self.handle_text(text.as_str()).await,
             Wire::Binary(_) => {
                 let reject = Reject::with_text(Reason::UnsupportedMedia, "frames are JSON text");
-                self.write(vec![print_refusal(None, Err(&reject))]).await
+                self.write(vec![print_outcome(None, Some(&reject))]).await
             }
             Wire::Ping(_) | Wire::Pong(_) | Wire::Close(_) => Ok(()),
         }
@@ -204,15 +205,15 @@ impl Conversation {
             }
             Ok(Wish::Announce(presence)) => {
                 self.session.announce(Arc::new(presence));
-                if id.is_none() {
-                    return Ok(());
+                match id {
+                    Some(_) => Ok(()),
+                    None => return Ok(()),
                 }
-                Ok(())
             }
             Ok(Wish::Ping) => Ok(()),
             Err(reject) => Err(reject),
         };
-        self.write(vec![print_refusal(id.as_deref(), outcome.as_ref().map(|()| ()))]).await
+        self.write(vec![print_outcome(id.as_deref(), outcome.as_ref().err())]).await
     }
 
     /// Asks the account; the reply comes through the outbox.
@@ -224,13 +225,20 @@ impl Conversation {
             }
             Err(id) => {
                 let reject = Reject::with_text(Reason::Overloaded, "too many requests wait for replies");
-                self.write(vec![print_refusal(id.as_deref(), Err(&reject))]).await
+                self.write(vec![print_outcome(id.as_deref(), Some(&reject))]).await
             }
         }
     }
 
     /// Writes what is held, as far as the window goes, in one go.
     async fn write_held(&mut self) -> Result<(), End> {
+        if !self.window.has_room() {
+            // The end of a session is the last thing that it is told, and waits for no window.
+            return match self.held.back() {
+                Some(Parcel::Event(Event::Closed(reason))) => Err(Some(Farewell::Account(*reason))),
+                _ => Ok(()),
+            };
+        }
         if self.held.is_empty() {
             return Ok(());
         }
@@ -266,7 +274,7 @@ impl Conversation {
                     self.session.ask_tagged(then, Some(tag));
                     None
                 }
-                Err(id) => Some(print_refusal(id.as_deref(), Err(&Reason::Overloaded.into()))),
+                Err(id) => Some(print_outcome(id.as_deref(), Some(&Reason::Overloaded.into()))),
             };
         }
         // Who gave no id is told of failures only.

@@ -9,8 +9,11 @@ mod preferences;
 mod view;
 mod words;
 
-pub(super) use event::{Farewell, print_event, print_message, print_ready, print_refusal, print_reply};
+pub(super) use event::{Farewell, print_event, print_message, print_outcome, print_ready, print_reply};
 pub(super) use frame::{Sender, Wish, note_text, parse_frame, set_contact};
 pub(super) use preferences::{PreferencesView, changed};
 pub(super) use view::{MeView, MessageView, RosterDocument};
 pub(super) use words::{optional_text, text};
+
+#[cfg(test)]
+mod tests;

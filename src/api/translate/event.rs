@@ -157,8 +157,8 @@ pub(in crate::api) fn print_reply(id: Option<&str>, replied: &Replied) -> String
 }
 
 /// The reply to a frame that the door answers itself.
-pub(in crate::api) fn print_refusal(id: Option<&str>, outcome: Result<(), &Reject>) -> String {
-    let error = outcome.err().map(Refusal::from);
+pub(in crate::api) fn print_outcome(id: Option<&str>, error: Option<&Reject>) -> String {
+    let error = error.map(Refusal::from);
     print(&Frame::Reply { id, ok: error.is_none(), sent: None, message: None, error })
 }
 

@@ -234,6 +234,20 @@ async fn page_that_acknowledges_nothing_is_closed_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn session_ends_at_once_even_with_a_full_window() {
+    let house = House::start_with(|config| config.api.unacknowledged = 1).await;
+    house.add_account("alice").await;
+    let mut socket = page(&house, "alice").await;
+    for n in 1..=2 {
+        socket.send(&message("alice@localhost", &format!("note {n} to myself"))).await;
+    }
+    socket.expect("message").await;
+    house.server().authenticator().set_password(&address("alice"), "another horse").await.unwrap();
+    let last = socket.until_closed().await.pop().unwrap();
+    assert_eq!(last["reason"], "credentials-changed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn silent_page_is_closed() {
     let house = House::start_with(|config| config.api.ping_seconds = 1).await;
     house.add_account("alice").await;
