@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use toml::{Spanned, de::DeTable, de::DeValue};
 
-use crate::{account, api, auth, net, signal::Address, storage, xmpp};
+use crate::{account, api, auth, net, signal::Address, sip, storage, xmpp};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,8 @@ pub struct Config {
     pub xmpp: xmpp::Config,
     /// Browsers and programs.
     pub api: api::Config,
+    /// The SIP listeners, and what phones may do.
+    pub sip: sip::Config,
 }
 
 /// Section `[server]`.
@@ -143,7 +145,8 @@ impl Config {
         self.auth.check()?;
         self.account.check()?;
         self.xmpp.check()?;
-        self.api.check()
+        self.api.check()?;
+        self.sip.check()
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     config::Config,
     control::Control,
     net::{BindError, Gate, Shutdown, ShutdownSignal, Tasks, Tls, TlsError},
+    sip,
     storage::{Store, StoreError},
     xmpp,
 };
@@ -39,6 +40,8 @@ pub enum StartError {
     Listen(#[from] BindError),
     #[error("signals cannot be heard: {0}")]
     Signals(std::io::Error),
+    #[error(transparent)]
+    Sip(#[from] sip::StartError),
 }
 
 /// A running server.
@@ -50,6 +53,7 @@ pub struct Server {
     xmpp: Vec<(xmpp::Entrance, SocketAddr)>,
     http: Vec<SocketAddr>,
     https: Vec<SocketAddr>,
+    sip: sip::Addresses,
     admin: Admin,
     shutdown: Shutdown,
     tasks: Tasks,
@@ -88,12 +92,24 @@ impl Server {
                 authenticator: authenticator.clone(),
                 admin: admin.clone(),
                 tls: Arc::clone(&tls),
-                gate,
+                gate: gate.clone(),
                 limits: config.limits.clone(),
                 session_lifetime: Duration::from_secs(config.auth.session_seconds.into()),
             },
         )?;
         let (shutdown, signal) = Shutdown::new();
+        let sip = sip::start(
+            config.sip.clone(),
+            sip::Environment {
+                accounts: accounts.clone(),
+                authenticator: authenticator.clone(),
+                tls: Some(Arc::clone(&tls)),
+                gate,
+                limits: config.limits.clone(),
+                signal: signal.clone(),
+            },
+        )?;
+        let sip_addresses = sip.addresses().clone();
         let mut tasks = Tasks::new();
         match Control::open(&data_dir) {
             Ok(control) => tasks.spawn(control.serve(admin.clone(), signal.clone())),
@@ -104,6 +120,7 @@ impl Server {
         tasks.spawn(xmpp.serve(signal.clone()));
         let (http, https) = (api.http_addresses(), api.https_addresses());
         tasks.spawn(api.serve(signal.clone()));
+        tasks.spawn(sip.wait());
         tasks.spawn(follow_credentials(accounts.clone(), authenticator.changes(), signal.clone()));
         tasks.spawn(retire_idle(accounts.clone(), signal));
         Ok(Self {
@@ -114,6 +131,7 @@ impl Server {
             xmpp: xmpp_addresses,
             http,
             https,
+            sip: sip_addresses,
             admin,
             shutdown,
             tasks,
@@ -155,6 +173,12 @@ impl Server {
     #[must_use]
     pub fn https_addresses(&self) -> &[SocketAddr] {
         &self.https
+    }
+
+    /// Where phones are served, with the ports that were chosen for port 0.
+    #[must_use]
+    pub fn sip_addresses(&self) -> &sip::Addresses {
+        &self.sip
     }
 
     /// Reads the certificates again. Those in use stay where the new ones are no good.

@@ -49,4 +49,4 @@ mod translate;
 pub mod transport;
 
 pub use config::Config;
-pub use server::{Environment, Running, StartError, start};
+pub use server::{Addresses, Environment, Running, StartError, start};

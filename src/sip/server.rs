@@ -41,12 +41,17 @@ pub struct Environment {
     pub signal: ShutdownSignal,
 }
 
-/// An open door.
-pub struct Running {
-    /// The addresses in use, with the ports that were chosen for port 0.
+/// The addresses in use, with the ports that were chosen for port 0.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Addresses {
     pub udp: Vec<SocketAddr>,
     pub tcp: Vec<SocketAddr>,
     pub tls: Vec<SocketAddr>,
+}
+
+/// An open door.
+pub struct Running {
+    addresses: Addresses,
     door: Arc<Door>,
     tasks: Tasks,
     signal: ShutdownSignal,
@@ -73,11 +78,16 @@ pub fn start(config: Config, environment: Environment) -> Result<Running, StartE
     });
     let addresses = bound.addresses.clone();
     serve(bound, &layer, &signal, &mut tasks);
-    let [udp, tcp, tls] = addresses;
-    Ok(Running { udp, tcp, tls, door, tasks, signal })
+    Ok(Running { addresses, door, tasks, signal })
 }
 
 impl Running {
+    /// Where phones are served.
+    #[must_use]
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
     /// Waits until the server has stopped and everything of the door has ended.
     pub async fn wait(self) {
         self.signal.draining().await;
@@ -92,8 +102,7 @@ impl Running {
 struct Bound {
     udp: Vec<tokio::net::UdpSocket>,
     listeners: Vec<Listener>,
-    /// Of UDP, TCP and TLS.
-    addresses: [Vec<SocketAddr>; 3],
+    addresses: Addresses,
 }
 
 fn bind(
@@ -113,8 +122,12 @@ fn bind(
             listeners.push(listener.with_direct_tls(tls.acceptor(&["sip"], handshake)));
         }
     }
-    let udp_addresses = udp.iter().filter_map(|socket| socket.local_addr().ok()).collect();
-    Ok(Bound { udp, listeners, addresses: [udp_addresses, tcp_addresses, tls_addresses] })
+    let addresses = Addresses {
+        udp: udp.iter().filter_map(|socket| socket.local_addr().ok()).collect(),
+        tcp: tcp_addresses,
+        tls: tls_addresses,
+    };
+    Ok(Bound { udp, listeners, addresses })
 }
 
 fn serve(bound: Bound, layer: &Arc<Layer>, signal: &ShutdownSignal, tasks: &mut Tasks) {

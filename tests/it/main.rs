@@ -5,6 +5,7 @@
 mod architecture;
 mod operator;
 mod page;
+mod sip_registering_and_paging;
 mod support;
 mod web;
 mod xmpp;

@@ -7,6 +7,7 @@ mod baresip;
 mod browser;
 mod program;
 mod server;
+mod sip;
 mod sipp;
 mod slixmpp;
 mod web;
@@ -14,11 +15,12 @@ mod xmpp;
 
 use std::{future::Future, path::PathBuf, time::Duration};
 
-pub(crate) use baresip::Baresip;
+pub(crate) use baresip::{Baresip, Phone};
 pub(crate) use browser::Browser;
 pub(crate) use program::Program;
 pub(crate) use server::{House, PASSWORD, address};
-pub(crate) use sipp::Sipp;
+pub(crate) use sip::{SipPhone, body};
+pub(crate) use sipp::{Sipp, Transport as SipTransport};
 pub(crate) use slixmpp::Slixmpp;
 pub(crate) use web::{Answer, Socket, Web};
 pub(crate) use xmpp::RawXmpp;

@@ -119,6 +119,21 @@ impl House {
         self.server().https_addresses().first().copied().expect("there is an HTTPS listener")
     }
 
+    /// Where phones speak over UDP.
+    pub(crate) fn sip_udp(&self) -> SocketAddr {
+        self.server().sip_addresses().udp[0]
+    }
+
+    /// Where phones speak over TCP.
+    pub(crate) fn sip_tcp(&self) -> SocketAddr {
+        self.server().sip_addresses().tcp[0]
+    }
+
+    /// Where phones speak over TLS.
+    pub(crate) fn sip_tls(&self) -> SocketAddr {
+        self.server().sip_addresses().tls[0]
+    }
+
     fn xmpp_entrance(&self, wanted: xmpp::Entrance) -> SocketAddr {
         let addresses = self.server().xmpp_addresses();
         let found = addresses.iter().find(|(entrance, _)| *entrance == wanted);
@@ -145,5 +160,9 @@ fn test_config(folder: &Path) -> Config {
     config.xmpp.plain = port_0();
     config.api.http = port_0();
     config.api.https = port_0();
+    config.sip.udp = port_0();
+    config.sip.tcp = port_0();
+    config.sip.tls = port_0();
+    config.sip.register_min_seconds = 1;
     config
 }

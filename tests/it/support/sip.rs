@@ -1,0 +1,142 @@
+//! A SIP phone made of a socket: for what must be seen byte by byte. It knows digest with MD5.
+
+use std::{collections::VecDeque, net::SocketAddr};
+
+use md5::{Digest, Md5};
+use rollcall::sip::message::{AuthParams, HeaderName, Limits, Message};
+use tokio::net::UdpSocket;
+
+use super::{PASSWORD, soon};
+
+/// A phone of one user, over UDP.
+pub(crate) struct SipPhone {
+    socket: UdpSocket,
+    server: SocketAddr,
+    pub(crate) user: String,
+    next: u32,
+    call_id: String,
+    /// Requests that came while a response was awaited.
+    requests: VecDeque<Message>,
+}
+
+impl SipPhone {
+    /// A phone of `USER@localhost` that has not registered.
+    pub(crate) async fn new(user: &str, server: SocketAddr) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let call_id = format!("{user}-{}", socket.local_addr().unwrap().port());
+        Self { socket, server, user: user.to_owned(), next: 0, call_id, requests: VecDeque::new() }
+    }
+
+    /// A phone that is registered, with further headers.
+    pub(crate) async fn registered(user: &str, server: SocketAddr, headers: &str) -> Self {
+        let mut phone = Self::new(user, server).await;
+        let response = phone.register(600, headers).await;
+        assert_eq!(response.status(), Some(200), "{response:?}");
+        phone
+    }
+
+    /// Registers its one contact.
+    pub(crate) async fn register(&mut self, seconds: u32, headers: &str) -> Message {
+        let address = self.socket.local_addr().unwrap();
+        let contact = format!("Contact: <sip:{}@{address}>;expires={seconds}\r\n{headers}", self.user);
+        let user = self.user.clone();
+        self.ask("REGISTER", "sip:localhost", &user, &contact, "").await
+    }
+
+    /// Writes a text to `USER@localhost`.
+    pub(crate) async fn write(&mut self, to: &str, text: &str) -> Message {
+        self.ask("MESSAGE", &format!("sip:{to}@localhost"), to, "Content-Type: text/plain\r\n", text).await
+    }
+
+    /// Sends a request, proves itself where asked, and gives the final response.
+    pub(crate) async fn ask(
+        &mut self,
+        method: &str,
+        uri: &str,
+        to: &str,
+        headers: &str,
+        body: &str,
+    ) -> Message {
+        let response = self.ask_once(method, uri, to, headers, body).await;
+        let (challenge, answer) = match response.status() {
+            Some(401) => (HeaderName::WwwAuthenticate, "Authorization"),
+            Some(407) => (HeaderName::ProxyAuthenticate, "Proxy-Authorization"),
+            _ => return response,
+        };
+        let challenges = response.auth_params(challenge).unwrap();
+        let md5 = challenges.iter().find(|each| each.value("algorithm").as_deref() == Some("MD5")).unwrap();
+        let credentials = self.credentials(md5, method, uri);
+        self.ask_once(method, uri, to, &format!("{headers}{answer}: {credentials}\r\n"), body).await
+    }
+
+    /// Sends a request as it is and gives the final response.
+    pub(crate) async fn ask_once(
+        &mut self,
+        method: &str,
+        uri: &str,
+        to: &str,
+        headers: &str,
+        body: &str,
+    ) -> Message {
+        self.next += 1;
+        let (next, user, call_id) = (self.next, &self.user, &self.call_id);
+        let address = self.socket.local_addr().unwrap();
+        let text = format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {address};rport;branch=z9hG4bK{call_id}{next}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:{user}@localhost>;tag={user}\r\nTo: <sip:{to}@localhost>\r\n\
+             Call-ID: {call_id}\r\nCSeq: {next} {method}\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.socket.send_to(text.as_bytes(), self.server).await.unwrap();
+        loop {
+            let message = self.receive(&format!("the answer to {method}")).await;
+            if message.is_request() {
+                self.requests.push_back(message);
+            } else if message.status() >= Some(200) && message.cseq().unwrap().number == next {
+                return message;
+            }
+        }
+    }
+
+    /// Waits for the next request and answers it.
+    pub(crate) async fn serve(&mut self, status: u16) -> Message {
+        let request = match self.requests.pop_front() {
+            Some(request) => request,
+            None => loop {
+                let message = self.receive("a request").await;
+                if message.is_request() {
+                    break message;
+                }
+            },
+        };
+        let response = rollcall::sip::message::Builder::response_to(&request, status, "phone").finish();
+        self.socket.send_to(response.bytes(), self.server).await.unwrap();
+        request
+    }
+
+    async fn receive(&self, what: &str) -> Message {
+        let mut buffer = vec![0; 65_536];
+        let (length, _) = soon(what, self.socket.recv_from(&mut buffer)).await.unwrap();
+        buffer.truncate(length);
+        Message::parse_datagram(buffer.into(), &Limits::default()).unwrap()
+    }
+
+    /// RFC 2617 §3.2.2.
+    fn credentials(&self, challenge: &AuthParams, method: &str, uri: &str) -> String {
+        let hash =
+            |text: String| Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let (realm, nonce) = (challenge.value("realm").unwrap(), challenge.value("nonce").unwrap());
+        let user = &self.user;
+        let (ha1, ha2) = (hash(format!("{user}:{realm}:{PASSWORD}")), hash(format!("{method}:{uri}")));
+        let response = hash(format!("{ha1}:{nonce}:00000001:c:auth:{ha2}"));
+        format!(
+            "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", \
+             response=\"{response}\", algorithm=MD5, qop=auth, nc=00000001, cnonce=\"c\""
+        )
+    }
+}
+
+/// The body of a message as text.
+pub(crate) fn body(message: &Message) -> String {
+    String::from_utf8(message.body().to_vec()).unwrap()
+}
