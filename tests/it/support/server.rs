@@ -15,8 +15,8 @@ use rollcall::{
 
 use super::soon;
 
-/// The password of every account that a test does not care about.
-pub(crate) const PASSWORD: &str = "correct horse";
+/// The password of every account that a test does not care about; baresip reads none with a space in it.
+pub(crate) const PASSWORD: &str = "correct-horse";
 
 /// A running server and its data folder, which goes with it.
 pub(crate) struct House {
