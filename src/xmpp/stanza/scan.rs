@@ -19,7 +19,6 @@ use super::{CLIENT, Error, Limits, Stanza};
 
 /// What the stream brought.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are stanzas, and a box for each costs more")]
 pub enum Event {
     /// The stream (or, after a restart, the new stream) was opened.
     Header(Header),

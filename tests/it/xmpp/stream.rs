@@ -84,3 +84,35 @@ async fn a_plain_listener_beyond_loopback_is_refused() {
     let Err(error) = Server::start(config).await else { panic!("it started") };
     assert!(error.to_string().contains("loopback"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sends_too_fast_is_read_more_slowly_and_loses_nothing() {
+    let server = House::start_with(|config| {
+        config.limits.messages = rollcall::net::Rate::new(100, 5);
+        config.limits.bytes = rollcall::net::Rate::new(20_000, 2000);
+    })
+    .await;
+    server.add_account("alice").await;
+    let mut alice = RawXmpp::online("alice", "one", server.xmpp_plain()).await;
+    let pings: String = (0..50)
+        .map(|n| format!("<iq type='get' id='p{n}' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>"))
+        .collect();
+    alice.send(&pings).await;
+    for n in 0..50 {
+        let answer = alice.stanza("<iq").await;
+        assert!(answer.contains(&format!("id='p{n}'")), "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_client_is_asked_and_then_given_up() {
+    let server = House::start_with(|config| {
+        config.xmpp.ping_seconds = 10;
+        config.xmpp.patience_seconds = 1;
+    })
+    .await;
+    server.add_account("alice").await;
+    let mut alice = RawXmpp::online("alice", "one", server.xmpp_plain()).await;
+    alice.stanza("<ping xmlns='urn:xmpp:ping'/>").await;
+    assert!(alice.end().await.iter().any(|stanza| stanza.contains("<connection-timeout ")));
+}
