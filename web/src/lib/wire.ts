@@ -124,6 +124,12 @@ export interface Account {
   created?: string;
 }
 
+export interface AccountPage {
+  accounts: Account[];
+  /** There are further ones. */
+  more?: boolean;
+}
+
 export type AcceptedSenders = 'everybody' | 'authenticated' | 'same-domain' | 'nobody';
 
 export interface Preferences {
