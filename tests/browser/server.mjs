@@ -39,9 +39,9 @@ export class Server {
     return join(this.folder, 'rollcall.toml');
   }
 
-  /** Adds `name@localhost`, by the command line. */
-  async add(name) {
-    const words = ['account', 'add', `${name}@localhost`, '--password-stdin', '--config', this.#config];
+  /** Adds `name@localhost`, by the command line; `options` are further ones of it. */
+  async add(name, ...options) {
+    const words = ['account', 'add', `${name}@localhost`, '--password-stdin', '--config', this.#config, ...options];
     const child = spawn(PROGRAM, words, { stdio: ['pipe', 'ignore', 'pipe'] });
     let complaint = '';
     child.stderr.on('data', (text) => (complaint += text));

@@ -11,6 +11,11 @@ async fn people_come_in_and_leave() {
 }
 
 #[tokio::test]
+async fn administrator_adds_and_removes_accounts() {
+    pass("accounts.test.mjs").await;
+}
+
+#[tokio::test]
 async fn contacts_see_each_other() {
     pass("contacts.test.mjs").await;
 }
