@@ -41,7 +41,7 @@ ifneq ($(HAS_WEB),)
 	cd web && npm run --silent --if-present test
 endif
 
-# The page in Chromium, each test file with a server of its own.
+# Only the page in Chromium, each test file with a server of its own; `make test` has it too.
 browser-test: web
 	$(CARGO) build --quiet
 	cd tests/browser && npm run --silent test </dev/null
@@ -53,7 +53,6 @@ test:
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory web-test
 	$(CARGO) test --no-fail-fast
-	$(MAKE) --no-print-directory browser-test
 
 bench: web
 	$(CARGO) build --release

@@ -36,6 +36,9 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// What a door may know: the person and the wire, not how either is kept or carried.
 const DOOR: &[&str] = &["signal", "formats", "net", "auth", "account"];
 
+/// Rooms of independent modules, whose door is the door of each.
+const SHELVES: &[&str] = &["formats"];
+
 const EVERY_ROOM: &[&str] = &[
     "signal", "net", "formats", "presence", "storage", "bus", "auth", "account", "sip", "xmpp", "xcap",
     "api", "admin", "control", "config", "cli", "welcome", "server",
@@ -194,7 +197,8 @@ fn behind_doors(source: &Source, all: &[Source]) -> Vec<String> {
         let Some(module) = module(room, inner).filter(|module| !(reference.in_test && module.is_test)) else {
             return false;
         };
-        room != source.room() && (!rest.is_empty() || is_public(&module.module[0], inner))
+        let is_shelf = SHELVES.contains(&room.as_str()) && is_public(room, inner);
+        room != source.room() && !is_shelf && (!rest.is_empty() || is_public(&module.module[0], inner))
     };
     let complain = |reference: &Reference| {
         format!("{}: `{}` is behind the door of another room", source.at(reference), reference.text())
@@ -263,6 +267,9 @@ mod samples {
             Source::parse(name, text),
             Source::parse("src/account/actor.rs", "//! Shell.\n"),
             Source::parse("src/account/tests.rs", ""),
+            Source::parse("src/formats/mod.rs", "//! Shelf.\npub mod pidf; mod hidden;"),
+            Source::parse("src/formats/pidf.rs", ""),
+            Source::parse("src/formats/hidden.rs", ""),
             Source::parse("src/sip/mod.rs", "//! The door.\npub mod message;\n"),
             Source::parse("src/sip/message/mod.rs", "//! Messages.\n#[cfg(test)] mod fixtures;\n"),
         ];
@@ -319,6 +326,8 @@ mod samples {
             &["behind"],
         );
         check("src/sip/a.rs", "use crate::account::{actor, Handle};", behind_doors, &[]);
+        check("src/sip/a.rs", "use crate::formats::pidf::Document;", behind_doors, &[]);
+        check("src/sip/a.rs", "use crate::formats::hidden::X;", behind_doors, &["behind"]);
         let shared = "#[cfg(test)] mod t { use crate::account::tests::alice; }";
         check("src/sip/a.rs", shared, behind_doors, &[]);
         check("src/sip/a.rs", "use crate::account::tests::alice;", behind_doors, &["behind"]);
