@@ -217,7 +217,7 @@ fn wrong_crates(source: &Source, _: &[Source]) -> Vec<String> {
         }
         let foreign = CRATES
             .iter()
-            .any(|(limited, places)| limited == name && !places.iter().any(|place| is_in(&place)));
+            .any(|(limited, places)| limited == name && !places.iter().any(|place| is_in(place)));
         foreign || (name == "tokio" && PURE.contains(&source.room()))
     };
     let complain = |reference: &Reference| {
