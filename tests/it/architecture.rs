@@ -215,9 +215,7 @@ fn wrong_crates(source: &Source, _: &[Source]) -> Vec<String> {
         if reference.in_test {
             return false;
         }
-        let foreign = CRATES
-            .iter()
-            .any(|(limited, places)| limited == name && !places.iter().any(|place| is_in(place)));
+        let foreign = CRATES.iter().any(|(limited, places)| limited == name && !places.iter().any(&is_in));
         foreign || (name == "tokio" && PURE.contains(&source.room()))
     };
     let complain = |reference: &Reference| {
