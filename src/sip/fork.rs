@@ -25,7 +25,7 @@ pub(super) struct Fork {
 enum State {
     Open,
     /// It was told to end, and has not.
-    Cancelled,
+    Cancelled(Why),
     Done,
 }
 
@@ -122,9 +122,12 @@ impl Fork {
         self.branches.get(branch).is_some_and(|state| *state != State::Done)
     }
 
-    /// Whether a branch was told to end and has not.
-    pub(super) fn is_cancelled(&self, branch: usize) -> bool {
-        self.branches.get(branch) == Some(&State::Cancelled)
+    /// Why a branch was told to end; `None` where it was not, or has.
+    pub(super) fn cancelled(&self, branch: usize) -> Option<Why> {
+        match self.branches.get(branch) {
+            Some(State::Cancelled(why)) => Some(*why),
+            _ => None,
+        }
     }
 
     /// Every 2xx goes back at once, and ends the other branches (RFC 3261 §16.7 steps 5 and 10).
@@ -171,7 +174,7 @@ impl Fork {
         let mut steps = Steps::new();
         for (branch, state) in self.branches.iter_mut().enumerate() {
             if *state == State::Open {
-                *state = State::Cancelled;
+                *state = State::Cancelled(why);
                 steps.push(Step::Cancel(branch, why));
             }
         }

@@ -203,17 +203,16 @@ impl Proxy {
 
     /// A branch was sent; it may have been cancelled at the same moment.
     fn keep_client(&self, id: PassageId, index: usize, client: ClientTransaction) {
-        let is_cancelled = {
+        let cancelled = {
             let mut inner = self.lock();
             let Some(passage) = inner.passages.get_mut(&id) else { return };
-            let is_cancelled = passage.fork.is_cancelled(index);
             if let Some(place) = passage.clients.get_mut(index) {
                 *place = Some(client.clone());
             }
-            is_cancelled
+            passage.fork.cancelled(index)
         };
-        if is_cancelled {
-            cancel(&client, Why::Answered);
+        if let Some(why) = cancelled {
+            cancel(&client, why);
         }
     }
 
@@ -231,8 +230,13 @@ impl Inner {
     }
 }
 
-fn cancel(client: &ClientTransaction, _why: Why) {
-    client.cancel();
+/// RFC 3326 §2: a phone that rang in vain tells a call that was taken elsewhere from one that was missed.
+fn cancel(client: &ClientTransaction, why: Why) {
+    match why {
+        Why::Answered => client.cancel_because("SIP;cause=200;text=\"Call completed elsewhere\""),
+        Why::Declined => client.cancel_because("SIP;cause=600;text=\"Busy Everywhere\""),
+        Why::Sender => client.cancel(),
+    }
 }
 
 /// `Max-Forwards` of the request as it goes on (RFC 3261 §16.3 step 3, §16.6 step 3).

@@ -35,6 +35,8 @@ pub(super) struct InviteClient {
     /// The pause before the next retransmission.
     interval: Duration,
     cancel: Cancel,
+    /// What the CANCEL gives as its reason (RFC 3326).
+    reason: Option<&'static str>,
 }
 
 /// How far cancelling is.
@@ -54,8 +56,15 @@ impl InviteClient {
         }
         actions.push(Action::Arm(Timer::B, timers.patience()));
         let interval = timers.t1;
-        let machine =
-            Self { state: State::Calling, request, is_reliable, timers, interval, cancel: Cancel::No };
+        let machine = Self {
+            state: State::Calling,
+            request,
+            is_reliable,
+            timers,
+            interval,
+            cancel: Cancel::No,
+            reason: None,
+        };
         (machine, actions)
     }
 
@@ -99,6 +108,14 @@ impl InviteClient {
         }
     }
 
+    /// As [`InviteClient::cancel`], with a reason for the CANCEL.
+    pub(super) fn cancel_because(&mut self, reason: &'static str) -> Actions {
+        if self.cancel == Cancel::No {
+            self.reason = Some(reason);
+        }
+        self.cancel()
+    }
+
     /// Cancels as soon as RFC 3261 §9.1 allows; nothing once a final response is there.
     pub(super) fn cancel(&mut self) -> Actions {
         match (self.state, self.cancel) {
@@ -108,7 +125,7 @@ impl InviteClient {
             }
             (State::Proceeding, Cancel::No | Cancel::Wanted) => {
                 self.cancel = Cancel::Sent;
-                smallvec![Action::Cancel, Action::Arm(Timer::Cancelled, self.timers.patience())]
+                smallvec![Action::Cancel(self.reason), Action::Arm(Timer::Cancelled, self.timers.patience())]
             }
             _ => Actions::new(),
         }

@@ -143,9 +143,12 @@ impl Layer {
         });
     }
 
-    pub(super) fn cancel(&self, key: &TransactionKey) {
+    pub(super) fn cancel(&self, key: &TransactionKey, reason: Option<&'static str>) {
         self.drive(key, |machine| match machine {
-            Machine::InviteClient(machine) => machine.cancel(),
+            Machine::InviteClient(machine) => match reason {
+                Some(reason) => machine.cancel_because(reason),
+                None => machine.cancel(),
+            },
             _ => Actions::new(),
         });
     }
@@ -189,7 +192,9 @@ impl Layer {
                         on_event(event);
                     }
                 }
-                Action::Cancel => invite.iter().for_each(|invite| self.send_cancel(invite, flow)),
+                Action::Cancel(reason) => {
+                    invite.iter().for_each(|invite| self.send_cancel(invite, reason, flow));
+                }
                 Action::End if flow.is_reliable() && on_event.is_some() => self.forget(flow, key),
                 Action::End | Action::Arm(..) | Action::PassAck => {}
             }

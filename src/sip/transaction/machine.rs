@@ -51,8 +51,8 @@ pub(super) enum Action {
     Arm(Timer, Duration),
     /// Tell the transaction user of a client transaction.
     Tell(ClientEvent),
-    /// Send a CANCEL for this INVITE.
-    Cancel,
+    /// Send a CANCEL for this INVITE, with this `Reason`.
+    Cancel(Option<&'static str>),
     /// An ACK that is the transaction user's.
     PassAck,
     /// The machine has terminated.

@@ -12,8 +12,12 @@ pub(super) fn ack_for(invite: &Message, response: &Message) -> Bytes {
 }
 
 /// The CANCEL for an INVITE (RFC 3261 §9.1): as the ACK, but `To` of the INVITE.
-pub(super) fn cancel_for(invite: &Message) -> Message {
-    same_hop(invite, &Method::Cancel).copy(invite, HeaderName::To).finish()
+pub(super) fn cancel_for(invite: &Message, reason: Option<&'static str>) -> Message {
+    let builder = same_hop(invite, &Method::Cancel).copy(invite, HeaderName::To);
+    match reason {
+        Some(reason) => builder.header(HeaderName::Reason, reason).finish(),
+        None => builder.finish(),
+    }
 }
 
 fn same_hop(invite: &Message, method: &Method) -> Builder {

@@ -91,8 +91,8 @@ impl Layer {
         self.transport.send(&flow, request.bytes().clone())
     }
 
-    pub(super) fn send_cancel(&self, invite: &Message, flow: Flow) {
-        let cancel = cancel_for(invite);
+    pub(super) fn send_cancel(&self, invite: &Message, reason: Option<&'static str>, flow: Flow) {
+        let cancel = cancel_for(invite, reason);
         let Ok(via) = cancel.top_via() else { return };
         let key = TransactionKey::of_client(via.branch().unwrap_or_default(), &Method::Cancel);
         // The answer to a CANCEL says nothing the INVITE's own would not.

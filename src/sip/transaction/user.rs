@@ -94,7 +94,12 @@ impl ClientTransaction {
     /// Cancels an INVITE as soon as a provisional response is there (RFC 3261 §9.1). The final response,
     /// 487 or another, still comes. Does nothing for other requests and after a final response.
     pub fn cancel(&self) {
-        self.layer.cancel(&self.key);
+        self.layer.cancel(&self.key, None);
+    }
+
+    /// As [`ClientTransaction::cancel`], with a `Reason` (RFC 3326).
+    pub fn cancel_because(&self, reason: &'static str) {
+        self.layer.cancel(&self.key, Some(reason));
     }
 
     /// Where the request went.

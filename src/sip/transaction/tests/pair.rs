@@ -203,7 +203,7 @@ impl Pair {
                     self.push(self.now + millis(after), Event::Fires(end, timer, sequence));
                 }
                 Action::Tell(event) => self.told.push((self.now, describe(&event))),
-                Action::Cancel => self.cancels += 1,
+                Action::Cancel(_) => self.cancels += 1,
                 Action::PassAck => self.acks += 1,
                 Action::End if end == End::Client => self.client = None,
                 Action::End => self.server = None,
