@@ -286,6 +286,7 @@ impl PresenceAgent {
     /// A refresh or modification. It may come from a phone that has registered anew meanwhile.
     fn renew(&self, door: &Door, sender: &Sender, old: &str, renewal: Renewal) -> Result<(), Refusal> {
         let account = &sender.login.address;
+        self.forget_orphan(door, sender, old);
         let expires = renewal.expires;
         let is_modified = renewal.presence.is_some();
         let renewed = self.book().renew(account, old, renewal);
@@ -298,6 +299,22 @@ impl PresenceAgent {
             self.show(door, account, &publication.place);
         }
         Ok(())
+    }
+
+    /// A publication whose phone has gone, and that comes from no other, has no place to be shown: the
+    /// 412 that follows makes its client publish anew.
+    fn forget_orphan(&self, door: &Door, sender: &Sender, tag: &str) {
+        if sender.device.is_some() {
+            return;
+        }
+        let account = &sender.login.address;
+        let place = self.book().find(account, tag).map(|(_, found)| found.place.clone());
+        if let Some(Place::Phone(session)) = place
+            && door.locations.device(session).is_none()
+        {
+            let orphan = self.book().remove(account, tag);
+            drop(orphan);
+        }
     }
 
     fn end(&self, door: &Door, account: &Address, tag: &str) -> Result<(), Refusal> {
