@@ -72,8 +72,6 @@ pub enum PidfError {
     TupleId,
     #[error("two tuples have the same id")]
     RepeatedId,
-    #[error("a basic status is neither open nor closed")]
-    Basic,
 }
 
 impl Document {
@@ -194,10 +192,10 @@ fn parse_tuple(tuple: Node<'_, '_>, namespace: &'static str) -> Result<Tuple, Pi
     let status = xml::child(tuple, namespace, "status");
     let within = |namespace, name| status.and_then(|status| xml::child(status, namespace, name));
     let open = match within(namespace, "basic").map(xml::text_of).as_deref() {
-        None => None,
         Some("open") => Some(true),
         Some("closed") => Some(false),
-        Some(_) => return Err(PidfError::Basic),
+        // COMPAT(baresip 1.0): it publishes `unknown` until its user has said something.
+        Some(_) | None => None,
     };
     let contact = xml::child(tuple, namespace, "contact");
     let mut activities = parse_activities(tuple);
