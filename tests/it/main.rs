@@ -5,6 +5,8 @@
 mod architecture;
 mod operator;
 mod page;
+mod sip_calls;
+mod sip_presence;
 mod sip_registering_and_paging;
 mod support;
 mod web;

@@ -1,7 +1,7 @@
 //! baresip: a real SIP phone without sound, driven over its control port (`ctrl_tcp`).
 //!
 //! The control port speaks JSON in netstrings; what other people write appears on its standard error as
-//! `sip:alice@localhost: "text"`. It has no sound card: a tone is its microphone, nothing its speaker.
+//! `sip:alice@localhost: "text"`. It has no sound card: what it hears is what it says.
 
 use std::{fs, net::SocketAddr, path::Path};
 
@@ -134,10 +134,10 @@ async fn free_port() -> SocketAddr {
 fn configure(folder: &Path, phone: &Phone<'_>, control: SocketAddr) {
     let modules = "/usr/lib/baresip/modules";
     let config = format!(
-        "module_path {modules}\nmodule g711.so\nmodule ausine.so\nmodule aubridge.so\n\
+        "module_path {modules}\nmodule g711.so\nmodule aubridge.so\n\
          module_tmp uuid.so\nmodule_tmp account.so\nmodule_app contact.so\nmodule_app ctrl_tcp.so\n\
          module_app menu.so\nmodule_app presence.so\nctrl_tcp_listen {control}\nnet_interface 127.0.0.1\n\
-         audio_player aubridge,nil\naudio_source ausine,440\naudio_alert aubridge,nil\n\
+         audio_player aubridge,nil\naudio_source aubridge,nil\naudio_alert aubridge,nil\n\
          rtp_ports 20000-40000\nsip_verify_server no\n"
     );
     let Phone { address, password, server, transport, parameters, .. } = phone;

@@ -15,7 +15,7 @@ mod xmpp;
 
 use std::{future::Future, path::PathBuf, time::Duration};
 
-pub(crate) use baresip::Baresip;
+pub(crate) use baresip::{Baresip, Phone};
 pub(crate) use browser::Browser;
 pub(crate) use program::Program;
 pub(crate) use server::{House, PASSWORD, address};

@@ -35,6 +35,11 @@ impl SipPhone {
         phone
     }
 
+    /// Where it takes requests.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap()
+    }
+
     /// Registers its one contact.
     pub(crate) async fn register(&mut self, seconds: u32, headers: &str) -> Message {
         let address = self.socket.local_addr().unwrap();
@@ -80,10 +85,12 @@ impl SipPhone {
     ) -> Message {
         self.next += 1;
         let (next, user, call_id) = (self.next, &self.user, &self.call_id);
-        let address = self.socket.local_addr().unwrap();
+        let address = self.address();
+        // Within a dialog the whole header is given, with its tag.
+        let to = if to.starts_with('<') { to.to_owned() } else { format!("<sip:{to}@localhost>") };
         let text = format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {address};rport;branch=z9hG4bK{call_id}{next}\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:{user}@localhost>;tag={user}\r\nTo: <sip:{to}@localhost>\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:{user}@localhost>;tag={user}\r\nTo: {to}\r\n\
              Call-ID: {call_id}\r\nCSeq: {next} {method}\r\n{headers}Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
