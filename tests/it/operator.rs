@@ -22,6 +22,7 @@ fn place() -> Place {
         "[server]\ndomains = ['example.org']\ndata_dir = '{}'\n\
          [xmpp]\nstarttls = []\ndirect_tls = []\n\
          [api]\nhttp = []\nhttps = []\n\
+         [sip]\nudp = []\ntcp = []\ntls = []\n\
          [auth]\nargon2_memory_kib = 8\nargon2_passes = 1\nscram_iterations = 1\n",
         folder.path().join("data").display()
     );
