@@ -80,13 +80,15 @@ impl Store {
     /// The queue is bounded by [`Config::queue`]: when it is full, nothing is written and `done`
     /// is told [`StoreError::Overloaded`] at once, on the caller's thread.
     pub fn submit(&self, account: AccountKey, write: Write, done: Option<Done>) {
-        self.push(Job::Write { account, write, done });
+        // `done` is told.
+        let _ = self.push(Job::Write { account, write, done });
     }
 
     /// Queues a reading of the first `limit` messages of the offline file. It sees every append
     /// and trim that was submitted before it.
     pub fn offline_read(&self, account: AccountKey, limit: usize, done: OfflineDone) {
-        self.push(Job::OfflineRead { account, limit, done });
+        // `done` is told.
+        let _ = self.push(Job::OfflineRead { account, limit, done });
     }
 
     /// How many writes are not finished, this moment.
@@ -331,13 +333,13 @@ impl Store {
                 let _ = answer.send(then(writer, committed.and(outcome)));
             })
         }));
-        self.try_push(job).map_err(|(_, error)| error)?;
+        self.push(job)?;
         answered.recv().map_err(|_| StoreError::Closed)?
     }
 
     /// Has the writer do something that nobody waits for.
     fn note(&self, steps: impl FnOnce(&Database) -> Result<(), StoreError> + Send + 'static) {
-        self.push(Job::Change(Box::new(move |writer| {
+        let queued = self.push(Job::Change(Box::new(move |writer| {
             let outcome = writer.database.step(steps);
             Box::new(move |_, committed| {
                 if let Err(error) = committed.and(outcome) {
@@ -345,20 +347,20 @@ impl Store {
                 }
             })
         })));
-    }
-
-    /// Queues a job, or tells it why not.
-    fn push(&self, job: Job) {
-        if let Err((job, error)) = self.try_push(job) {
-            writer::refuse(job, error);
+        if let Err(error) = queued {
+            tracing::warn!(%error, "a note is lost");
         }
     }
 
-    fn try_push(&self, job: Job) -> Result<(), (Job, StoreError)> {
-        self.inner.queue.push(job).map_err(|(job, refused)| match refused {
-            Refused::Full => (job, StoreError::Overloaded),
-            Refused::Closed => (job, StoreError::Closed),
-        })
+    /// Queues a job, or tells it why not and says so.
+    fn push(&self, job: Job) -> Result<(), StoreError> {
+        let Err((job, refused)) = self.inner.queue.push(job) else { return Ok(()) };
+        let error = match refused {
+            Refused::Full => StoreError::Overloaded,
+            Refused::Closed => StoreError::Closed,
+        };
+        writer::refuse(job, error.clone());
+        Err(error)
     }
 }
 
