@@ -38,4 +38,5 @@ pub mod server;
 pub mod signal;
 pub mod sip;
 pub mod storage;
+pub mod welcome;
 pub mod xmpp;

@@ -3,7 +3,7 @@
 //! Wiring only: no rule, no protocol. [`Server::start`] gives a running server, in tests too;
 //! [`serve`] runs one until the process is told to stop.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -22,6 +22,7 @@ use crate::{
     net::{BindError, Gate, Shutdown, ShutdownSignal, Tasks, Tls, TlsError},
     sip,
     storage::{Store, StoreError},
+    welcome::{self, Welcome},
     xmpp,
 };
 
@@ -181,6 +182,27 @@ impl Server {
         &self.sip
     }
 
+    /// What a newcomer needs to know.
+    fn welcome(&self, public_url: Option<String>, self_signed: bool, setup: Option<String>) -> Welcome {
+        let page = |scheme: &str, addresses: &[SocketAddr]| {
+            addresses.first().map(|address| format!("{scheme}://{}/", welcome::place(*address)))
+        };
+        let public = public_url.map(|url| format!("{}/", url.trim_end_matches('/')));
+        let each = |kind, addresses: &[SocketAddr]| -> Vec<(&'static str, SocketAddr)> {
+            addresses.iter().map(|address| (kind, *address)).collect()
+        };
+        let domain = self.accounts.domains().first().map(ToString::to_string);
+        Welcome {
+            domain: domain.unwrap_or_default(),
+            page: public.or_else(|| page("http", &self.http)).or_else(|| page("https", &self.https)),
+            xmpp: self.xmpp.iter().map(|(entrance, address)| (entrance.name(), *address)).collect(),
+            sip: [each("UDP", &self.sip.udp), each("TCP", &self.sip.tcp), each("TLS", &self.sip.tls)]
+                .concat(),
+            self_signed,
+            setup,
+        }
+    }
+
     /// Reads the certificates again. Those in use stay where the new ones are no good.
     pub fn reload(&self) {
         match self.tls.reload() {
@@ -210,7 +232,15 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
+    let public_url = config.api.public_url.clone();
+    let self_signed = config.tls.certificates.is_empty();
     let server = Server::start(config).await?;
+    let setup = server.admin.setup_token().await.unwrap_or_else(|fault| {
+        error!(%fault, "no link for the first account");
+        None
+    });
+    // Nobody may be listening to the standard output: that is no reason to stop.
+    let _ = writeln!(std::io::stdout(), "{}", server.welcome(public_url, self_signed, setup));
     loop {
         tokio::select! {
             _ = terminate.recv() => break,

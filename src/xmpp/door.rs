@@ -36,6 +36,18 @@ pub enum Entrance {
     Plain,
 }
 
+impl Entrance {
+    /// What an operator calls it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::StartTls => "STARTTLS",
+            Self::DirectTls => "TLS",
+            Self::Plain => "without TLS",
+        }
+    }
+}
+
 /// Why the door cannot open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
