@@ -111,6 +111,17 @@ impl Program {
         self.kept.iter().any(|line| wanted(line))
     }
 
+    /// Every event of a kind that it ever told, heard by somebody or not.
+    pub(crate) fn all_events(&self, kind: &str) -> Vec<Value> {
+        let said = self.said.lock().unwrap();
+        said.lines().filter_map(json).filter(|event| event["event"] == kind).collect()
+    }
+
+    /// Ends it without warning (SIGKILL), and waits until it is gone.
+    pub(crate) async fn kill(&mut self) {
+        soon("its end", self.child.kill()).await.unwrap();
+    }
+
     /// Sends a command and returns its answer, whatever it is.
     #[track_caller]
     pub(crate) fn try_ask(&mut self, command: &Value) -> impl Future<Output = Value> {

@@ -69,6 +69,11 @@ impl Slixmpp {
         self.client.event("message", move |event| event["body"] == text.as_str())
     }
 
+    /// Every event of a kind that came so far.
+    pub(crate) fn all_events(&self, kind: &str) -> Vec<Value> {
+        self.client.all_events(kind)
+    }
+
     /// Whether an event is among those that came and were not asked for.
     pub(crate) fn has_heard(&mut self, fits: impl Fn(&Value) -> bool) -> bool {
         self.client.has_heard(|line| serde_json::from_str(line).is_ok_and(|event| fits(&event)))

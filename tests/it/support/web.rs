@@ -71,7 +71,12 @@ impl Answer {
 impl Web {
     /// A client that is not logged in.
     pub(crate) fn stranger(house: &House) -> Self {
-        Self { server: house.http(), tls: None, headers: Vec::new() }
+        Self::stranger_at(house.http())
+    }
+
+    /// A client of any server over plain HTTP, not logged in.
+    pub(crate) fn stranger_at(server: SocketAddr) -> Self {
+        Self { server, tls: None, headers: Vec::new() }
     }
 
     /// A client over TLS that trusts the server's own certificate and no other.
@@ -89,7 +94,12 @@ impl Web {
 
     /// A browser in which this account logged in, with a page of ours.
     pub(crate) async fn log_in(house: &House, local: &str) -> Self {
-        let browser = Self::stranger(house);
+        Self::log_in_at(house.http(), local).await
+    }
+
+    /// The same, at any server over plain HTTP.
+    pub(crate) async fn log_in_at(server: SocketAddr, local: &str) -> Self {
+        let browser = Self::stranger_at(server);
         let credentials = json!({ "address": format!("{local}@localhost"), "password": PASSWORD });
         let answer = browser.post("/api/login", &credentials).await.expect(200);
         browser.with_cookie_of(&answer).with("Sec-Fetch-Site", "same-origin")
@@ -114,6 +124,23 @@ impl Web {
         let mut client = self.clone();
         client.headers.retain(|(other, _)| *other != name);
         client
+    }
+
+    /// The texts in the whole archive, oldest first.
+    pub(crate) async fn archive(&self) -> Vec<String> {
+        let mut texts = Vec::new();
+        let mut after = "00000000000000000000000000".to_owned();
+        loop {
+            let page = self.get(&format!("/api/archive?limit=200&after={after}")).await.expect(200).json();
+            let lines = page["messages"].as_array().expect("messages");
+            texts.extend(lines.iter().filter_map(|line| line["body"].as_str()).map(str::to_owned));
+            match lines.last() {
+                Some(last) if page["complete"] == false => {
+                    after = last["id"].as_str().expect("an id").to_owned();
+                }
+                _ => return texts,
+            }
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
