@@ -1,9 +1,9 @@
-//! Phones publish their presence and watch others, byte by byte.
+//! Phones publish their presence and watch others: byte by byte, and by baresip.
 
 use rollcall::sip::message::{HeaderName, Message};
 use serde_json::json;
 
-use crate::support::{House, PASSWORD, SipPhone, Slixmpp, body, soon};
+use crate::support::{Baresip, House, PASSWORD, Phone, SipPhone, Slixmpp, body, soon};
 
 /// Answers requests until a NOTIFY comes whose state begins with `state` and whose body has `piece`.
 async fn notified(phone: &mut SipPhone, state: &str, piece: &str) -> Message {
@@ -46,6 +46,8 @@ fn tag_of(response: &Message) -> String {
 async fn willing(house: &House, local: &str, asker: &str) -> Slixmpp {
     let mut client = Slixmpp::online(&format!("{local}@localhost"), PASSWORD, house.xmpp()).await;
     client.act(json!({"do": "subscribed", "to": format!("{asker}@localhost")})).await;
+    // The answer to this comes after that was heard.
+    client.act(json!({"do": "roster"})).await;
     client
 }
 
@@ -206,4 +208,26 @@ async fn phone_sees_chat_clients_and_they_see_it() {
     alice.act(json!({"do": "presence", "show": "xa", "status": "gone <fishing>"})).await;
     let seen = notified(&mut bob, "active", "<show xmlns=\"jabber:client\">xa</show>").await;
     assert!(body(&seen).contains(">gone &lt;fishing&gt;</note>"), "{}", body(&seen));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn baresip_sees_what_baresip_publishes() {
+    let house = House::with_accounts(&["alice", "bob"]).await;
+    drop(willing(&house, "bob", "alice").await);
+    let phone = |address, parameters, contacts| Phone {
+        address,
+        password: PASSWORD,
+        server: house.sip_tcp(),
+        transport: "tcp",
+        parameters,
+        contacts,
+    };
+    let mut bob = Baresip::registered(&phone("bob@localhost", ";pubint=600", &[])).await;
+    let contacts = ["<sip:bob@localhost>;presence=p2p"];
+    let mut alice = Baresip::registered(&phone("alice@localhost", "", &contacts)).await;
+    for (command, shown) in [("presence_online", "Online"), ("presence_offline", "Offline")] {
+        bob.command(command, "").await;
+        let seen = async { while !alice.command("contacts", "").await.contains(shown) {} };
+        soon(&format!("{shown} at the other phone"), seen).await;
+    }
 }
