@@ -2,7 +2,7 @@
 
 use rollcall::sip::message::HeaderName;
 
-use crate::support::{House, PASSWORD, SipPhone, SipTransport, Sipp, body};
+use crate::support::{Baresip, House, PASSWORD, Phone, SipPhone, SipTransport, Sipp, body};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn phones_write_to_each_other() {
@@ -159,4 +159,26 @@ async fn sipp_registers_and_writes() {
     let sipp = Sipp::new("converse", house.sip_udp(), SipTransport::Udp).login("alice", PASSWORD);
     let ((), request) = tokio::join!(sipp.key("peer", "bob").run(), bob.serve(200));
     assert_eq!(body(&request), "hello from sipp");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn baresip_registers_and_converses() {
+    let house = House::with_accounts(&["alice", "bob"]).await;
+    for (transport, server) in [("udp", house.sip_udp()), ("tcp", house.sip_tcp()), ("tls", house.sip_tls())]
+    {
+        let phone = |address, contacts| Phone {
+            address,
+            password: PASSWORD,
+            server,
+            transport,
+            parameters: "",
+            contacts,
+        };
+        let mut alice = Baresip::registered(&phone("alice@localhost", &["<sip:bob@localhost>"])).await;
+        let mut bob = Baresip::registered(&phone("bob@localhost", &["<sip:alice@localhost>"])).await;
+        alice.write("hello over the wire").await;
+        assert!(bob.read("hello over the wire").await.contains("alice@localhost"), "{transport}");
+        bob.write("and back").await;
+        assert!(alice.read("and back").await.contains("bob@localhost"), "{transport}");
+    }
 }

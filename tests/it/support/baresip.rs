@@ -134,7 +134,7 @@ async fn free_port() -> SocketAddr {
 fn configure(folder: &Path, phone: &Phone<'_>, control: SocketAddr) {
     let modules = "/usr/lib/baresip/modules";
     let config = format!(
-        "module_path {modules}\nmodule g711.so\nmodule aubridge.so\n\
+        "module_path {modules}\nmodule g711.so\nmodule aubridge.so\nmodule stdio.so\n\
          module_tmp uuid.so\nmodule_tmp account.so\nmodule_app contact.so\nmodule_app ctrl_tcp.so\n\
          module_app menu.so\nmodule_app presence.so\nctrl_tcp_listen {control}\nnet_interface 127.0.0.1\n\
          audio_player aubridge,nil\naudio_source aubridge,nil\naudio_alert aubridge,nil\n\
