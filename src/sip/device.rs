@@ -33,7 +33,7 @@ use crate::{
 /// A registered phone.
 pub(in crate::sip) struct Device {
     pub(super) door: Weak<Door>,
-    pub(super) itself: Weak<Device>,
+    pub(super) itself: Weak<Self>,
     login: Login,
     resource: Resource,
     only_md5: bool,

@@ -5,7 +5,11 @@
 //! - A full queue drops what comes, and a phone that does not answer loses all that waits: dropped
 //!   deliveries go back to the account, which finds another way.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 use tracing::debug;
@@ -21,7 +25,6 @@ use crate::{
     account::{Copy, Delivery, Event, Parcel, SessionChange, Sink, SinkFull},
     signal::{Message, SessionId, Timestamp},
 };
-use std::sync::atomic::Ordering;
 
 /// The queue of one phone.
 #[derive(Debug)]
