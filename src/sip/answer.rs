@@ -84,7 +84,8 @@ pub(in crate::sip) fn check_require(request: &IncomingRequest, known: &[&str]) -
 }
 
 /// The methods that are understood, for Allow. Who adds a method to the dispatch adds it here.
-pub(in crate::sip) const ALLOW: &str = "REGISTER, OPTIONS, MESSAGE";
+pub(in crate::sip) const ALLOW: &str =
+    "REGISTER, OPTIONS, MESSAGE, PUBLISH, SUBSCRIBE, INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, NOTIFY";
 
 /// What this server calls itself (RFC 3261 §20.35).
 pub(in crate::sip) const PRODUCT: &str = concat!("Rollcall/", env!("CARGO_PKG_VERSION"));

@@ -21,6 +21,14 @@
 //! - Bytes come in through [`transport`] and leave through it; nothing else of this door owns a socket.
 //! - A request that is handed up has well-formed mandatory headers; whatever else it has is checked by who
 //!   reads it.
+//! - Every method has one handler, named in `door`, which tells how one is written. A handler answers with a
+//!   value and never waits on the task that reads the socket.
+//! - Whoever acts in the name of an account has proved to be its owner: by digest in this request, or by a
+//!   registration over this very connection. Nothing is relayed for others, and no message to other domains.
+//! - A registered phone is a session of its account, and ends with its registration or its connection.
+//! - A MESSAGE is answered with 2xx when the account says that it is delivered or stored, never before. A
+//!   message for a phone is confirmed when the phone says 2xx.
+//! - Headers and bodies of messages meet signals in `translate` alone.
 
 mod alarm;
 mod answer;

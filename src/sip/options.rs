@@ -7,6 +7,7 @@ use super::{
     answer::{ALLOW, Refusal, answer, check_require},
     door::Door,
     message::{HeaderName, Message},
+    subscription::EVENTS,
     transaction::IncomingRequest,
     translate,
 };
@@ -26,6 +27,7 @@ pub(in crate::sip) fn handle_options(door: &Door, request: &IncomingRequest) -> 
     let builder = answer(&request.message, 200, &door.layer.new_token());
     Ok(builder
         .header(HeaderName::Allow, ALLOW)
+        .header(HeaderName::AllowEvents, EVENTS)
         .header(HeaderName::Accept, translate::ACCEPT)
         .header(HeaderName::AcceptEncoding, "identity")
         .header(HeaderName::AcceptLanguage, "en")
