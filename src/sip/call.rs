@@ -53,15 +53,9 @@ pub(in crate::sip) fn handle_invite(door: &Arc<Door>, request: IncomingRequest) 
     });
 }
 
-/// Passes on a request within a call.
-///
-/// # Errors
-/// The request, where it belongs to no call that goes through here.
-pub(in crate::sip) fn handle_within(
-    door: &Arc<Door>,
-    request: IncomingRequest,
-) -> Result<(), IncomingRequest> {
-    let Some(way) = door.calls.find(&request.message) else { return Err(request) };
+/// Passes on a request within a call; gives it back where it belongs to none that goes through here.
+pub(in crate::sip) fn handle_within(door: &Arc<Door>, request: IncomingRequest) -> Option<IncomingRequest> {
+    let Some(way) = door.calls.find(&request.message) else { return Some(request) };
     door.calls.note_flow(&request.message, &way, request.flow);
     let passage = door.proxy.begin(&request);
     match onward(&request.message, &way) {
@@ -74,7 +68,7 @@ pub(in crate::sip) fn handle_within(
         }
         Err(refusal) => door.proxy.refuse(passage, &refusal),
     }
-    Ok(())
+    None
 }
 
 /// Passes on the ACK of a 2xx, which has no transaction (RFC 3261 §16.11).

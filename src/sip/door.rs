@@ -110,10 +110,7 @@ impl Door {
 
     /// Names the handler of a request.
     fn dispatch(self: &Arc<Self>, request: IncomingRequest) {
-        let request = match call::handle_within(self, request) {
-            Ok(()) => return,
-            Err(request) => request,
-        };
+        let Some(request) = call::handle_within(self, request) else { return };
         let Some(method) = request.message.method() else { return };
         match method {
             Method::Register => registrar::receive(self, request),

@@ -70,10 +70,10 @@ impl<P: Clone + PartialEq> Book<P> {
         &mut self,
         publication: Publication<P>,
         most: usize,
-    ) -> Result<PublicationId, Publication<P>> {
+    ) -> Result<PublicationId, Box<Publication<P>>> {
         let of_account = self.by_account.entry(publication.account.clone()).or_default();
         if of_account.len() >= most {
-            return Err(publication);
+            return Err(Box::new(publication));
         }
         self.last += 1;
         let id = PublicationId(self.last);
