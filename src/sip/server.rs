@@ -69,13 +69,6 @@ pub fn start(config: Config, environment: Environment) -> Result<Running, StartE
     layer.start(Arc::new(User(Arc::downgrade(&door))));
     let mut tasks = Tasks::new();
     tasks.spawn(Arc::clone(&layer).run());
-    let (alarms, stop) = (Arc::clone(&door), signal.clone());
-    tasks.spawn(async move {
-        tokio::select! {
-            () = alarms.run_alarms() => {}
-            () = stop.stopped() => {}
-        }
-    });
     let addresses = bound.addresses.clone();
     serve(bound, &layer, &signal, &mut tasks);
     Ok(Running { addresses, door, tasks, signal })
@@ -88,9 +81,12 @@ impl Running {
         &self.addresses
     }
 
-    /// Waits until the server has stopped and everything of the door has ended.
+    /// Handles what falls due, and returns when the server drains and everything of the door has ended.
     pub async fn wait(self) {
-        self.signal.draining().await;
+        tokio::select! {
+            () = self.door.run_alarms() => {}
+            () = self.signal.draining() => {}
+        }
         self.door.subscriptions.shut_down();
         self.door.finish_tasks(&self.signal).await;
         self.tasks.finish(&self.signal).await;

@@ -1,8 +1,12 @@
 //! Phones register and write to each other: byte by byte, by SIPp and by baresip.
 
-use rollcall::sip::message::HeaderName;
+use rollcall::sip::message::{HeaderName, Limits, Message};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufStream},
+    net::TcpStream,
+};
 
-use crate::support::{Baresip, House, PASSWORD, Phone, SipPhone, SipTransport, Sipp, body};
+use crate::support::{Baresip, House, PASSWORD, Phone, SipPhone, SipTransport, Sipp, body, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn phones_write_to_each_other() {
@@ -131,7 +135,7 @@ async fn registrations_are_listed_and_end() {
             }
         }
     };
-    crate::support::soon("the end of a registration", listed).await;
+    soon("the end of a registration", listed).await;
     let response = desk.ask("REGISTER", "sip:localhost", "alice", "Contact: *\r\nExpires: 0\r\n", "").await;
     assert_eq!((response.status(), response.has(HeaderName::Contact)), (Some(200), false));
 }
@@ -181,4 +185,54 @@ async fn baresip_registers_and_converses() {
         bob.write("and back").await;
         assert!(alice.read("and back").await.contains("bob@localhost"), "{transport}");
     }
+}
+
+/// Sends a request on a connection and gives the response, which has no body.
+async fn converse(stream: &mut BufStream<TcpStream>, request: &str) -> Message {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    let mut text = String::new();
+    while !text.ends_with("\r\n\r\n") {
+        soon("a response", stream.read_line(&mut text)).await.unwrap();
+    }
+    Message::parse_datagram(text.into(), &Limits::default()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connection_of_a_phone_is_trusted_and_takes_it_away() {
+    let house = House::with_accounts(&["alice", "bob"]).await;
+    let bob = SipPhone::new("bob", house.sip_udp()).await;
+    let mut stream = BufStream::new(TcpStream::connect(house.sip_tcp()).await.unwrap());
+    let contact = "Contact: <sip:bob@127.0.0.1:9;transport=tcp>\r\nContent-Length: 0\r\n\r\n";
+    let request = bob.request_over_tcp("REGISTER", "sip:localhost", "bob", 1, None);
+    let challenge = converse(&mut stream, &format!("{request}{contact}")).await;
+    assert_eq!(challenge.status(), Some(401));
+    let request = bob.request_over_tcp("REGISTER", "sip:localhost", "bob", 2, Some(&challenge));
+    assert_eq!(converse(&mut stream, &format!("{request}{contact}")).await.status(), Some(200));
+
+    let request = bob.request_over_tcp("MESSAGE", "sip:alice@localhost", "alice", 3, None);
+    let text = "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi";
+    assert_eq!(converse(&mut stream, &format!("{request}{text}")).await.status(), Some(202));
+
+    drop(stream);
+    let mut alice = SipPhone::registered("alice", house.sip_udp(), "").await;
+    assert_eq!(body(&alice.serve(200).await), "hi");
+    assert_eq!(alice.write("bob", "gone?").await.status(), Some(202));
+    let listed = async {
+        let mut bob = bob;
+        while bob.ask("REGISTER", "sip:localhost", "bob", "", "").await.has(HeaderName::Contact) {}
+    };
+    soon("the end of the registration", listed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn phones_do_not_keep_a_server_from_stopping() {
+    let mut house = House::with_accounts(&["alice", "bob"]).await;
+    let mut alice = SipPhone::registered("alice", house.sip_udp(), "").await;
+    let _bob = SipPhone::registered("bob", house.sip_udp(), "").await;
+    // Bob's phone does not answer, so the message is on its way when the server stops.
+    let writing = tokio::spawn(async move { alice.write("bob", "one").await });
+    let stop = tokio::time::timeout(std::time::Duration::from_secs(8), house.stop());
+    stop.await.expect("the server stops before its patience ends");
+    writing.abort();
 }

@@ -121,6 +121,27 @@ impl SipPhone {
         request
     }
 
+    /// The headers of a request over TCP with this number, proved where there is a challenge.
+    pub(crate) fn request_over_tcp(
+        &self,
+        method: &str,
+        uri: &str,
+        to: &str,
+        number: u32,
+        challenged: Option<&Message>,
+    ) -> String {
+        let (user, call_id) = (&self.user, &self.call_id);
+        let credentials = challenged.map_or_else(String::new, |response| {
+            let challenges = response.auth_params(HeaderName::WwwAuthenticate).unwrap();
+            format!("Authorization: {}\r\n", self.credentials(&challenges[0], method, uri))
+        });
+        format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bKt{call_id}{number}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:{user}@localhost>;tag={user}\r\nTo: <sip:{to}@localhost>\r\n\
+             Call-ID: t{call_id}\r\nCSeq: {number} {method}\r\n{credentials}"
+        )
+    }
+
     async fn receive(&self, what: &str) -> Message {
         let mut buffer = vec![0; 65_536];
         let (length, _) = soon(what, self.socket.recv_from(&mut buffer)).await.unwrap();
