@@ -9,6 +9,7 @@ mod page;
 mod sip_calls;
 mod sip_presence;
 mod sip_registering_and_paging;
+mod story;
 mod support;
 mod web;
 mod xmpp;
