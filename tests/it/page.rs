@@ -1,9 +1,14 @@
 //! The page in a real browser against the real program: runs the tests of `tests/browser`, each file
 //! with a server and people of its own.
 
-use tokio::process::Command;
+use tokio::{process::Command, sync::Mutex};
 
 use crate::support::{Program, repository};
+
+#[tokio::test]
+async fn first_administrator_is_made_by_the_link() {
+    pass("setup.test.mjs").await;
+}
 
 #[tokio::test]
 async fn people_come_in_and_leave() {
@@ -30,7 +35,11 @@ async fn page_fits_its_screen() {
     pass("looks.test.mjs").await;
 }
 
+/// One browser at a time: each wants a core of its own, and their deadlines run meanwhile.
+static TURN: Mutex<()> = Mutex::const_new(());
+
 async fn pass(file: &str) {
+    let _turn = TURN.lock().await;
     let mut command = Command::new("node");
     command.arg("--test").arg(repository("tests/browser").join(file));
     command.env("ROLLCALL_BINARY", env!("CARGO_BIN_EXE_rollcall"));
