@@ -66,7 +66,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_a_crash() {
 /// Writers take turns: even numbers are for Bob, odd ones for Dave.
 fn is_for(body: &str, owner: &str) -> bool {
     let number: usize = body.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or_default();
-    (owner == "bob") == (number % 2 == 0)
+    (owner == "bob") == number.is_multiple_of(2)
 }
 
 fn bodies(events: &[Value]) -> Vec<String> {

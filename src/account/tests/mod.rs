@@ -30,13 +30,16 @@ struct World {
     now: Timestamp,
     /// What each session was told since it was last asked, in words.
     told: BTreeMap<SessionId, Vec<String>>,
-    shown: BTreeMap<WatchId, Vec<(WatchState, Option<Arc<Snapshot>>)>>,
+    shown: BTreeMap<WatchId, Vec<Shown>>,
     answers: Vec<Answer>,
     stored: Vec<(Address, Write)>,
     reads: Vec<(Address, SessionId)>,
     /// Deliveries are confirmed unless the session is in here.
     deaf: Vec<SessionId>,
 }
+
+/// What a watcher was shown at one time.
+type Shown = (WatchState, Option<Arc<Snapshot>>);
 
 impl World {
     fn of(names: &[&str]) -> Self {

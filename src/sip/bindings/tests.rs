@@ -30,11 +30,14 @@ fn listed(record: &Record<u32>, now: Instant) -> Vec<String> {
     record.bindings.iter().map(|binding| format!("{} {}", binding.device, binding.print(now))).collect()
 }
 
+/// Call-ID, CSeq number, headers, what is answered, and what is listed afterwards.
+type Step<'a> = (&'a str, u32, &'a str, Result<(), u16>, &'a [&'a str]);
+
 #[tokio::test(start_paused = true)]
 async fn bindings_follow_the_rfc() {
     let now = Instant::now();
     let mut record = Record::default();
-    let steps: [(&str, u32, &str, Result<(), u16>, &[&str]); 14] = [
+    let steps: [Step<'_>; 14] = [
         ("c1", 1, "Contact: <sip:a@h1>\r\nExpires: 600\r\n", Ok(()), &["1 <sip:a@h1>;expires=600"]),
         (
             "c2",

@@ -23,8 +23,11 @@ use super::{
 /// The sockets that are served, by index; a closed one leaves its place empty.
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
-    sockets: RwLock<Vec<Option<(SocketAddr, Arc<UdpSocket>)>>>,
+    sockets: RwLock<Vec<Option<Served>>>,
 }
+
+/// A socket and the address it is bound to.
+type Served = (SocketAddr, Arc<UdpSocket>);
 
 impl Sockets {
     fn insert(&self, local: SocketAddr, socket: Arc<UdpSocket>) -> u64 {

@@ -22,7 +22,7 @@ pub(crate) use server::{House, PASSWORD, address};
 pub(crate) use sip::{SipPhone, body};
 pub(crate) use sipp::{Sipp, Transport as SipTransport};
 pub(crate) use slixmpp::Slixmpp;
-pub(crate) use web::{Answer, Socket, Web};
+pub(crate) use web::{Socket, Web};
 pub(crate) use xmpp::RawXmpp;
 
 /// How long anything may take before the test gives up. Generous: a busy machine is no failure.
