@@ -28,6 +28,8 @@ pub(super) struct InviteServer {
     pub(super) state: State,
     is_reliable: bool,
     timers: Timers,
+    /// A provisional response was sent: the sender does not repeat the INVITE any more.
+    is_awaited: bool,
     /// Until the first response: what the 100 is made from.
     request: Option<Message>,
     /// The last response; sent again when the request comes again.
@@ -42,6 +44,7 @@ impl InviteServer {
             state: State::Proceeding,
             is_reliable,
             timers,
+            is_awaited: false,
             request: Some(request),
             last: Bytes::new(),
             interval: timers.t1,
@@ -62,6 +65,7 @@ impl InviteServer {
     pub(super) fn respond(&mut self, status: u16, response: Bytes) -> Actions {
         match (self.state, status) {
             (State::Proceeding, 100..=199) => {
+                self.is_awaited = true;
                 self.request = None;
                 self.last = response.clone();
                 smallvec![Action::Send(response)]
@@ -95,6 +99,7 @@ impl InviteServer {
         match (self.state, timer) {
             (State::Proceeding, Timer::Trying) => match self.request.take() {
                 Some(request) => {
+                    self.is_awaited = true;
                     self.last = Builder::response_to(&request, 100, "").finish().bytes().clone();
                     smallvec![Action::Send(self.last.clone())]
                 }
@@ -116,12 +121,15 @@ impl InviteServer {
         self.end()
     }
 
+    /// Timer G is for a sender who was told to wait. Any other asks again by himself until he hears, and
+    /// gets this again; so a datagram with a false source address brings its victim one answer, not a dozen
+    /// (RFC 3261 §26.3.2.4).
     fn refuse(&mut self, response: Bytes) -> Actions {
         self.state = State::Completed;
         self.request = None;
         self.last = response.clone();
         let mut actions: Actions = smallvec![Action::Send(response)];
-        if !self.is_reliable {
+        if !self.is_reliable && self.is_awaited {
             actions.push(Action::Arm(Timer::G, self.timers.t1));
         }
         actions.push(Action::Arm(Timer::H, self.timers.patience()));

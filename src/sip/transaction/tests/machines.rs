@@ -81,13 +81,32 @@ fn an_invite_gets_a_100_in_time_unless_it_is_answered_before() {
 }
 
 #[test]
-fn a_refusal_is_sent_again_until_its_ack_comes() {
+fn a_refusal_of_an_invite_with_a_false_source_is_sent_once() {
+    // The client never hears of it, and never repeats what it did not send.
+    let is_lost = |number| number > 0;
+    let mut pair = Pair::begin(&Method::Invite, false, &[(0, 407)], is_lost);
+    pair.run_until(40_000);
+    assert_eq!(pair.times(End::Server, "407"), [10]);
+    assert!(pair.server.is_none(), "timer H");
+}
+
+#[test]
+fn a_lost_refusal_is_sent_again_when_the_invite_comes_again() {
+    let mut pair = Pair::begin(&Method::Invite, false, &[(0, 486)], |number| number == 1);
+    pair.run_until(3_000);
+    assert_eq!(pair.times(End::Server, "486"), [10, 510]);
+    assert_eq!((pair.times(End::Client, "ACK"), told(&pair)), (vec![520], vec!["486"]));
+}
+
+#[test]
+fn a_refusal_after_a_provisional_is_sent_again_until_its_ack_comes() {
     // Of the server's 486 the first two get through, but not the ACKs for them.
-    let mut pair = Pair::begin(&Method::Invite, false, &[(0, 486)], |number| [2, 4].contains(&number));
+    let script = [(0, 180), (0, 486)];
+    let mut pair = Pair::begin(&Method::Invite, false, &script, |number| [3, 5].contains(&number));
     pair.run_until(3_000);
     assert_eq!(pair.times(End::Server, "486"), [10, 510, 1510]);
     assert_eq!(pair.times(End::Client, "ACK"), [20, 520, 1520]);
-    assert_eq!(told(&pair), ["486"]);
+    assert_eq!(told(&pair), ["180", "486"]);
     pair.run_until(6_529);
     assert!(pair.server.is_some(), "timer I");
     pair.run_until(6_530);
@@ -98,7 +117,8 @@ fn a_refusal_is_sent_again_until_its_ack_comes() {
 
 #[test]
 fn a_refusal_without_ack_ends_with_timer_h() {
-    let mut pair = Pair::begin(&Method::Invite, false, &[(0, 404)], |number| number > 0);
+    let script = [(0, 180), (0, 404)];
+    let mut pair = Pair::begin(&Method::Invite, false, &script, |number| number > 1);
     pair.run_until(32_009);
     assert_eq!(
         pair.times(End::Server, "404")[..11],
