@@ -131,8 +131,7 @@ async fn ring(
     if devices.is_empty() { Err(Refusal::new(480)) } else { Ok(devices) }
 }
 
-/// The INVITE as it goes to one phone (RFC 3261 §16.6). What proves the caller to us, and what claims
-/// to come from a proxy that we trust, stays here.
+/// The INVITE as it goes to one phone (RFC 3261 §16.6).
 fn branch_to(
     door: &Door,
     request: &IncomingRequest,
@@ -142,14 +141,11 @@ fn branch_to(
 ) -> Option<Branch> {
     let target = device.target();
     let flow = door.layer.transport().flow_to(&target.destination).ok()?;
-    let mut splice = request
-        .message
-        .splice()
-        .request_uri(&target.uri)
-        .max_forwards(hops)
-        .remove(HeaderName::Route)
-        .remove(HeaderName::ProxyAuthorization)
-        .remove(HeaderName::PAssertedIdentity);
+    let mut splice =
+        request.message.splice().request_uri(&target.uri).max_forwards(hops).remove(HeaderName::Route);
+    for name in KEPT_BACK {
+        splice = splice.remove(name);
+    }
     // The last one that is pushed stands on top.
     for route in record_routes(&door.layer, token, &request.flow, &flow).iter().rev() {
         splice = splice.push_record_route(route);
@@ -162,7 +158,10 @@ fn onward(message: &Message, way: &Way) -> Result<Message, Refusal> {
     let hops = next_hops(message)?;
     let ours = |route: &&super::message::NameAddr| route.uri.raw_user() == Some(&way.token);
     let count = message.routes()?.iter().take_while(ours).count();
-    let mut splice = message.splice().max_forwards(hops).remove(HeaderName::ProxyAuthorization);
+    let mut splice = message.splice().max_forwards(hops);
+    for name in KEPT_BACK {
+        splice = splice.remove(name);
+    }
     for _ in 0..count {
         splice = splice.pop_route();
     }
@@ -329,6 +328,18 @@ impl Calls {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// What a phone says to this server only. Credentials prove a person to us; whoever is called could ask for
+/// them in our name, with our realm and any nonce, and either use the answer against us or guess the
+/// password by it. And who somebody is, only a proxy that is trusted may say beside From (RFC 3325 §5;
+/// Remote-Party-ID is its forerunner): phones are not.
+const KEPT_BACK: [HeaderName; 5] = [
+    HeaderName::Authorization,
+    HeaderName::ProxyAuthorization,
+    HeaderName::PAssertedIdentity,
+    HeaderName::PPreferredIdentity,
+    HeaderName::RemotePartyId,
+];
 
 fn request_uri(message: &Message) -> CompactString {
     match message.start() {

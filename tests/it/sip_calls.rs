@@ -133,3 +133,30 @@ async fn baresip_calls_baresip_and_both_are_on_the_phone() {
     }
     friend.act(json!({"do": "presence"})).await;
 }
+
+/// A callee could ask for a password in the server's name, with a nonce of its choice: the answer must not
+/// reach it. Nor must a caller's own word for who it is, which phones show instead of From.
+#[tokio::test(flavor = "multi_thread")]
+async fn called_phone_sees_neither_credentials_nor_claimed_identities() {
+    let house = House::with_accounts(&["alice", "mallory"]).await;
+    let mut alice = SipPhone::registered("alice", house.sip_udp(), "").await;
+    let mut mallory = SipPhone::registered("mallory", house.sip_udp(), "").await;
+    let headers = format!(
+        "Contact: <sip:alice@{}>\r\nP-Asserted-Identity: <sip:boss@localhost>\r\n\
+         P-Preferred-Identity: <sip:boss@localhost>\r\nRemote-Party-ID: <sip:boss@localhost>;party=calling\r\n\
+         Authorization: Digest username=\"alice\", realm=\"localhost\", nonce=\"of-mallory\", \
+         uri=\"sip:mallory@localhost\", response=\"0123456789abcdef0123456789abcdef\"\r\n",
+        alice.address()
+    );
+    let asking = alice.ask("INVITE", "sip:mallory@localhost", "mallory", &headers, "");
+    let (response, invite) = tokio::join!(asking, mallory.serve(200));
+    assert_eq!(response.status(), Some(200));
+    let to = "<sip:mallory@localhost>;tag=phone";
+    let asking = alice.ask_once("BYE", "sip:mallory@localhost", to, &headers, "");
+    let (response, bye) = tokio::join!(asking, mallory.serve(200));
+    assert_eq!(response.status(), Some(200));
+    for request in [invite, bye] {
+        let text = String::from_utf8(request.bytes().to_vec()).unwrap();
+        assert!(!text.contains("Digest") && !text.contains("boss"), "{text}");
+    }
+}

@@ -89,6 +89,7 @@ header_names! {
     ReferredBy "Referred-By" b"referred-by" | b"b";
     RejectContact "Reject-Contact" b"reject-contact" | b"j";
     Replaces "Replaces" b"replaces";
+    RemotePartyId "Remote-Party-ID" b"remote-party-id";
     ReplyTo "Reply-To" b"reply-to";
     RequestDisposition "Request-Disposition" b"request-disposition" | b"d";
     Require "Require" b"require";
