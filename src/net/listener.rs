@@ -25,14 +25,14 @@ pub struct Listener {
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} for {name}: {source}{}", advice(.source))]
+#[error("cannot listen on {address} for {name}: {cause}{}", advice(.cause))]
 pub struct BindError {
     /// What the address was for.
     pub name: &'static str,
     /// The address.
     pub address: SocketAddr,
-    /// What the system said.
-    pub source: io::Error,
+    /// What the system said. Said in the message already, so it is no source of its own.
+    pub cause: io::Error,
 }
 
 /// What a newcomer should try.
@@ -57,7 +57,7 @@ impl Listener {
             let address = socket.local_addr()?;
             Ok((socket, address))
         };
-        let (socket, address) = bound().map_err(|source| BindError { name, address, source })?;
+        let (socket, address) = bound().map_err(|cause| BindError { name, address, cause })?;
         Ok(Self { name, socket, address, gate: gate.clone(), direct_tls: None })
     }
 
@@ -129,7 +129,7 @@ pub fn bind_udp(name: &'static str, address: SocketAddr) -> Result<UdpSocket, Bi
         socket.bind(&address.into())?;
         UdpSocket::from_std(socket.into())
     };
-    bound().map_err(|source| BindError { name, address, source })
+    bound().map_err(|cause| BindError { name, address, cause })
 }
 
 /// An unbound socket. IPv6 sockets are for IPv6 only, so `0.0.0.0` and `[::]` can stand side by side.

@@ -109,6 +109,11 @@ https = ["127.0.0.1:${securePort}", "[::1]:${securePort}"]
 starttls = []
 direct_tls = []
 
+[sip]
+udp = []
+tcp = []
+tls = []
+
 
 [auth]
 argon2_memory_kib = 64
