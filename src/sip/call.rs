@@ -277,6 +277,7 @@ impl Calls {
         let from = message.from()?;
         let ends = Instant::now() + door.config.longest_call();
         let call = Call {
+            account: sender.login.address.clone(),
             call_id: message.call_id()?.into(),
             uri: request_uri(message),
             caller: End {
@@ -288,7 +289,9 @@ impl Calls {
             called: Vec::new(),
             ends,
         };
-        self.book().begin(token, call);
+        if !self.book().begin(token, call) {
+            return Err(Refusal::because(403, "Forbidden: too many calls"));
+        }
         self.due.set(ends, token.clone());
         Ok(())
     }

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::transport::Destination;
-use crate::signal::SessionId;
+use crate::signal::{Address, SessionId};
 
 /// The token of a call: unguessable, so that knowing it shows that one has a part in the call.
 pub(super) type Token = CompactString;
@@ -18,6 +18,8 @@ pub(super) type Token = CompactString;
 /// One call: an INVITE and all dialogs that came of it.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
+    /// Whose call it is: the caller's account.
+    pub(super) account: Address,
     pub(super) call_id: CompactString,
     /// The request URI of the INVITE, as the caller wrote it.
     pub(super) uri: CompactString,
@@ -61,16 +63,25 @@ pub(super) struct CallBook {
     by_call_id: FxHashMap<CompactString, FxHashSet<Token>>,
     by_session: FxHashMap<SessionId, FxHashSet<Token>>,
     counts: FxHashMap<SessionId, u16>,
+    /// How many calls each account has placed that are not over.
+    by_account: FxHashMap<Address, usize>,
 }
 
 impl CallBook {
-    /// An INVITE goes out.
-    pub(super) fn begin(&mut self, token: &Token, call: Call) {
+    /// An INVITE goes out; `false` where its account has [`CALLS`] calls that are not over. One is over
+    /// when its phones say so: an account whose phones never do must not fill the book.
+    pub(super) fn begin(&mut self, token: &Token, call: Call) -> bool {
+        let placed = self.by_account.entry(call.account.clone()).or_default();
+        if *placed >= CALLS {
+            return false;
+        }
+        *placed += 1;
         self.by_call_id.entry(call.call_id.clone()).or_default().insert(token.clone());
         if let Some(session) = call.caller.session {
             self.by_session.entry(session).or_default().insert(token.clone());
         }
         self.calls.insert(token.clone(), call);
+        true
     }
 
     /// Whether an INVITE for this address is on its way with this token: it has come back to us.
@@ -205,6 +216,12 @@ impl CallBook {
 
     fn remove(&mut self, token: &str) {
         let Some(call) = self.calls.remove(token) else { return };
+        if let Some(placed) = self.by_account.get_mut(&call.account) {
+            *placed = placed.saturating_sub(1);
+            if *placed == 0 {
+                self.by_account.remove(&call.account);
+            }
+        }
         forget(&mut self.by_call_id, &call.call_id, token);
         for session in std::iter::once(&call.caller).chain(&call.called).filter_map(|end| end.session) {
             forget(&mut self.by_session, &session, token);
@@ -243,6 +260,8 @@ fn forget<K: std::hash::Hash + Eq>(map: &mut FxHashMap<K, FxHashSet<Token>>, key
 
 /// Most dialogs of one call: what rings beyond them is not followed.
 const ENDS: usize = 32;
+/// Most calls that one account has placed at a time, those counted that ring or were never ended.
+const CALLS: usize = 200;
 
 #[cfg(test)]
 mod tests {
@@ -263,18 +282,22 @@ mod tests {
         End { tag: tag.into(), session: Some(session), destination: at(session.0), is_talking }
     }
 
-    /// Alice has called bob.
-    fn calling(now: Instant) -> (CallBook, Token) {
-        let mut book = CallBook::default();
-        let token = Token::from("t");
-        let call = Call {
+    fn call_of(account: &str, now: Instant) -> Call {
+        Call {
+            account: account.parse().unwrap(),
             call_id: "c".into(),
             uri: "sip:bob@example.org".into(),
             caller: end("a", ALICE, false),
             called: Vec::new(),
             ends: now + Duration::from_secs(100),
-        };
-        book.begin(&token, call);
+        }
+    }
+
+    /// Alice has called bob.
+    fn calling(now: Instant) -> (CallBook, Token) {
+        let mut book = CallBook::default();
+        let token = Token::from("t");
+        assert!(book.begin(&token, call_of("alice@example.org", now)));
         (book, token)
     }
 
@@ -326,6 +349,7 @@ mod tests {
         book.fail(&token);
         assert_eq!(book.len(), 0);
         assert!(book.by_call_id.is_empty() && book.by_session.is_empty() && book.counts.is_empty());
+        assert!(book.by_account.is_empty());
     }
 
     #[test]
@@ -352,6 +376,20 @@ mod tests {
         assert_eq!(book.expire(&token, now), Err(ends));
         assert_eq!(book.expire(&token, ends).map(sorted), Ok(vec![(1, 0), (2, 0)]));
         assert_eq!(book.len(), 0);
+    }
+
+    #[test]
+    fn calls_that_are_never_ended_are_bounded_for_each_account() {
+        let (mut book, now) = (CallBook::default(), Instant::now());
+        let mut begin = |account: &str, token: usize| {
+            book.begin(&Token::from(token.to_string()), call_of(&format!("{account}@example.org"), now))
+        };
+        assert_eq!((0..1000).filter(|token| begin("mallory", *token)).count(), CALLS);
+        assert!(begin("alice", 1000), "others still call");
+        book.fail("0");
+        assert!(book.begin(&Token::from("1001"), call_of("mallory@example.org", now)));
+        (0..1002).for_each(|token: usize| book.fail(&token.to_string()));
+        assert!(book.by_account.is_empty() && book.len() == 0);
     }
 
     #[test]
