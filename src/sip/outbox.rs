@@ -150,7 +150,7 @@ impl Device {
         std::mem::take(&mut locked(&self.queue).is_silent)
     }
 
-    /// Sends what may leave.
+    /// Sends what may leave. A loop, and nothing below it comes back here: peers decide how much there is.
     fn pump(&self) {
         let Some(door) = self.door.upgrade() else { return };
         let window = if self.flow().is_reliable() { WINDOW } else { 1 };
@@ -170,7 +170,7 @@ impl Device {
         let now = Timestamp::now();
         let request = match translate::render(message, copy, form, taste, now) {
             // It has no words for it, or it is too old: so it is as good as delivered.
-            Rendering::Nothing => return self.land(id, Landed::Taken),
+            Rendering::Nothing => return self.settle(id, Landed::Taken),
             Rendering::Body(body) => {
                 translate::request_for(message, copy, &target.uri, &body, &door.layer.new_token())
             }
@@ -238,10 +238,18 @@ impl Device {
             return self.land(id, Landed::RefusedForGood);
         }
         self.send(&door, id, &message, copy, Form::Neutral);
+        // It may have had no words for it.
+        self.pump();
+    }
+
+    /// A message is at its end, and the next may leave.
+    fn land(&self, id: u64, how: Landed) {
+        self.settle(id, how);
+        self.pump();
     }
 
     /// A message is at its end.
-    fn land(&self, id: u64, how: Landed) {
+    fn settle(&self, id: u64, how: Landed) {
         let Some(flying) = locked(&self.queue).land(id) else { return };
         match how {
             Landed::Taken => flying.delivery.confirm(),
@@ -249,7 +257,6 @@ impl Device {
             Landed::RefusedForGood if flying.delivery.copy == Copy::Offline => flying.delivery.confirm(),
             Landed::RefusedForGood | Landed::Refused => drop(flying),
         }
-        self.pump();
     }
 
     /// The phone does not answer: until it registers again it is not sent anything.

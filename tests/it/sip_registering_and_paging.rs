@@ -1,12 +1,15 @@
 //! Phones register and write to each other: byte by byte, by SIPp and by baresip.
 
-use rollcall::sip::message::{HeaderName, Limits, Message};
+use rollcall::{
+    net::Rate,
+    sip::message::{HeaderName, Limits, Message},
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufStream},
     net::TcpStream,
 };
 
-use crate::support::{Baresip, House, PASSWORD, Phone, SipPhone, SipTransport, Sipp, body, soon};
+use crate::support::{Baresip, House, PASSWORD, Phone, RawXmpp, SipPhone, SipTransport, Sipp, body, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn phones_write_to_each_other() {
@@ -235,4 +238,28 @@ async fn phones_do_not_keep_a_server_from_stopping() {
     let stop = tokio::time::timeout(std::time::Duration::from_secs(8), house.stop());
     stop.await.expect("the server stops before its patience ends");
     writing.abort();
+}
+
+/// What says nothing to a phone is dealt with as it comes, however much of it waits behind a message that
+/// the phone takes its time to answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn any_number_of_receipts_waits_for_a_phone_without_use_for_them() {
+    let house = House::start_with(|config| {
+        config.sip.device_queue = 10_000;
+        config.limits.messages = Rate::new(1_000_000, 1_000_000);
+        config.limits.bytes = Rate::new(100_000_000, 100_000_000);
+    })
+    .await;
+    house.add_account("alice").await;
+    house.add_account("bob").await;
+    let mut phone = SipPhone::registered("bob", house.sip_udp(), "").await;
+    let mut alice = RawXmpp::online("alice", "one", house.xmpp_plain()).await;
+    alice.send("<message type='chat' to='bob@localhost'><body>first</body></message>").await;
+    let receipt =
+        "<message type='chat' to='bob@localhost'><received xmlns='urn:xmpp:receipts' id='m'/></message>";
+    alice.send(&receipt.repeat(8000)).await;
+    alice.send("<message type='chat' to='bob@localhost'><body>last</body></message>").await;
+    alice.ask("<iq type='get' id='p' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>", "p").await;
+    // The first one came more than once meanwhile.
+    while body(&phone.serve(200).await) != "last" {}
 }
