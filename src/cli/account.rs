@@ -22,6 +22,7 @@ pub(super) enum AccountCommand {
     #[command(after_help = "Examples:\n  rollcall account add alice@example.org\n  \
         echo \"$PASSWORD\" | rollcall account add alice@example.org --admin --password-stdin")]
     Add {
+        /// The account, as in `alice@example.org`.
         address: Address,
         /// Make it an administrator.
         #[arg(long)]
@@ -32,6 +33,7 @@ pub(super) enum AccountCommand {
     /// Set a new password. Every session of the account ends; device passwords stay.
     #[command(after_help = "Example:\n  rollcall account passwd alice@example.org")]
     Passwd {
+        /// The account, as in `alice@example.org`.
         address: Address,
         #[command(flatten)]
         password: PasswordSource,
@@ -41,13 +43,20 @@ pub(super) enum AccountCommand {
     List,
     /// Show an account with its settings, devices and sessions.
     #[command(after_help = "Example:\n  rollcall account show alice@example.org")]
-    Show { address: Address },
+    Show {
+        /// The account, as in `alice@example.org`.
+        address: Address,
+    },
     /// Remove an account with its contacts, messages and files. There is no way back.
     #[command(after_help = "Example:\n  rollcall account remove alice@example.org")]
-    Remove { address: Address },
+    Remove {
+        /// The account, as in `alice@example.org`.
+        address: Address,
+    },
     /// Change settings.
     #[command(after_help = SET_HELP)]
     Set {
+        /// The account, as in `alice@example.org`.
         address: Address,
         /// One or more settings with their new values.
         #[arg(value_name = "SETTING=VALUE", required = true, value_parser = parse_setting)]
@@ -68,16 +77,21 @@ pub(super) enum DeviceCommand {
     /// through TLS as it is; not for SCRAM.
     #[command(after_help = "Example:\n  rollcall account device add alice@example.org 'desk phone'")]
     Add {
+        /// The account, as in `alice@example.org`.
         address: Address,
         /// What the device is called.
         label: String,
     },
     /// List the devices that have passwords.
     #[command(after_help = "Example:\n  rollcall account device list alice@example.org")]
-    List { address: Address },
+    List {
+        /// The account, as in `alice@example.org`.
+        address: Address,
+    },
     /// Take a device's password away. Its sessions end.
     #[command(after_help = "Example:\n  rollcall account device remove alice@example.org 3")]
     Remove {
+        /// The account, as in `alice@example.org`.
         address: Address,
         /// The number that `list` shows.
         id: i64,
