@@ -141,10 +141,26 @@ fn configuration_is_checked_with_the_line() {
 
 #[test]
 fn help_is_there_at_each_level() {
-    for arguments in [&["--help"][..], &["account", "--help"], &["account", "device", "add", "--help"]] {
-        let output = Command::new(env!("CARGO_BIN_EXE_rollcall")).args(arguments).output().unwrap();
+    for level in [
+        "",
+        "serve",
+        "check-config",
+        "account",
+        "account add",
+        "account passwd",
+        "account list",
+        "account show",
+        "account remove",
+        "account set",
+        "account device",
+        "account device add",
+        "account device list",
+        "account device remove",
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
+        let output = command.args(level.split_whitespace()).arg("--help").output().unwrap();
         let (said, _) = texts(&output);
-        assert!(output.status.success() && said.contains("Example"), "{arguments:?}: {said}");
+        assert!(output.status.success() && said.contains("Example"), "{level}: {said}");
     }
     let version = Command::new(env!("CARGO_BIN_EXE_rollcall")).arg("--version").output().unwrap();
     assert_eq!(texts(&version).0, concat!("rollcall ", env!("CARGO_PKG_VERSION"), "\n"));
