@@ -1,7 +1,7 @@
 //! What an operator does at the command line, with the real program.
 
 use std::{
-    io::Write as _,
+    io::{BufRead as _, BufReader, Write as _},
     net::IpAddr,
     path::PathBuf,
     process::{Command, Output, Stdio},
@@ -137,6 +137,22 @@ fn configuration_is_checked_with_the_line() {
     let (said, complained) = check(&place.config);
     assert_eq!(said, "");
     assert!(complained.contains(&format!("rollcall.toml:{line}: unknown field")), "{complained}");
+}
+
+/// A hang-up would kill a program that does not expect it.
+#[test]
+fn running_server_takes_a_hang_up_and_stops_when_told() {
+    let place = place();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
+    command.arg("serve").arg("--config").arg(&place.config);
+    let mut server = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    assert!(said.contains("is ready for example.org"), "{said}");
+    for signal in ["-HUP", "-TERM"] {
+        assert!(Command::new("kill").args([signal, &server.id().to_string()]).status().unwrap().success());
+    }
+    assert!(server.wait().unwrap().success());
 }
 
 #[test]
