@@ -4,6 +4,7 @@
 
 mod architecture;
 mod crash;
+mod crossing;
 mod operator;
 mod page;
 mod sip_calls;
