@@ -90,29 +90,39 @@ impl Transport {
         })
     }
 
-    /// Every datagram waiting is handled before the task yields, up to a batch.
+    /// Every datagram waiting is handled before the task waits again; after each batch others get their turn.
     async fn read_datagrams(&self, socket: &UdpSocket, local: SocketAddr, id: u64) {
         let mut buffer = vec![0; LARGEST];
         let mut drained = pin!(self.drained());
         loop {
-            let mut next = tokio::select! {
-                received = socket.recv_from(&mut buffer) => received,
+            // Waits only: a datagram is taken off the socket nowhere but where it is handled.
+            let ready = tokio::select! {
+                ready = socket.readable() => ready,
                 () = &mut drained => return,
             };
-            for _ in 0..BATCH {
-                match next {
-                    Ok((length, peer)) => {
-                        let flow = Flow { protocol: Protocol::Udp, peer, local, id };
-                        self.handle_datagram(buffer.get(..length).unwrap_or_default(), flow);
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    // An earlier datagram of ours met a closed port; it says nothing of this socket.
-                    Err(error) => debug!(%error, "datagram error"),
-                }
-                next = socket.try_recv_from(&mut buffer);
+            if let Err(error) = ready {
+                debug!(%error, "datagram error");
             }
-            tokio::task::yield_now().await;
+            if self.read_batch(socket, &mut buffer, local, id) {
+                tokio::task::yield_now().await;
+            }
         }
+    }
+
+    /// Handles at most a batch of what is waiting; tells whether there may be more.
+    fn read_batch(&self, socket: &UdpSocket, buffer: &mut [u8], local: SocketAddr, id: u64) -> bool {
+        for _ in 0..BATCH {
+            match socket.try_recv_from(buffer) {
+                Ok((length, peer)) => {
+                    let flow = Flow { protocol: Protocol::Udp, peer, local, id };
+                    self.handle_datagram(buffer.get(..length).unwrap_or_default(), flow);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                // An earlier datagram of ours met a closed port; it says nothing of this socket.
+                Err(error) => debug!(%error, "datagram error"),
+            }
+        }
+        true
     }
 
     fn handle_datagram(&self, datagram: &[u8], flow: Flow) {
@@ -147,3 +157,57 @@ impl Transport {
 const LARGEST: usize = 65_535;
 /// Datagrams handled before other tasks get their turn.
 const BATCH: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::{
+        net::Shutdown,
+        sip::{
+            message::{Host, ParseError},
+            transport::{Config, Inbound},
+        },
+    };
+
+    struct Teller(mpsc::UnboundedSender<Message>);
+
+    impl Inbound for Teller {
+        fn handle_message(self: Arc<Self>, message: Message, _: Flow) {
+            let _ = self.0.send(message);
+        }
+
+        fn handle_malformed(self: Arc<Self>, _: Bytes, error: ParseError, _: Flow) {
+            panic!("{error}");
+        }
+
+        fn handle_flow_closed(self: Arc<Self>, _: Flow) {}
+    }
+
+    #[tokio::test]
+    async fn more_datagrams_than_a_batch_all_arrive_in_their_order() {
+        let (shutdown, signal) = Shutdown::new();
+        let transport = Transport::new(Config::new(Host::parse("127.0.0.1").unwrap()), signal);
+        let (sender, mut told) = mpsc::unbounded_channel();
+        let teller = Arc::new(Teller(sender));
+        transport.start(Arc::downgrade(&teller) as std::sync::Weak<dyn Inbound>);
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        for number in 0..3 * BATCH {
+            let text = format!("OPTIONS sip:h SIP/2.0\r\nCall-ID: {number}\r\n\r\n");
+            peer.send_to(text.as_bytes(), address).unwrap();
+        }
+        let reading = tokio::spawn(transport.serve_udp(socket).unwrap());
+        for number in 0..3 * BATCH {
+            let message = tokio::time::timeout(Duration::from_secs(20), told.recv()).await;
+            let message = message.expect("every datagram arrives").unwrap();
+            assert_eq!(message.call_id().unwrap(), number.to_string());
+        }
+        reading.abort();
+        drop(shutdown);
+    }
+}
