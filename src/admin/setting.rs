@@ -11,7 +11,6 @@ pub(super) enum Change {
     OfflineStorage(bool),
     DeviceMessages(bool),
     DeviceCopies(bool),
-    TemporaryPresence(bool),
     Admin(bool),
     Disabled(bool),
 }
@@ -33,7 +32,6 @@ impl Change {
             "offline-storage" => Self::OfflineStorage(switch()?),
             "device-messages" => Self::DeviceMessages(switch()?),
             "device-copies" => Self::DeviceCopies(switch()?),
-            "temporary-presence" => Self::TemporaryPresence(switch()?),
             "admin" => Self::Admin(switch()?),
             _ => Self::Disabled(switch()?),
         })
@@ -50,7 +48,6 @@ impl Change {
             Self::OfflineStorage(value) => preferences.offline_storage = value,
             Self::DeviceMessages(value) => preferences.device_messages = value,
             Self::DeviceCopies(value) => preferences.device_copies = value,
-            Self::TemporaryPresence(value) => preferences.temporary_presence = value,
             Self::Admin(_) | Self::Disabled(_) => {}
         }
     }
@@ -67,7 +64,6 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("offline-storage", "on or off"),
     ("device-messages", "on or off"),
     ("device-copies", "on or off"),
-    ("temporary-presence", "on or off"),
     ("admin", "on or off"),
     ("disabled", "on or off"),
 ];

@@ -239,7 +239,6 @@ fn print_account(view: &AccountView, text: &mut String) -> std::fmt::Result {
     writeln!(text, "offline-storage     {}", switch(view.preferences.offline_storage))?;
     writeln!(text, "device-messages     {}", switch(view.preferences.device_messages))?;
     writeln!(text, "device-copies       {}", switch(view.preferences.device_copies))?;
-    writeln!(text, "temporary-presence  {}", switch(view.preferences.temporary_presence))?;
     writeln!(text, "contacts            {}", view.contacts)?;
     writeln!(text, "messages waiting    {}", if view.has_offline { "yes" } else { "no" })?;
     writeln!(text, "sessions            {}", view.sessions.len())?;
@@ -275,7 +274,6 @@ const SET_HELP: &str = "Settings:
   offline-storage     keep messages until the next login: on, off
   device-messages     deliver messages to SIP devices: on, off
   device-copies       copies of the owner's own messages for SIP devices: on, off
-  temporary-presence  show presence for a while to whom the owner writes: on, off
   admin               administrator: on, off
   disabled            nobody can log in, nothing is taken: on, off
 

@@ -100,8 +100,6 @@ pub struct Preferences {
     pub device_messages: bool,
     /// Registered devices get copies of what the owner sent from elsewhere.
     pub device_copies: bool,
-    /// Somebody the owner writes to sees the owner's presence for a while.
-    pub temporary_presence: bool,
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
 }
@@ -113,7 +111,6 @@ impl Default for Preferences {
             offline_storage: true,
             device_messages: true,
             device_copies: true,
-            temporary_presence: false,
             other: serde_json::Map::new(),
         }
     }

@@ -16,7 +16,6 @@ pub(in crate::api) struct PreferencesView {
     offline_storage: bool,
     device_messages: bool,
     device_copies: bool,
-    temporary_presence: bool,
 }
 
 impl From<&Preferences> for PreferencesView {
@@ -26,7 +25,6 @@ impl From<&Preferences> for PreferencesView {
             offline_storage: preferences.offline_storage,
             device_messages: preferences.device_messages,
             device_copies: preferences.device_copies,
-            temporary_presence: preferences.temporary_presence,
         }
     }
 }
@@ -48,7 +46,6 @@ pub(in crate::api) fn changed(
             "offlineStorage" => &mut preferences.offline_storage,
             "deviceMessages" => &mut preferences.device_messages,
             "deviceCopies" => &mut preferences.device_copies,
-            "temporaryPresence" => &mut preferences.temporary_presence,
             _ => {
                 let shown: String = key.chars().take(SHOWN_CHARS).collect();
                 return Err(Failure::malformed(&format!("there is no preference '{shown}'")));

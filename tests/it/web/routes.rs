@@ -174,7 +174,7 @@ async fn preferences_change_key_by_key() {
     assert_eq!(
         now,
         json!({ "acceptedSenders": "nobody", "offlineStorage": true, "deviceMessages": true,
-                "deviceCopies": false, "temporaryPresence": false })
+                "deviceCopies": false })
     );
     let wrong = alice.put("/api/preferences", &json!({ "colour": "red" })).await.expect(400);
     assert!(wrong.json()["error"]["text"].as_str().unwrap().contains("colour"));

@@ -164,8 +164,8 @@ async fn preferences_change_on_every_page() {
     let house = House::with_accounts(&["alice"]).await;
     let alice = Web::log_in(&house, "alice").await;
     let mut socket = alice.open().await;
-    alice.put("/api/preferences", &json!({ "temporaryPresence": true })).await.expect(200);
-    assert_eq!(socket.expect("preferences").await["preferences"]["temporaryPresence"], true);
+    alice.put("/api/preferences", &json!({ "deviceCopies": false })).await.expect(200);
+    assert_eq!(socket.expect("preferences").await["preferences"]["deviceCopies"], false);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -137,7 +137,6 @@ export interface Preferences {
   offlineStorage: boolean;
   deviceMessages: boolean;
   deviceCopies: boolean;
-  temporaryPresence: boolean;
 }
 
 /** What the server tells over the WebSocket. */
