@@ -112,12 +112,7 @@ impl Cell {
 
     /// There is no such account, or it cannot be read: refuses the mail that came meanwhile.
     pub(super) fn vanish(self: &Arc<Self>, inner: &Arc<Inner>, reason: Reason) {
-        inner.cells.remove_unless(&self.address, |cell| !Arc::ptr_eq(cell, self));
-        let mail = {
-            let mut mailbox = self.mailbox();
-            mailbox.phase = Phase::Retired;
-            mem::take(&mut mailbox.mail)
-        };
+        let mail = self.leave(inner, &mut self.mailbox());
         for mail in mail {
             refuse(inner, mail, reason);
         }
@@ -131,9 +126,7 @@ impl Cell {
         }
         let idle = self.core().as_ref().is_some_and(|core| core.used < before && core.account.is_idle());
         if idle {
-            mailbox.phase = Phase::Retired;
-            drop(mailbox);
-            inner.cells.remove_unless(&self.address, |cell| !Arc::ptr_eq(cell, self));
+            self.leave(inner, &mut mailbox);
         }
     }
 
@@ -172,14 +165,17 @@ impl Cell {
         true
     }
 
+    /// Leaves the registry, and only then counts as retired: who finds a retired cell finds its
+    /// successor behind the same address. Gives the mail that is left.
+    fn leave(self: &Arc<Self>, inner: &Arc<Inner>, mailbox: &mut Mailbox) -> VecDeque<Mail> {
+        inner.cells.remove_unless(&self.address, |cell| !Arc::ptr_eq(cell, self));
+        mailbox.phase = Phase::Retired;
+        mem::take(&mut mailbox.mail)
+    }
+
     /// Leaves the registry; what mail is left goes to the successor.
     fn retire(self: &Arc<Self>, inner: &Arc<Inner>) {
-        inner.cells.remove_unless(&self.address, |cell| !Arc::ptr_eq(cell, self));
-        let mail = {
-            let mut mailbox = self.mailbox();
-            mailbox.phase = Phase::Retired;
-            mem::take(&mut mailbox.mail)
-        };
+        let mail = self.leave(inner, &mut self.mailbox());
         for mail in mail {
             inner.post_to(&self.address, mail);
         }
