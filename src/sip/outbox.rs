@@ -181,7 +181,7 @@ impl Device {
                 device.handle_event(id, event);
             }
         };
-        match door.layer.send_request(&request, &target.destination, on_event) {
+        match door.layer.send_prepared(request, &target.destination, on_event) {
             Ok(_) => self.watch(door),
             Err(error) => {
                 debug!(account = %self.address(), resource = %self.resource(), %error, "message not sent");

@@ -182,7 +182,7 @@ impl Subscriptions {
         let presentity = presentity.ok_or_else(|| Refusal::new(404))?;
         let contact = self.contact(&request.flow);
         let tag = self.layer.new_token();
-        let dialog = Dialog::begin(message, &tag, asked.event.clone(), contact.clone(), request.flow)?;
+        let dialog = Dialog::begin(message, &tag, &asked.event, contact.clone(), request.flow)?;
         let (first, stand) = oneshot::channel();
         let entry = Entry {
             watcher: watcher.clone(),
@@ -275,14 +275,14 @@ impl Subscriptions {
     }
 
     fn send(self: &Arc<Self>, outgoing: Outgoing) {
-        let Outgoing { id, message, flow } = outgoing;
+        let Outgoing { id, request, flow } = outgoing;
         let subscriptions = Arc::downgrade(self);
         let on_event = move |event| {
             if let Some(subscriptions) = subscriptions.upgrade() {
                 subscriptions.handle_outcome(id, outcome_of(&event, flow));
             }
         };
-        if self.layer.send_request(&message, &Destination::Flow(flow), on_event).is_err() {
+        if self.layer.send_prepared(request, &Destination::Flow(flow), on_event).is_err() {
             self.handle_outcome(id, Outcome::Dead);
         }
     }
@@ -291,8 +291,9 @@ impl Subscriptions {
         match outcome {
             Outcome::Waiting => {}
             Outcome::Settled => {
-                self.table.with(id, |entry| entry.notifier.handle_answer());
-                self.wake(id);
+                if self.table.change(id, |entry| entry.notifier.handle_answer()) {
+                    self.work.notify_one();
+                }
             }
             Outcome::Dead => drop(self.table.remove(id)),
         }
@@ -353,14 +354,17 @@ struct Sink {
 impl WatchSink for Sink {
     fn show(&self, _watch: WatchId, state: WatchState, snapshot: Option<Arc<Snapshot>>) {
         let Some(subscriptions) = self.subscriptions.upgrade() else { return };
-        let first = subscriptions.table.with(self.id, |entry| {
+        let mut first = None;
+        let is_ready = subscriptions.table.change(self.id, |entry| {
             entry.notifier.show(state, snapshot);
-            entry.first.take()
+            first = entry.first.take();
+            first.is_none()
         });
-        match first.flatten() {
+        match first {
             // Who waits for it wakes the notifier when the answer is out.
             Some(first) => drop(first.send(state)),
-            None => subscriptions.wake(self.id),
+            None if is_ready => subscriptions.work.notify_one(),
+            None => {}
         }
     }
 }

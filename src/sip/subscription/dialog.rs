@@ -1,15 +1,15 @@
 //! The dialog of a subscription, from the notifier's side (RFC 6665 §4.4.1, RFC 3261 §12).
 
 use bytes::Bytes;
-use compact_str::{CompactString, ToCompactString};
-use smallvec::SmallVec;
+use compact_str::CompactString;
 
 use super::notifier::State;
 use crate::{
     formats::pidf,
     sip::{
         answer::PRODUCT,
-        message::{Builder, CSeq, HeaderError, HeaderName, Message, Method, TokenParams, Uri},
+        message::{HeaderError, HeaderName, Lines, Message, Method, TokenParams, Uri},
+        transaction::Prepared,
         transport::Flow,
     },
 };
@@ -18,20 +18,17 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Dialog {
     call_id: CompactString,
-    /// `To` of the SUBSCRIBE with our tag: `From` of every NOTIFY.
-    local: CompactString,
-    /// `From` of the SUBSCRIBE with the watcher's tag.
-    remote: CompactString,
     remote_tag: CompactString,
-    /// Where the watcher takes requests, and the proxies on the way.
-    target: Uri,
-    routes: SmallVec<[CompactString; 1]>,
+    /// The event package and its `id`.
+    event: (CompactString, Option<CompactString>),
     /// Our last sequence number.
     sequence: u32,
     /// The watcher's last sequence number.
     remote_sequence: u32,
-    /// `Event` with its `id`, as every NOTIFY repeats it.
-    event: TokenParams,
+    /// The request line of every NOTIFY: where the watcher takes requests.
+    line: Bytes,
+    /// What the heads of all NOTIFYs of the dialog have: the proxies on the way, From, To, Call-ID, Event.
+    head: Bytes,
     /// Our `Contact`.
     contact: CompactString,
     /// By which the last SUBSCRIBE came.
@@ -55,22 +52,32 @@ impl Dialog {
     pub(super) fn begin(
         request: &Message,
         tag: &str,
-        event: TokenParams,
+        event: &TokenParams,
         contact: CompactString,
         flow: Flow,
     ) -> Result<Self, HeaderError> {
         let from = request.from()?;
         let routes = request.record_routes()?;
+        let call_id = request.call_id()?;
+        let mut head = Lines::with_capacity(HEAD).text(HeaderName::MaxForwards, "70");
+        for route in routes.iter().take(ROUTES) {
+            head = head.value(HeaderName::Route, route);
+        }
+        // `To` of the SUBSCRIBE with our tag is `From` of every NOTIFY.
+        let head = head
+            .value(HeaderName::From, request.to()?.with_param("tag", Some(tag)))
+            .value(HeaderName::To, &from)
+            .text(HeaderName::CallId, &call_id)
+            .value(HeaderName::Event, &event)
+            .text(HeaderName::UserAgent, PRODUCT);
         Ok(Self {
-            call_id: request.call_id()?.into(),
-            local: request.to()?.with_param("tag", Some(tag)).to_compact_string(),
+            call_id: call_id.into(),
             remote_tag: from.tag().ok_or(HeaderError::Malformed(HeaderName::From))?.into(),
-            remote: from.to_compact_string(),
-            target: request.contact()?.uri,
-            routes: routes.iter().take(ROUTES).map(ToCompactString::to_compact_string).collect(),
+            event: (event.token.clone(), event.id().map(CompactString::from)),
             sequence: 0,
             remote_sequence: request.cseq()?.number,
-            event,
+            line: line_to(&request.contact()?.uri),
+            head: head.finish(),
             contact,
             flow,
         })
@@ -87,7 +94,8 @@ impl Dialog {
             return Err(Misfit::Unknown);
         }
         let event = request.event()?.ok_or(HeaderError::Missing(HeaderName::Event))?;
-        if !event.token.eq_ignore_ascii_case(&self.event.token) || event.id() != self.event.id() {
+        let (package, id) = &self.event;
+        if !event.token.eq_ignore_ascii_case(package) || event.id() != id.as_deref() {
             return Err(Misfit::Unknown);
         }
         let sequence = request.cseq()?.number;
@@ -95,7 +103,7 @@ impl Dialog {
             return Err(Misfit::OutOfOrder);
         }
         if request.has(HeaderName::Contact) {
-            self.target = request.contact()?.uri;
+            self.line = line_to(&request.contact()?.uri);
         }
         self.remote_sequence = sequence;
         self.contact = contact;
@@ -104,36 +112,37 @@ impl Dialog {
     }
 
     /// The next NOTIFY.
-    pub(super) fn notify(&mut self, state: State, document: Option<Bytes>) -> Message {
+    pub(super) fn notify(&mut self, state: State, document: Option<Bytes>) -> Prepared {
         self.sequence = self.sequence.saturating_add(1);
-        let mut builder = Builder::request(&Method::Notify, &self.target).header(HeaderName::MaxForwards, 70);
-        for route in &self.routes {
-            builder = builder.header(HeaderName::Route, route);
-        }
-        builder = builder
-            .header(HeaderName::From, &self.local)
-            .header(HeaderName::To, &self.remote)
-            .header(HeaderName::CallId, &self.call_id)
-            .header(HeaderName::CSeq, CSeq { number: self.sequence, method: Method::Notify })
-            .header(HeaderName::Contact, &self.contact)
-            .header(HeaderName::Event, &self.event)
-            .header(HeaderName::SubscriptionState, print_state(state))
-            .header(HeaderName::UserAgent, PRODUCT);
-        match document {
-            Some(document) => builder.body(pidf::MEDIA_TYPE, document).finish(),
-            None => builder.finish(),
-        }
+        let own = Lines::with_capacity(OWN + self.contact.len())
+            .value(HeaderName::CSeq, format_args!("{} NOTIFY", self.sequence))
+            .text(HeaderName::Contact, &self.contact);
+        let own = match state {
+            State::Active { expires } => {
+                own.value(HeaderName::SubscriptionState, format_args!("active;expires={expires}"))
+            }
+            State::Pending { expires } => {
+                own.value(HeaderName::SubscriptionState, format_args!("pending;expires={expires}"))
+            }
+            // It has no `expires` (RFC 6665 §4.1.3).
+            State::Terminated(ended) => {
+                own.value(HeaderName::SubscriptionState, format_args!("terminated;reason={}", ended.as_str()))
+            }
+        };
+        let media_type = if document.is_some() { pidf::MEDIA_TYPE } else { "" };
+        let document = document.unwrap_or_default();
+        let own = own.finish_head(media_type, &document);
+        Prepared::new(Method::Notify, self.line.clone(), [self.head.clone(), own, document])
     }
 }
 
-/// `Subscription-State`; a terminated one has no `expires` (RFC 6665 §4.1.3).
-fn print_state(state: State) -> String {
-    match state {
-        State::Active { expires } => format!("active;expires={expires}"),
-        State::Pending { expires } => format!("pending;expires={expires}"),
-        State::Terminated(ended) => format!("terminated;reason={}", ended.as_str()),
-    }
+fn line_to(target: &Uri) -> Bytes {
+    Lines::request(&Method::Notify, target).finish()
 }
 
 /// Most proxies between us and a watcher.
 const ROUTES: usize = 16;
+/// Room for what most dialogs repeat.
+const HEAD: usize = 384;
+/// Room for the lines that differ, our `Contact` left out.
+const OWN: usize = 176;

@@ -135,9 +135,11 @@ impl Notifier {
         }
     }
 
-    /// The NOTIFY on its way was answered, or will never be.
-    pub(super) fn handle_answer(&mut self) {
+    /// The NOTIFY on its way was answered, or will never be. Tells whether to poll: while nothing waits to
+    /// be said there is no other deadline than before.
+    pub(super) fn handle_answer(&mut self) -> bool {
         self.is_outstanding = false;
+        self.due > Due::Nothing || matches!(self.phase, Phase::Ending(_))
     }
 
     /// What is to be sent now. Ask again after every input, and at [`Notifier::deadline`].

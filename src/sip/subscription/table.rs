@@ -21,7 +21,7 @@ use crate::{
     account::{Watch, WatchState},
     formats::pidf,
     signal::{Address, Snapshot},
-    sip::{message::Message, transport::Flow},
+    sip::{transaction::Prepared, transport::Flow},
 };
 
 /// Names a subscription; never used twice.
@@ -44,7 +44,7 @@ pub(super) struct Entry {
 /// A NOTIFY to be sent.
 pub(super) struct Outgoing {
     pub(super) id: SubscriptionId,
-    pub(super) message: Message,
+    pub(super) request: Prepared,
     pub(super) flow: Flow,
 }
 
@@ -156,11 +156,19 @@ impl Table {
 
     /// Has a subscription looked at by [`Table::take_batch`].
     pub(super) fn push_ready(&self, id: SubscriptionId) {
+        self.change(id, |_| true);
+    }
+
+    /// Changes a subscription, as [`Table::with`], and where `change` says so has it looked at by
+    /// [`Table::take_batch`]; tells whether it will be.
+    pub(super) fn change(&self, id: SubscriptionId, change: impl FnOnce(&mut Entry) -> bool) -> bool {
         let mut inner = self.lock();
-        let Some(kept) = inner.entries.get_mut(&id) else { return };
-        if !std::mem::replace(&mut kept.is_ready, true) {
+        let Some(kept) = inner.entries.get_mut(&id) else { return false };
+        let is_ready = change(&mut kept.entry);
+        if is_ready && !std::mem::replace(&mut kept.is_ready, true) {
             inner.ready.push_back(id);
         }
+        is_ready
     }
 
     /// Makes the NOTIFYs of some of the ready subscriptions. The caller sends them, sets the alarms,
@@ -176,8 +184,8 @@ impl Table {
             kept.is_ready = false;
             if let Some(notice) = kept.entry.notifier.poll(now) {
                 let document = notice.snapshot.map(|snapshot| documents.print(snapshot));
-                let message = kept.entry.dialog.notify(notice.state, document);
-                batch.outgoing.push(Outgoing { id, message, flow: kept.entry.dialog.flow });
+                let request = kept.entry.dialog.notify(notice.state, document);
+                batch.outgoing.push(Outgoing { id, request, flow: kept.entry.dialog.flow });
             }
             batch.deadlines.extend(kept.next_alarm(now).map(|at| (at, id)));
             if kept.entry.notifier.is_over() {

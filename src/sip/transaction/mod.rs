@@ -18,6 +18,7 @@ mod invite_server;
 mod key;
 mod layer;
 mod machine;
+mod prepared;
 mod receive;
 mod request;
 mod send;
@@ -31,6 +32,7 @@ mod tests;
 
 pub use key::TransactionKey;
 pub use layer::{Config, Layer};
+pub use prepared::Prepared;
 pub use timers::Timers;
 pub use user::{
     ClientEvent, ClientTransaction, Failure, IncomingRequest, ServerTransaction, TransactionUser,

@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use bytes::Bytes;
 use tokio::{sync::oneshot, time::Instant};
 use tracing::debug;
 
@@ -19,6 +20,7 @@ use super::{
     key::{COOKIE, TransactionKey},
     layer::Layer,
     machine::Action,
+    prepared::Prepared,
     request::cancel_for,
     table::{Entry, Machine, OnEvent},
     user::{ClientEvent, ClientTransaction, Failure},
@@ -37,11 +39,33 @@ impl Layer {
         on_event: impl Fn(ClientEvent) + Send + Sync + 'static,
     ) -> Result<ClientTransaction, SendError> {
         let method = request.method().ok_or(SendError::Unreachable)?.clone();
+        self.send_draft(method, Draft::Message(request.clone()), destination, Arc::new(on_event))
+    }
+
+    /// As [`Layer::send_request`], for a request that is ready but for its `Via`.
+    ///
+    /// # Errors
+    /// It cannot be sent; `on_event` is then never called.
+    pub fn send_prepared(
+        self: &Arc<Self>,
+        request: Prepared,
+        destination: &Destination,
+        on_event: impl Fn(ClientEvent) + Send + Sync + 'static,
+    ) -> Result<ClientTransaction, SendError> {
+        self.send_draft(request.method.clone(), Draft::Prepared(request), destination, Arc::new(on_event))
+    }
+
+    fn send_draft(
+        self: &Arc<Self>,
+        method: Method,
+        draft: Draft,
+        destination: &Destination,
+        on_event: OnEvent,
+    ) -> Result<ClientTransaction, SendError> {
         let branch = format!("{COOKIE}{}", self.new_token());
         let key = TransactionKey::of_client(&branch, &method);
-        let attempt = Attempt { request: request.clone(), branch, method };
-        let on_event: OnEvent = Arc::new(on_event);
-        let (flow, on_event) = match self.large_request_flows(request, destination) {
+        let attempt = Attempt { draft, branch, method, key: key.clone() };
+        let (flow, on_event) = match self.large_request_flows(attempt.draft.len(), destination) {
             Some((stream, datagrams)) => {
                 (stream, self.datagrams_after(stream, attempt.clone(), datagrams, on_event))
             }
@@ -82,7 +106,7 @@ impl Layer {
     /// # Errors
     /// It cannot be sent.
     pub fn send_stateless(&self, request: &Message, destination: &Destination) -> Result<(), SendError> {
-        let flow = match self.large_request_flows(request, destination) {
+        let flow = match self.large_request_flows(request.bytes().len(), destination) {
             Some((stream, _)) => stream,
             None => self.transport.flow_to(destination)?,
         };
@@ -96,7 +120,9 @@ impl Layer {
         let Ok(via) = cancel.top_via() else { return };
         let key = TransactionKey::of_client(via.branch().unwrap_or_default(), &Method::Cancel);
         // The answer to a CANCEL says nothing the INVITE's own would not.
-        if let Err(error) = self.begin_client(key, &Method::Cancel, cancel, flow, Arc::new(|_| {})) {
+        if let Err(error) =
+            self.begin_client(key, First::Bytes(cancel.bytes().clone()), flow, Arc::new(|_| {}))
+        {
             debug!(%error, "cancel not sent");
         }
     }
@@ -104,18 +130,20 @@ impl Layer {
     fn begin_client(
         &self,
         key: TransactionKey,
-        method: &Method,
-        request: Message,
+        first: First,
         flow: Flow,
         on_event: OnEvent,
     ) -> Result<(), SendError> {
-        let first = request.bytes().clone();
-        let (machine, actions) = if *method == Method::Invite {
-            let (machine, actions) = InviteClient::new(request, flow.is_reliable(), self.timers);
-            (Machine::InviteClient(Box::new(machine)), actions)
-        } else {
-            let (machine, actions) = Client::new(first.clone(), flow.is_reliable(), self.timers);
-            (Machine::Client(machine), actions)
+        let (first, machine, actions) = match first {
+            First::Invite(request) => {
+                let first = request.bytes().clone();
+                let (machine, actions) = InviteClient::new(request, flow.is_reliable(), self.timers);
+                (first, Machine::InviteClient(Box::new(machine)), actions)
+            }
+            First::Bytes(first) => {
+                let (machine, actions) = Client::new(first.clone(), flow.is_reliable(), self.timers);
+                (first, Machine::Client(machine), actions)
+            }
         };
         let mut shard = self.table.shard(&key);
         // What this server sends itself gets the room that strangers do not.
@@ -143,9 +171,9 @@ impl Layer {
 
     /// For a request too large for one packet to a UDP address: a stream to try first and what is left when
     /// there is none (RFC 3261 §18.1.1).
-    fn large_request_flows(&self, request: &Message, destination: &Destination) -> Option<(Flow, Flow)> {
+    fn large_request_flows(&self, length: usize, destination: &Destination) -> Option<(Flow, Flow)> {
         let Destination::Address { protocol: Protocol::Udp, peer, .. } = destination else { return None };
-        if request.bytes().len() <= LARGEST_DATAGRAM {
+        if length <= LARGEST_DATAGRAM {
             return None;
         }
         let tcp = Destination::Address { protocol: Protocol::Tcp, peer: *peer, name: None };
@@ -177,9 +205,21 @@ impl Layer {
     }
 
     fn begin_attempt(&self, attempt: &Attempt, flow: Flow, on_event: OnEvent) -> Result<(), SendError> {
-        let Attempt { request, branch, method } = attempt;
-        let request = request.splice().push_via(&self.via(flow, branch)).finish();
-        self.begin_client(TransactionKey::of_client(branch, method), method, request, flow, on_event)
+        let Attempt { draft, branch, method, key } = attempt;
+        let first = match draft {
+            Draft::Message(request) => {
+                let request = request.splice().push_via(&self.via(flow, branch)).finish();
+                if *method == Method::Invite {
+                    First::Invite(request)
+                } else {
+                    First::Bytes(request.bytes().clone())
+                }
+            }
+            Draft::Prepared(prepared) => {
+                First::Bytes(prepared.bytes(flow, &self.transport.config().host, branch))
+            }
+        };
+        self.begin_client(key.clone(), first, flow, on_event)
     }
 
     fn via(&self, flow: Flow, branch: &str) -> Via {
@@ -196,9 +236,32 @@ impl Layer {
 /// A request that may be sent by more than one way, always under the same branch.
 #[derive(Clone)]
 struct Attempt {
-    request: Message,
+    draft: Draft,
     branch: String,
     method: Method,
+    key: TransactionKey,
+}
+
+/// A request without our `Via`.
+#[derive(Clone)]
+enum Draft {
+    Message(Message),
+    Prepared(Prepared),
+}
+
+impl Draft {
+    fn len(&self) -> usize {
+        match self {
+            Self::Message(message) => message.bytes().len(),
+            Self::Prepared(prepared) => prepared.len(),
+        }
+    }
+}
+
+/// What is sent first: an INVITE is kept as a message, for its ACK and CANCEL are made from it.
+enum First {
+    Invite(Message),
+    Bytes(Bytes),
 }
 
 /// What surely fits into one packet, the new `Via` left out (RFC 3261 §18.1.1).

@@ -7,7 +7,10 @@ use super::{address::uri_of, composing, cpim, imdn};
 use crate::{
     account::Copy,
     signal::{Message, Native, Timestamp},
-    sip::message::{Builder, HeaderName, Message as SipMessage, Method, NameAddr, Uri, parse_date},
+    sip::{
+        message::{HeaderName, Lines, Method, Uri, parse_date},
+        transaction::Prepared,
+    },
 };
 
 /// In which of its forms a message leaves.
@@ -90,22 +93,26 @@ pub(in crate::sip) fn request_for(
     contact: &Uri,
     body: &Body,
     token: &str,
-) -> SipMessage {
-    let from = NameAddr::new(uri_of(&message.from.address)).with_param("tag", Some(token));
-    let mut builder = Builder::request(&Method::Message, contact)
-        .header(HeaderName::MaxForwards, 70)
-        .header(HeaderName::From, from)
-        .header(HeaderName::To, NameAddr::new(uri_of(&message.to.address)))
-        .header(HeaderName::CallId, format_args!("{token}@{}", message.to.address.domain()))
-        .header(HeaderName::CSeq, "1 MESSAGE");
+) -> Prepared {
+    let kept: usize = body.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+    let from = uri_of(&message.from.address);
+    let to = uri_of(&message.to.address);
+    let mut lines = Lines::with_capacity(HEAD + 2 * token.len() + kept)
+        .text(HeaderName::MaxForwards, "70")
+        .value(HeaderName::From, format_args!("<{from}>;tag={token}"))
+        .value(HeaderName::To, format_args!("<{to}>"))
+        .value(HeaderName::CallId, format_args!("{token}@{}", message.to.address.domain()))
+        .text(HeaderName::CSeq, "1 MESSAGE");
     for (name, value) in &body.headers {
-        builder = builder.extension(name, value);
+        lines = lines.extension(name, value);
     }
     if copy == Copy::Sent {
         // As SylkServer marks what another device of the same user sent.
-        builder = builder.extension("X-Replicated-Message", "yes");
+        lines = lines.extension("X-Replicated-Message", "yes");
     }
-    builder.body(&body.content_type, body.bytes.clone()).finish()
+    let head = lines.finish_head(&body.content_type, &body.bytes);
+    let line = Lines::request(&Method::Message, contact).finish();
+    Prepared::new(Method::Message, line, [head, body.bytes.clone(), Bytes::new()])
 }
 
 fn neutral(message: &Message, taste: Taste) -> Option<Body> {
@@ -168,6 +175,8 @@ pub(in crate::sip) fn is_expired(message: &Message, now: Timestamp) -> bool {
     date.unwrap_or(message.sent).plus_seconds(seconds.into()) < now
 }
 
+/// Room for what every head has.
+const HEAD: usize = 320;
 const PLAIN: &str = "text/plain;charset=UTF-8";
 /// A message that arrives so many milliseconds after it was sent says when that was.
 const LATE: i64 = 5000;
@@ -205,7 +214,7 @@ mod tests {
         let Rendering::Body(body) = render(message, copy, form, taste, now) else { return None };
         let contact = Uri::parse("sip:b@192.0.2.1:5062").unwrap();
         let request = request_for(message, copy, &contact, &body, "tok");
-        Some(String::from_utf8(request.bytes().to_vec()).unwrap())
+        Some(request.text())
     }
 
     fn mime(content_type: &str, headers: &[(&str, &str)], body: &'static [u8]) -> Native {
