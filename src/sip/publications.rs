@@ -144,7 +144,7 @@ impl<P: Clone + PartialEq> Book<P> {
     }
 
     /// Shows publications elsewhere: those of the account that came by `flow`. Gives the places they
-    /// leave, and the presence that is shown at the new one.
+    /// leave, and the presence that is shown at the new one now; nothing where none had to move.
     pub(super) fn move_to(
         &mut self,
         account: &Address,
@@ -162,7 +162,8 @@ impl<P: Clone + PartialEq> Book<P> {
                 left.push(std::mem::replace(&mut publication.place, place.clone()));
             }
         }
-        (left, self.shown_at(account, place))
+        let shown = if left.is_empty() { None } else { self.shown_at(account, place) };
+        (left, shown)
     }
 
     /// What the publications that are shown at a place say: the newest one counts.
@@ -316,6 +317,7 @@ mod tests {
         book.add(publication("a", 5, 1, now), 9).unwrap();
         let (left, shown) = book.move_to(&account("alice"), &flow(1), &7);
         assert_eq!((left, shown.map(|shown| shown.since.0)), (vec![1], Some(5)));
+        assert_eq!(book.move_to(&account("alice"), &flow(1), &7), (Vec::new(), None), "it is there already");
         assert_eq!(book.move_to(&account("alice"), &flow(2), &8), (Vec::new(), None));
         assert_eq!(book.remove_place(&account("alice"), &7).len(), 1);
     }
