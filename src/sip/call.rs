@@ -55,15 +55,15 @@ pub(in crate::sip) fn handle_invite(door: &Arc<Door>, request: IncomingRequest) 
 
 /// Passes on a request within a call; gives it back where it belongs to none that goes through here.
 pub(in crate::sip) fn handle_within(door: &Arc<Door>, request: IncomingRequest) -> Option<IncomingRequest> {
-    let Some(way) = door.calls.find(&request.message) else { return Some(request) };
-    door.calls.note_flow(&request.message, &way, request.flow);
+    let Some(within) = door.calls.find(&request.message) else { return Some(request) };
+    door.calls.note_flow(&within, request.flow);
     let passage = door.proxy.begin(&request);
-    match onward(&request.message, &way) {
+    match onward(&request.message, &within) {
         Ok(onward) => {
-            let branch = Branch { request: onward, destination: destination(door, &way) };
+            let branch = Branch { request: onward, destination: destination(door, &within.way) };
             let is_bye = request.message.method() == Some(&Method::Bye);
             let observer: Arc<dyn Observer> =
-                Arc::new(WithinObserver { door: Arc::downgrade(door), way, is_bye });
+                Arc::new(WithinObserver { door: Arc::downgrade(door), way: within.way, is_bye });
             door.proxy.send(passage, vec![branch], &observer);
         }
         Err(refusal) => door.proxy.refuse(passage, &refusal),
@@ -73,13 +73,13 @@ pub(in crate::sip) fn handle_within(door: &Arc<Door>, request: IncomingRequest) 
 
 /// Passes on the ACK of a 2xx, which has no transaction (RFC 3261 §16.11).
 pub(in crate::sip) fn handle_ack(door: &Door, ack: &Message, flow: Flow) {
-    let Some(way) = door.calls.find(ack) else {
+    let Some(within) = door.calls.find(ack) else {
         debug!(peer = %flow.peer, "ack of no call");
         return;
     };
-    door.calls.note_flow(ack, &way, flow);
-    if let Ok(onward) = onward(ack, &way)
-        && let Err(error) = door.layer.send_stateless(&onward, &destination(door, &way))
+    door.calls.note_flow(&within, flow);
+    if let Ok(onward) = onward(ack, &within)
+        && let Err(error) = door.layer.send_stateless(&onward, &destination(door, &within.way))
     {
         debug!(%error, "ack not passed on");
     }
@@ -150,19 +150,17 @@ fn branch_to(
     for route in record_routes(&door.layer, token, &request.flow, &flow).iter().rev() {
         splice = splice.push_record_route(route);
     }
-    Some(Branch { request: splice.finish(), destination: target.destination })
+    Some(Branch { request: splice.finish(), destination: target.destination.clone() })
 }
 
 /// A request within a call as it goes on: our Route values are taken off (RFC 3261 §16.4, §16.6).
-fn onward(message: &Message, way: &Way) -> Result<Message, Refusal> {
+fn onward(message: &Message, within: &Within) -> Result<Message, Refusal> {
     let hops = next_hops(message)?;
-    let ours = |route: &&super::message::NameAddr| route.uri.raw_user() == Some(&way.token);
-    let count = message.routes()?.iter().take_while(ours).count();
     let mut splice = message.splice().max_forwards(hops);
     for name in KEPT_BACK {
         splice = splice.remove(name);
     }
-    for _ in 0..count {
+    for _ in 0..within.routes {
         splice = splice.pop_route();
     }
     Ok(splice.finish())
@@ -172,9 +170,18 @@ fn onward(message: &Message, way: &Way) -> Result<Message, Refusal> {
 fn destination(door: &Door, way: &Way) -> Destination {
     let device = way.session.and_then(|session| door.locations.device(session));
     match (&way.destination, device) {
-        (Destination::Flow(flow), Some(device)) if flow.is_reliable() => device.target().destination,
+        (Destination::Flow(flow), Some(device)) if flow.is_reliable() => device.target().destination.clone(),
         (known, _) => known.clone(),
     }
+}
+
+/// What is known of a request within a call.
+struct Within {
+    way: Way,
+    /// The tag of who sends it.
+    from: CompactString,
+    /// How many Route values on top are ours.
+    routes: usize,
 }
 
 /// Learns from the responses to an INVITE who rings and who talks.
@@ -195,7 +202,7 @@ impl Observer for InviteObserver {
             }
             ClientEvent::Final(_) | ClientEvent::Failed(_) => return,
         };
-        let tag = response.to().ok().and_then(|to| to.tag().map(CompactString::from));
+        let tag = response.tag(HeaderName::To);
         if let (Some(tag), Some((session, destination))) = (tag, self.called.get(branch)) {
             let end = End { tag, session: *session, destination: destination.clone(), is_talking };
             let counts = door.calls.book().hear(&self.token, end);
@@ -274,14 +281,13 @@ impl Calls {
         sender: &Sender,
     ) -> Result<(), Refusal> {
         let message = &request.message;
-        let from = message.from()?;
         let ends = Instant::now() + door.config.longest_call();
         let call = Call {
             account: sender.login.address.clone(),
             call_id: message.call_id()?.into(),
             uri: request_uri(message),
             caller: End {
-                tag: from.tag().unwrap_or_default().into(),
+                tag: message.tag(HeaderName::From).unwrap_or_default(),
                 session: sender.device.as_ref().and_then(|device| device.session_id()),
                 destination: Destination::Flow(request.flow),
                 is_talking: false,
@@ -306,23 +312,22 @@ impl Calls {
         if tokens.any(|token| book.has_asked(token, &uri)) { Err(Refusal::new(482)) } else { Ok(()) }
     }
 
-    fn find(&self, message: &Message) -> Option<Way> {
-        let (from, to) = (message.from().ok()?, message.to().ok()?);
+    /// The call of a request. Most requests belong to none, which shows in To: it comes first.
+    fn find(&self, message: &Message) -> Option<Within> {
+        let to = message.tag(HeaderName::To)?;
+        let from = message.tag(HeaderName::From)?;
         let routes = message.routes().ok()?;
         let token = routes.first().and_then(|route| route.uri.raw_user());
-        self.book().find(token, message.call_id().ok()?, from.tag()?, to.tag()?)
+        let way = self.book().find(token, message.call_id().ok()?, &from, &to)?;
+        let routes = routes.iter().take_while(|route| route.uri.raw_user() == Some(&way.token)).count();
+        Some(Within { way, from, routes })
     }
 
     /// The sender of a request within a call is reached by the connection it comes from. Over UDP he
     /// stays where he was: anybody can write a source address.
-    fn note_flow(&self, message: &Message, way: &Way, flow: Flow) {
-        if !flow.is_reliable() {
-            return;
-        }
-        if let Ok(from) = message.from()
-            && let Some(tag) = from.tag()
-        {
-            self.book().move_end(&way.token, tag, Destination::Flow(flow));
+    fn note_flow(&self, within: &Within, flow: Flow) {
+        if flow.is_reliable() {
+            self.book().move_end(&within.way.token, &within.from, Destination::Flow(flow));
         }
     }
 

@@ -38,7 +38,7 @@ pub(in crate::sip) struct Device {
     resource: Resource,
     only_md5: bool,
     session: Mutex<Option<Arc<Session>>>,
-    target: Mutex<Target>,
+    target: Mutex<Arc<Target>>,
     pub(super) queue: Mutex<Queue>,
     /// When the soonest alarm about its registration goes off.
     wake: Mutex<Option<Instant>>,
@@ -147,7 +147,7 @@ impl Device {
             resource,
             only_md5: registration.only_md5,
             session: Mutex::default(),
-            target: Mutex::new(Target::new(&contact.uri, registration.flow)),
+            target: Mutex::new(Arc::new(Target::new(&contact.uri, registration.flow))),
             queue: Mutex::new(Queue::new(door.config.device_queue)),
             wake: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -171,8 +171,8 @@ impl Device {
     }
 
     /// Where requests for it go.
-    pub(in crate::sip) fn target(&self) -> Target {
-        locked(&self.target).clone()
+    pub(in crate::sip) fn target(&self) -> Arc<Target> {
+        Arc::clone(&locked(&self.target))
     }
 
     /// By which it registered.
@@ -219,7 +219,7 @@ impl Device {
 
     /// The registration is renewed, perhaps from elsewhere.
     pub(super) fn refresh(&self, registration: &Registration, contact: &Contact) {
-        *locked(&self.target) = Target::new(&contact.uri, registration.flow);
+        *locked(&self.target) = Arc::new(Target::new(&contact.uri, registration.flow));
         self.takes_cpim.fetch_or(registration.takes_cpim, Ordering::Relaxed);
         if self.wake_up() && !self.refuses_messages.load(Ordering::Relaxed) {
             self.change(SessionChange::TakesMessages(true));

@@ -12,8 +12,8 @@ use smallvec::SmallVec;
 use super::{
     answer::{Refusal, answer},
     fork::{Fork, Step, Steps, Why},
-    message::{HeaderName, Message, NameAddr, Uri},
-    own::own_uri,
+    message::{HeaderName, Message},
+    own::own_route,
     transaction::{
         ClientEvent, ClientTransaction, Failure, IncomingRequest, Layer, ServerTransaction, TransactionKey,
     },
@@ -271,16 +271,7 @@ pub(super) fn record_routes(
     from: &Flow,
     to: &Flow,
 ) -> SmallVec<[CompactString; 2]> {
-    let near = record_route(layer, token, to);
-    let far = record_route(layer, token, from);
+    let near = own_route(layer, to, token);
+    let far = own_route(layer, from, token);
     if near == far { smallvec::smallvec![near] } else { smallvec::smallvec![near, far] }
-}
-
-fn record_route(layer: &Layer, token: &str, flow: &Flow) -> CompactString {
-    let own = own_uri(layer, flow);
-    let (Some(host), transport) = (own.host(), flow.protocol.uri_param()) else {
-        return CompactString::default();
-    };
-    let uri = Uri::sip(Some(token), host, own.port()).with_param("transport", Some(transport));
-    compact_str::format_compact!("{}", NameAddr::new(uri.with_param("lr", None)))
 }

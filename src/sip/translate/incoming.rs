@@ -91,15 +91,16 @@ struct Reading {
 
 impl Reading {
     fn read(&mut self, media: &MediaType, body: &[u8], lang: Option<&CompactString>, depth: Depth) {
-        match media.essence().as_str() {
-            "text/plain" => self.take_text(decode(media, body), lang),
-            "text/html" => {
-                self.take_text(decode(media, body).map(|html| Cow::Owned(strip_marks(&html))), lang)
-            }
-            composing::TYPE => self.content.typing = str::from_utf8(body).ok().and_then(composing::parse),
-            imdn::TYPE => self.content.receipt = str::from_utf8(body).ok().and_then(imdn::parse),
-            cpim::TYPE if depth == Depth::Outer => self.read_cpim(body, lang),
-            _ => {}
+        if media.is("text/plain") {
+            self.take_text(decode(media, body), lang);
+        } else if media.is("text/html") {
+            self.take_text(decode(media, body).map(|html| Cow::Owned(strip_marks(&html))), lang);
+        } else if media.is(composing::TYPE) {
+            self.content.typing = str::from_utf8(body).ok().and_then(composing::parse);
+        } else if media.is(imdn::TYPE) {
+            self.content.receipt = str::from_utf8(body).ok().and_then(imdn::parse);
+        } else if media.is(cpim::TYPE) && depth == Depth::Outer {
+            self.read_cpim(body, lang);
         }
     }
 
@@ -129,11 +130,16 @@ impl Reading {
 
 /// The text of a body; `None` for a character set that is not known here.
 fn decode<'a>(media: &MediaType, body: &'a [u8]) -> Option<Cow<'a, str>> {
-    let charset = media.param("charset").unwrap_or(Cow::Borrowed("utf-8")).to_ascii_lowercase();
-    match charset.as_str() {
-        "utf-8" | "utf8" | "us-ascii" => Some(String::from_utf8_lossy(body)),
-        "iso-8859-1" | "latin1" => Some(Cow::Owned(body.iter().map(|byte| char::from(*byte)).collect())),
-        _ => None,
+    let charset = media.param("charset");
+    let is = |names: &[&str]| {
+        charset.as_ref().is_some_and(|charset| names.iter().any(|name| charset.eq_ignore_ascii_case(name)))
+    };
+    if charset.is_none() || is(&["utf-8", "utf8", "us-ascii"]) {
+        Some(String::from_utf8_lossy(body))
+    } else if is(&["iso-8859-1", "latin1"]) {
+        Some(Cow::Owned(body.iter().map(|byte| char::from(*byte)).collect()))
+    } else {
+        None
     }
 }
 
@@ -202,9 +208,12 @@ fn end_to_end(request: &SipMessage) -> Vec<(CompactString, CompactString)> {
             HeaderName::Other => !HOP.iter().any(|name| name.eq_ignore_ascii_case(written)),
             name => END_TO_END.contains(&name),
         };
+        if !stays {
+            continue;
+        }
         let value = field.text();
         bytes += written.len() + value.len();
-        if stays && bytes <= HEADERS {
+        if bytes <= HEADERS {
             kept.push((written.into(), value.as_ref().into()));
         }
     }
