@@ -1,0 +1,1 @@
+"""Runs the load generator against Rollcall and its peers, and makes tables of what it says."""
