@@ -4,14 +4,14 @@ CARGO ?= cargo
 HAS_WEB := $(wildcard web/package.json)
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
 
-.PHONY: help run test check lint web web-test browser-test bench clean
+.PHONY: help run test check lint web web-test browser-test bench bench-compare bench-table bench-tools clean
 
 help:
 	@echo 'make run     build the server and its web client, and start it with config/dev.toml'
 	@echo 'make check   formatting, lints and unit tests: the quick look before a commit'
 	@echo 'make test    everything: lints, unit, server, interoperability and browser tests'
 	@echo 'make web     build the web client into web/dist'
-	@echo 'make bench   build the release binary, for measurements'
+	@echo 'make bench   measure the server and its peers; see tests/bench/README.md for this and more'
 	@echo 'make clean   remove what was built (not the data folder)'
 
 run: web
@@ -31,6 +31,7 @@ check: web
 
 lint: web
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path tests/bench/Cargo.toml
 	$(CARGO) clippy --quiet --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps --document-private-items
 
@@ -54,8 +55,22 @@ test:
 	$(MAKE) --no-print-directory web-test
 	$(CARGO) test --no-fail-fast
 
-bench: web
+# ONLY='chat w4, message*' PEERS='rollcall prosody' RUNS=1 choose; tests/bench/README.md explains.
+bench: web bench-tools
 	$(CARGO) build --release
+	tests/bench/run
+
+# A=BINARY B=BINARY, run in turn: did a change pay?
+bench-compare: bench-tools
+	tests/bench/compare '$(A)' '$(B)'
+
+# Puts the last table and chart into docs/ and README.md.
+bench-table:
+	tests/bench/table
+
+bench-tools:
+	scripts/setup bench
+	$(CARGO) build --quiet --release --manifest-path tests/bench/Cargo.toml
 
 clean:
 	$(CARGO) clean
