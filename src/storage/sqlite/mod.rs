@@ -20,7 +20,7 @@ mod tokens;
 
 use std::{fs, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row, config::DbConfig};
 
 pub(super) use readers::Readers;
 
@@ -46,7 +46,7 @@ impl Database {
         connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(failed)?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(failed)?;
         migrate::migrate(&mut connection)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        keep_plans(&connection)?;
         Ok(Self { connection })
     }
 
@@ -55,7 +55,7 @@ impl Database {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(BUSY).map_err(failed)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        keep_plans(&connection)?;
         Ok(Self { connection })
     }
 
@@ -132,6 +132,14 @@ impl Database {
     }
 }
 
+/// Prepares each statement once. Left to itself, SQLite prepares one that compares and sorts anew
+/// whenever a value is bound to it, in case another value deserves another plan; ours never does.
+fn keep_plans(connection: &Connection) -> Result<(), StoreError> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
+    Ok(())
+}
+
 /// A value of a row, with the store's own error.
 fn value<T: rusqlite::types::FromSql>(row: &Row<'_>, index: usize) -> Result<T, StoreError> {
     row.get(index).map_err(failed)
@@ -157,3 +165,27 @@ const CACHE_KIB: i64 = 16 << 10;
 const CHECKPOINT_PAGES: i64 = 4096;
 /// Prepared statements kept per connection; more than there are.
 const STATEMENTS: usize = 96;
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+
+    #[test]
+    fn statement_that_sorts_is_prepared_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let writer = Database::open(&path).unwrap();
+        let reader = Database::open_for_reading(&path).unwrap();
+        let sql = "SELECT address FROM roster WHERE account = ?1 ORDER BY address";
+        for database in [&writer, &reader] {
+            for account in 0..3 {
+                database.all(sql, [account], |_| Ok(())).unwrap();
+            }
+            let statement = database.connection.prepare_cached(sql).unwrap();
+            assert_eq!(statement.get_status(StatementStatus::Run), 3);
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+        }
+    }
+}
