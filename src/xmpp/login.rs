@@ -1,6 +1,6 @@
 //! A connection before it is a session: carries out what [`Negotiation`] wants, and brings it what it asks.
 
-use std::{borrow::Cow, collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 
 use compact_str::CompactString;
 use tracing::{debug, info};
@@ -34,6 +34,7 @@ struct Login {
     negotiation: Negotiation,
     language: Option<CompactString>,
     account: Option<(Address, Option<i64>)>,
+    chance: Chance,
     /// What is to be written.
     out: Vec<u8>,
 }
@@ -44,8 +45,14 @@ pub(super) async fn log_in(shared: Arc<Shared>, entrance: Entrance, stream: Stre
     let offer = Offer { allows_plain: entrance != Entrance::StartTls, bindings: bindings(&stream) };
     let start_tls = if entrance == Entrance::StartTls { StartTls::Required } else { StartTls::Unavailable };
     let negotiation = Negotiation::new(Arc::clone(&shared.settings), start_tls, offer);
-    let mut login =
-        Login { shared: Arc::clone(&shared), negotiation, language: None, account: None, out: Vec::new() };
+    let mut login = Login {
+        shared: Arc::clone(&shared),
+        negotiation,
+        language: None,
+        account: None,
+        chance: Chance::default(),
+        out: Vec::new(),
+    };
     let scanner = Scanner::new(shared.limits_before_login());
     let mut wire = Some(Wire::new(stream, scanner, &shared.limits, shared.patience()));
     let bound = tokio::time::timeout(deadline, login.run(&mut wire)).await;
@@ -110,7 +117,7 @@ impl Login {
         match wire.scanner.next_event() {
             Ok(Some(Event::Header(header))) => {
                 self.language = header.language.as_deref().map(CompactString::from);
-                Some(self.negotiation.handle_header(&header, &random_text()))
+                Some(self.negotiation.handle_header(&header, &self.chance.text()))
             }
             Ok(Some(Event::Stanza(element))) => Some(self.negotiation.handle_element(&element)),
             Ok(Some(Event::End)) => Some(vec![Action::Send(b"</stream:stream>".to_vec()), Action::Close]),
@@ -151,7 +158,7 @@ impl Login {
         let outcome = match ask {
             Ask::Verifier { address, hash } => {
                 let verifier = authenticator.scram_verifier(&address, hash, peer).await;
-                return self.negotiation.handle_verifier(verifier.map_err(failure), &random_text());
+                return self.negotiation.handle_verifier(verifier.map_err(failure), &self.chance.text());
             }
             Ask::WrongProof { address } => {
                 authenticator.login_failed(&address, peer);
@@ -172,7 +179,7 @@ impl Login {
 
     async fn bind(&mut self, wanted: Option<Resource>) -> Option<(Box<Client>, Arc<Queue>)> {
         let (address, device) = self.account.clone()?;
-        let resource = wanted.or_else(|| Resource::new(&random_text()).ok())?;
+        let resource = wanted.or_else(|| Resource::new(&self.chance.text()).ok())?;
         let queue = Queue::new(self.shared.config.queue, self.shared.limits.outgoing_bytes);
         let sink: Arc<dyn crate::account::Sink> = Arc::<Queue>::clone(&queue);
         match self.shared.accounts.open(&address, spec(resource, device), sink).await {
@@ -225,14 +232,33 @@ fn failure(error: AuthError) -> Failure {
     }
 }
 
-/// 128 random bits as text that is fit for stream ids, nonces and resources.
-fn random_text() -> String {
-    let mut bytes = [0; 16];
-    if getrandom::fill(&mut bytes).is_err() {
-        tracing::error!("the system has no random numbers");
-    }
-    bytes.iter().map(|byte| Cow::from(format!("{byte:02x}"))).collect()
+/// The random numbers of one login, asked of the system for several uses at once.
+#[derive(Default)]
+struct Chance {
+    drawn: Vec<[u8; 16]>,
 }
+
+impl Chance {
+    /// 128 random bits as text that is fit for stream ids, nonces and resources. Each is given out once.
+    fn text(&mut self) -> String {
+        let bytes = self.drawn.pop().unwrap_or_else(|| self.draw());
+        let digit = |half: u8| char::from(DIGITS[usize::from(half & 15)]);
+        bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
+    }
+
+    /// A whole login with SCRAM takes two stream ids, a nonce and often a resource.
+    fn draw(&mut self) -> [u8; 16] {
+        let mut bytes = [[0; 16]; 4];
+        if getrandom::fill(bytes.as_flattened_mut()).is_err() {
+            tracing::error!("the system has no random numbers");
+        }
+        let [first, rest @ ..] = bytes;
+        self.drawn.extend(rest);
+        first
+    }
+}
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 impl Shared {
     fn limits_before_login(&self) -> Limits {

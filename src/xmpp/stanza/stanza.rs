@@ -173,6 +173,12 @@ impl Stanza {
         self.read(self.draft.language)
     }
 
+    /// The attribute of this name, prefix included. For those of the envelope there are functions that
+    /// read nothing again.
+    pub fn attribute(&self, name: &str) -> Option<Cow<'_, str>> {
+        attribute(&self.bytes, 0, name)
+    }
+
     fn read(&self, value: Option<Value>) -> Option<Cow<'_, str>> {
         value.map(|value| value.read(&self.bytes))
     }
@@ -271,12 +277,7 @@ impl<'a> ChildView<'a> {
 
     /// The attribute of this name, prefix included.
     pub fn attribute(&self, name: &str) -> Option<Cow<'a, str>> {
-        let mut attributes = Vec::new();
-        let bytes = &self.stanza.bytes[..];
-        let limits = Limits { attributes: usize::MAX, ..Limits::default() };
-        tag::parse_start_tag(bytes, self.child.whole.start(), &limits, &mut attributes).ok()??;
-        let found = attributes.iter().find(|one| one.name.whole.bytes(bytes) == name.as_bytes());
-        found.map(|attribute| attribute.value.read(bytes))
+        attribute(&self.stanza.bytes, self.child.whole.start(), name)
     }
 
     /// The element from `<` to `>`, as it came.
@@ -294,4 +295,13 @@ impl<'a> ChildView<'a> {
         let place = self.stanza.children().position(|other| other.child.whole == self.child.whole)?;
         element.children().nth(place).filter(|child| child.name() == name).cloned()
     }
+}
+
+/// The attribute of this name of the start tag at `start`, which was scanned before.
+fn attribute<'a>(bytes: &'a [u8], start: usize, name: &str) -> Option<Cow<'a, str>> {
+    let mut attributes = Vec::new();
+    let limits = Limits { attributes: usize::MAX, ..Limits::default() };
+    tag::parse_start_tag(bytes, start, &limits, &mut attributes).ok()??;
+    let found = attributes.iter().find(|one| one.name.whole.bytes(bytes) == name.as_bytes());
+    found.map(|attribute| attribute.value.read(bytes))
 }

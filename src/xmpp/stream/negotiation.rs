@@ -240,9 +240,8 @@ impl Negotiation {
         if self.start_tls == StartTls::Required {
             return Err(Failure::EncryptionRequired);
         }
-        let tree = element.to_element().ok_or(Failure::MalformedRequest)?;
-        let name = tree.attr("mechanism").ok_or(Failure::InvalidMechanism)?;
-        let mechanism = self.offer.find(name).ok_or(Failure::InvalidMechanism)?;
+        let name = element.attribute("mechanism").ok_or(Failure::InvalidMechanism)?;
+        let mechanism = self.offer.find(&name).ok_or(Failure::InvalidMechanism)?;
         let mut exchange = Exchange::new(mechanism, &self.offer);
         let text = element.text();
         let step = match &*text {
@@ -345,7 +344,9 @@ impl Negotiation {
         let Some(bind) = request.child("bind", BIND).filter(|_| is_set) else {
             return self.close(Condition::NotAuthorized);
         };
-        let wanted = bind.to_element().and_then(|bind| {
+        // A client that leaves the choice to us sends an empty element; a tree is built for the others.
+        let tree = if bind.bytes().ends_with(b"/>") { None } else { bind.to_element() };
+        let wanted = tree.and_then(|bind| {
             bind.get_child("resource", BIND).map(|resource| resource.text()).filter(|text| !text.is_empty())
         });
         let Ok(resource) = wanted.as_deref().map(Resource::new).transpose() else {
