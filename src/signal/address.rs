@@ -4,18 +4,26 @@
 //! nameprep, as RFC 6122 does it, so that `Alice@Example.org` of a phone and `alice@example.org`
 //! of a chat client are the same account.
 
-use std::{borrow::Cow, fmt, hash, sync::Arc};
+use std::{
+    borrow::Cow,
+    cmp, fmt,
+    hash::{self, BuildHasher},
+    sync::{Arc, LazyLock},
+};
 
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 /// `local@domain` of an account, or the bare `domain` of a service. Normalised; cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Address {
     text: Arc<str>,
-    /// Where the `@` is; `None` where there is no local part.
-    at: Option<u16>,
+    /// Of the text, made once: an address is looked up several times on its way. Peers choose
+    /// addresses, so the hash is seeded at random for each process.
+    hash: u32,
+    /// Where the `@` is; [`NOWHERE`] where there is no local part.
+    at: u16,
 }
 
 /// Why a text is not an address.
@@ -42,11 +50,17 @@ impl Address {
         let local = prepare_local(local)?;
         let domain = prepare_domain(domain)?;
         let at = u16::try_from(local.len()).map_err(|_| AddressError::TooLong)?;
-        let mut text = String::with_capacity(local.len() + 1 + domain.len());
+        let mut text = CompactString::with_capacity(local.len() + 1 + domain.len());
         text.push_str(&local);
         text.push('@');
         text.push_str(&domain);
-        Ok(Self { text: text.into(), at: Some(at) })
+        Ok(Self::of(&text, at))
+    }
+
+    fn of(text: &str, at: u16) -> Self {
+        // Half of the hash tells a million addresses apart well enough.
+        let hash = SEED.hash_one(text) as u32;
+        Self { text: Arc::from(text), hash, at }
     }
 
     /// The address of a service: a domain without local part.
@@ -54,7 +68,7 @@ impl Address {
     /// # Errors
     /// [`AddressError::Domain`] or [`AddressError::TooLong`].
     pub fn domain_only(domain: &str) -> Result<Self, AddressError> {
-        Ok(Self { text: Arc::from(&*prepare_domain(domain)?), at: None })
+        Ok(Self::of(&prepare_domain(domain)?, NOWHERE))
     }
 
     /// Reads `local@domain` or `domain`.
@@ -62,6 +76,9 @@ impl Address {
     /// # Errors
     /// As [`Address::new`].
     pub fn parse(text: &str) -> Result<Self, AddressError> {
+        if let Some(at) = find_at_in_normal_form(text) {
+            return Ok(Self::of(text, at));
+        }
         match text.split_once('@') {
             _ if text.is_empty() => Err(AddressError::Empty),
             Some((local, domain)) => Self::new(local, domain),
@@ -72,19 +89,19 @@ impl Address {
     /// The part before the `@`; `None` for a service.
     #[must_use]
     pub fn local(&self) -> Option<&str> {
-        self.at.map(|at| &self.text[..usize::from(at)])
+        self.text.get(..usize::from(self.at))
     }
 
     /// The part after the `@`, or the whole for a service.
     #[must_use]
     pub fn domain(&self) -> &str {
-        self.at.map_or(&*self.text, |at| &self.text[usize::from(at) + 1..])
+        self.text.get(usize::from(self.at) + 1..).unwrap_or(&self.text)
     }
 
     /// Whether this is a service's address, without local part.
     #[must_use]
     pub fn is_domain(&self) -> bool {
-        self.at.is_none()
+        self.at == NOWHERE
     }
 
     /// The whole address as text.
@@ -96,7 +113,27 @@ impl Address {
 
 impl hash::Hash for Address {
     fn hash<H: hash::Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
+        state.write_u32(self.hash);
+    }
+}
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.text == other.text
+    }
+}
+
+impl Eq for Address {}
+
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Self) -> Option<cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Address {
+    fn cmp(&self, other: &Self) -> cmp::Ordering {
+        self.text.cmp(&other.text)
     }
 }
 
@@ -238,6 +275,25 @@ impl fmt::Display for Party {
     }
 }
 
+/// Where the `@` is in an account's address that is in normal form already, as nearly every one is.
+/// `None` says nothing: the long way decides.
+fn find_at_in_normal_form(text: &str) -> Option<u16> {
+    let (local, domain) = text.split_at_checked(memchr::memchr(b'@', text.as_bytes())?)?;
+    let mut label = 0;
+    for byte in domain.bytes().skip(1) {
+        label = match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => label + 1,
+            b'.' if (1..=63).contains(&label) => 0,
+            _ => return None,
+        };
+    }
+    let is_normal = (1..=63).contains(&label)
+        && domain.len() <= PART_BYTES
+        && (1..=PART_BYTES).contains(&local.len())
+        && local.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'+'));
+    is_normal.then(|| u16::try_from(local.len()).ok())?
+}
+
 fn prepare_local(text: &str) -> Result<Cow<'_, str>, AddressError> {
     if text.len() > PART_BYTES {
         return Err(AddressError::TooLong);
@@ -296,6 +352,10 @@ fn is_v6_literal(text: &str) -> bool {
 
 /// Longest local part, domain or resource in bytes (RFC 6122 §2.1).
 const PART_BYTES: usize = 1023;
+/// Behind the longest local part.
+const NOWHERE: u16 = u16::MAX;
+
+static SEED: LazyLock<foldhash::fast::RandomState> = LazyLock::new(Default::default);
 
 #[cfg(test)]
 mod tests {
@@ -339,6 +399,40 @@ mod tests {
             assert_eq!(Address::parse(text), Err(error), "{text}");
         }
         assert!(Address::parse("alice@[::1]").is_ok());
+    }
+
+    #[test]
+    fn the_short_way_and_the_long_way_agree() {
+        let longest = format!("{}@{}", "a".repeat(1023), "b.".repeat(31) + &"c".repeat(63));
+        for text in ["alice@example.org", "a.b+c-d_9@x", "a@9-_.example", &longest] {
+            assert!(find_at_in_normal_form(text).is_some(), "{text}");
+            let (local, domain) = text.split_once('@').unwrap();
+            assert_eq!(Address::parse(text), Address::new(local, domain), "{text}");
+            assert_eq!(Address::parse(text).unwrap().local(), Some(local), "{text}");
+        }
+        let (long, label) = ("a".repeat(1024), "b".repeat(64));
+        for text in [
+            "",
+            "@",
+            "a@",
+            "@b",
+            "A@b",
+            "a@B",
+            "a@b.",
+            "a@.b",
+            "a@b..c",
+            "a@b@c",
+            "a b@c",
+            "a:b@c",
+            "ü@b",
+            "a@ü",
+            "example.org",
+            &format!("{long}@b"),
+            &format!("a@{label}"),
+            &format!("a@{}b", "b.".repeat(512)),
+        ] {
+            assert_eq!(find_at_in_normal_form(text), None, "{text}");
+        }
     }
 
     #[test]
