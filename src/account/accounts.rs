@@ -8,14 +8,14 @@ use tracing::error;
 
 use super::{
     Input, Reply, ReplyTo, Request, SessionChange, SessionSpec, Sink, WatchId, WatchSink, WatchState,
-    mailbox::{Cell, Mail},
+    mailbox::{Attach, Cell, Mail, refuse},
     shell::Inner,
 };
 use crate::{
     bus::{Bus, Envelope, Receive},
     signal::{
-        Address, Message, MessageId, Party, Presence, Query, Reason, Reject, RequestId, SessionId, Signal,
-        Timestamp,
+        Address, Message, MessageId, News, Party, Presence, Query, Reason, Reject, RequestId, SessionId,
+        Signal, Timestamp,
     },
     storage::{ArchiveQuery, ArchivedMessage, Store},
 };
@@ -129,7 +129,8 @@ impl Accounts {
         let resource = spec.resource.clone();
         let (opened, answer) = oneshot::channel();
         let cell = self.0.cell(address);
-        cell.post(&self.0, Mail::Attach { session, spec, sink, opened });
+        let attach = Attach { session, spec: Box::new(spec), sink, opened };
+        cell.post(&self.0, Mail::Attach(Box::new(attach)));
         answer.await.map_err(|_| Reject::from(Reason::Internal))??;
         Ok(Session {
             id: session,
@@ -145,10 +146,7 @@ impl Accounts {
     /// What the account refuses, and [`Reason::NotFound`] where there is no such account.
     pub async fn ask(&self, address: &Address, request: Request) -> Result<Reply, Reject> {
         let cell = self.0.cell(address);
-        self.0.admit(&cell)?;
-        self.0
-            .wait(|reply| cell.post(&self.0, Mail::Input(Input::Request { session: None, request, reply })))
-            .await
+        self.0.wait(|reply| self.0.admit(&cell, Input::of_request(None, request, reply))).await
     }
 
     /// Passes on a signal from outside, and waits for what becomes of it.
@@ -234,7 +232,9 @@ impl Accounts {
 
     /// Lets accounts that were not used for a while leave the memory. Call it now and then.
     pub fn retire_idle(&self) {
-        self.retire_unused_since(Timestamp::now().plus_seconds(-i64::from(self.0.limits.idle_seconds)));
+        self.retire_unused_since(
+            Timestamp::now().plus_seconds(-i64::from(self.0.shared.limits.idle_seconds)),
+        );
     }
 
     /// Waits until every message that a closed session gave back found its place. For a server that
@@ -263,12 +263,23 @@ impl Receive<ReplyTo> for Local {
     fn receive(&self, envelope: Envelope<ReplyTo>) {
         let Some(inner) = self.0.upgrade() else { return };
         let Envelope { signal, reply } = envelope;
-        let cell = inner.cell(signal.to());
-        if let Err(reject) = inner.admit(&cell) {
-            inner.refuse(&signal, reply, reject.reason);
-            return;
+        let cell = match &signal {
+            // Presence is for sessions: an account without any need not be read for it.
+            Signal::Presence { to, .. } => inner.cells.find(&to.address),
+            signal => Some(inner.cell(signal.to())),
+        };
+        if let Some(cell) = cell {
+            inner.admit(&cell, Input::Signal { signal, reply });
         }
-        cell.post(&inner, Mail::Input(Input::Signal { signal, reply }));
+    }
+
+    fn receive_all(&self, to: Vec<Address>, news: &News) {
+        let Some(inner) = self.0.upgrade() else { return };
+        for address in to {
+            if let Some(cell) = inner.cells.find(&address) {
+                inner.admit(&cell, Input::Signal { signal: news.signal(address), reply: None });
+            }
+        }
     }
 }
 
@@ -325,11 +336,7 @@ impl Session {
     /// with the events that its consequences cause.
     pub fn ask_tagged(&self, request: Request, tag: Option<RequestId>) {
         let reply = ReplyTo::Session { account: self.party.address.clone(), session: self.id, request: tag };
-        if let Err(reject) = self.inner.admit(&self.cell) {
-            self.inner.answer(super::Answer { to: reply, about: request.about(), outcome: Err(reject) });
-            return;
-        }
-        self.input(Input::Request { session: Some(self.id), request, reply: Some(reply) });
+        self.inner.admit(&self.cell, Input::of_request(Some(self.id), request, Some(reply)));
     }
 
     /// Asks something and waits for the reply.
@@ -337,8 +344,8 @@ impl Session {
     /// # Errors
     /// What the account refuses.
     pub async fn ask(&self, request: Request) -> Result<Reply, Reject> {
-        self.inner.admit(&self.cell)?;
-        self.inner.wait(|reply| self.input(Input::Request { session: Some(self.id), request, reply })).await
+        let input = |reply| Input::of_request(Some(self.id), request, reply);
+        self.inner.wait(|reply| self.inner.admit(&self.cell, input(reply))).await
     }
 
     fn input(&self, input: Input) {
@@ -406,15 +413,18 @@ impl Inner {
         });
     }
 
-    /// Whether an account and the store can take one more input now.
-    pub(super) fn admit(&self, cell: &Cell) -> Result<(), Reject> {
-        if cell.waiting() >= self.limits.mailbox
-            || self.store.backlog() >= CONGESTED
-            || self.loading.load(Ordering::Relaxed) >= LOADING
-        {
-            return Err(Reason::Overloaded.into());
+    /// Posts an input that asks for work, unless the account or the store has too much already: then
+    /// it is refused as overloaded.
+    pub(super) fn admit(self: &Arc<Self>, cell: &Arc<Cell>, input: Input) {
+        let input = Mail::Input(input);
+        let taken = if self.store.backlog() >= CONGESTED || self.loading.load(Ordering::Relaxed) >= LOADING {
+            Err(input)
+        } else {
+            cell.post_within(self.shared.limits.mailbox, self, input)
+        };
+        if let Err(mail) = taken {
+            refuse(self, mail, Reason::Overloaded);
         }
-        Ok(())
     }
 
     pub(super) fn watch_gone(&self, watch: WatchId) {

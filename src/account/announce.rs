@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use super::{
     Effect, Event, SessionChange,
+    endpoints::Sessions,
     session::SessionKind,
     state::{Account, Effects},
 };
 use crate::{
     presence::Standing,
     signal::{
-        ContactEvent, ContactSignal, Native, Party, Presence, PresenceNotice, SessionId, Signal, Timestamp,
+        Address, Contact, ContactEvent, ContactSignal, Native, News, Party, Presence, PresenceNotice,
+        SessionId, Signal, Timestamp,
     },
 };
 
@@ -74,7 +76,7 @@ impl Account {
         if presence.is_available() && !told_anyway && endpoint.directed.len() < super::endpoints::DIRECTED {
             endpoint.directed.push(to.clone());
         }
-        let notice = Arc::new(PresenceNotice { from, presence, aggregate: None });
+        let notice = Arc::new(PresenceNotice::new(from, presence, None));
         effects.push(Effect::Route { signal: Signal::Presence { to, notice }, reply: None });
     }
 
@@ -91,37 +93,34 @@ impl Account {
     }
 
     /// Somebody asks for the owner's presence now (RFC 6121 §4.3.2).
-    pub(super) fn handle_probe(&mut self, from: Party, effects: &mut Effects) {
+    pub(super) fn handle_probe(&mut self, from: &Party, effects: &mut Effects) {
         if self.standing(&from.address) != Standing::Allowed {
             // He may have seen this session all the same, because it was shown to him.
             let notices =
                 self.notices(|endpoint| endpoint.directed.iter().any(|p| p.address == from.address));
             if notices.is_empty() {
-                self.refuse_probe(from, effects);
+                self.refuse_probe(&from.address, effects);
             } else {
-                route_notices(&from, notices, effects);
+                route_notices(from, notices, effects);
             }
             return;
         }
         let mut notices = self.notices(|_| true);
         if notices.is_empty() {
-            notices.push(Arc::new(PresenceNotice {
-                from: self.address.clone().into(),
-                presence: Arc::clone(&self.aggregate),
-                aggregate: Some(Arc::clone(&self.aggregate)),
-            }));
+            let (presence, aggregate) = (Arc::clone(&self.aggregate), Some(Arc::clone(&self.aggregate)));
+            notices.push(Arc::new(PresenceNotice::new(self.address.clone().into(), presence, aggregate)));
         }
-        route_notices(&from, notices, effects);
+        route_notices(from, notices, effects);
     }
 
     /// Who asks believes to be a contact and is none: tell, so that both sides agree again.
-    fn refuse_probe(&self, from: Party, effects: &mut Effects) {
-        if self.requests.contains_key(&from.address) {
+    fn refuse_probe(&self, from: &Address, effects: &mut Effects) {
+        if self.requests.contains_key(from) {
             return;
         }
         let signal = ContactSignal {
             from: self.address.clone(),
-            to: from.address,
+            to: from.clone(),
             event: ContactEvent::Unsubscribed,
             note: None,
             native: Native::None,
@@ -138,7 +137,7 @@ impl Account {
             for notice in &mut notices {
                 let from = notice.from.clone();
                 let aggregate = Some(Arc::clone(&gone));
-                *notice = Arc::new(PresenceNotice { from, presence: Arc::clone(&gone), aggregate });
+                *notice = Arc::new(PresenceNotice::new(from, Arc::clone(&gone), aggregate));
             }
         }
         route_notices(to, notices, effects);
@@ -150,10 +149,9 @@ impl Account {
         let Some(endpoint) = self.endpoints.find(session) else { return };
         let Some(presence) = endpoint.shown.clone() else { return };
         let from = Party::full(self.address.clone(), endpoint.resource().clone());
-        let notice =
-            Arc::new(PresenceNotice { from, presence, aggregate: Some(Arc::clone(&self.aggregate)) });
+        let notice = Arc::new(PresenceNotice::new(from, presence, Some(Arc::clone(&self.aggregate))));
         let directed = endpoint.directed.clone();
-        self.route_to_contacts(&notice, effects);
+        self.route_to_contacts(|contact| contact.from, News::Presence(Arc::clone(&notice)), effects);
         for to in directed {
             let signal = Signal::Presence { to, notice: Arc::clone(&notice) };
             effects.push(Effect::Route { signal, reply: None });
@@ -179,13 +177,13 @@ impl Account {
         endpoint.say(None);
         self.aggregate = Arc::new(self.endpoints.aggregate(now));
         let aggregate = Some(Arc::clone(&self.aggregate));
-        let notice = Arc::new(PresenceNotice { from, presence, aggregate });
+        let notice = Arc::new(PresenceNotice::new(from, presence, aggregate));
         for to in directed {
             let signal = Signal::Presence { to, notice: Arc::clone(&notice) };
             effects.push(Effect::Route { signal, reply: None });
         }
         if was_available {
-            self.route_to_contacts(&notice, effects);
+            self.route_to_contacts(|contact| contact.from, News::Presence(Arc::clone(&notice)), effects);
             tell(own, Event::Presence(notice), effects);
             self.show_watchers(effects);
         }
@@ -197,13 +195,10 @@ impl Account {
         if !endpoint.follows_presence() {
             return;
         }
-        let from = Party::full(self.address.clone(), endpoint.resource().clone());
-        for contact in self.roster.iter().filter(|contact| contact.to) {
-            let signal = Signal::Probe { from: from.clone(), to: contact.address.clone().into() };
-            effects.push(Effect::Route { signal, reply: None });
-        }
+        let from = Arc::new(Party::full(self.address.clone(), endpoint.resource().clone()));
+        self.route_to_contacts(|contact| contact.to, News::Probe(from), effects);
         for notice in self.notices(|other| other.session != session) {
-            effects.push(Effect::Tell { session, event: Box::new(Event::Presence(notice)) });
+            effects.push(Effect::Tell { session, event: Event::Presence(notice) });
         }
         if endpoint.takes_questions() {
             self.show_requests(session, effects);
@@ -213,28 +208,30 @@ impl Account {
     /// One notice for each available session that is `wanted`.
     fn notices(&self, wanted: impl Fn(&super::endpoints::Endpoint) -> bool) -> Vec<Arc<PresenceNotice>> {
         let notice = |endpoint: &super::endpoints::Endpoint| {
-            Some(Arc::new(PresenceNotice {
-                from: Party::full(self.address.clone(), endpoint.resource().clone()),
-                presence: Arc::clone(endpoint.shown.as_ref()?),
-                aggregate: Some(Arc::clone(&self.aggregate)),
-            }))
+            let from = Party::full(self.address.clone(), endpoint.resource().clone());
+            let presence = Arc::clone(endpoint.shown.as_ref()?);
+            Some(Arc::new(PresenceNotice::new(from, presence, Some(Arc::clone(&self.aggregate)))))
         };
         self.endpoints.iter().filter(|endpoint| wanted(endpoint)).filter_map(notice).collect()
     }
 
-    fn route_to_contacts(&self, notice: &Arc<PresenceNotice>, effects: &mut Effects) {
-        for contact in self.roster.iter().filter(|contact| contact.from) {
-            let to = contact.address.clone().into();
-            let signal = Signal::Presence { to, notice: Arc::clone(notice) };
-            effects.push(Effect::Route { signal, reply: None });
+    fn route_to_contacts(&self, told: impl Fn(&Contact) -> bool, news: News, effects: &mut Effects) {
+        let to: Vec<_> = self
+            .roster
+            .iter()
+            .filter(|contact| told(contact))
+            .map(|contact| contact.address.clone())
+            .collect();
+        if !to.is_empty() {
+            effects.push(Effect::RouteAll { to, news });
         }
     }
 }
 
 /// Tells several sessions the same; none is told nothing.
-pub(super) fn tell(sessions: Vec<SessionId>, event: Event, effects: &mut Effects) {
+pub(super) fn tell(sessions: Sessions, event: Event, effects: &mut Effects) {
     if !sessions.is_empty() {
-        effects.push(Effect::TellAll { sessions, event: Box::new(event) });
+        effects.push(Effect::TellAll { sessions, event });
     }
 }
 

@@ -176,7 +176,7 @@ impl Account {
         now: Timestamp,
         effects: &mut Effects,
     ) -> bool {
-        if self.requests.len() >= self.limits.contact_requests {
+        if self.requests.len() >= self.shared.limits.contact_requests {
             return false;
         }
         let request = ContactRequest {
@@ -200,7 +200,7 @@ impl Account {
                 note: request.note.clone(),
                 native: request.native.clone(),
             };
-            effects.push(Effect::Tell { session, event: Box::new(Event::Contact(Arc::new(signal))) });
+            effects.push(Effect::Tell { session, event: Event::Contact(Arc::new(signal)) });
         }
     }
 
@@ -234,7 +234,7 @@ impl Account {
         if address == self.address {
             return Err(Reject::with_text(Reason::NotAcceptable, "nobody is a contact of herself"));
         }
-        if self.roster.len() >= self.limits.contacts {
+        if self.roster.len() >= self.shared.limits.contacts {
             return Err(Reject::with_text(Reason::PolicyViolation, "too many contacts"));
         }
         Ok(Contact::new(address))

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use smallvec::smallvec;
 use tracing::debug;
 
 use super::{
     About, Answer, Copy, Effect, Event, Reply, ReplyTo, Sent,
-    endpoints::Endpoint,
+    endpoints::{Endpoint, Sessions},
     policy::Verdict,
     session::SessionKind,
     state::{Account, Effects},
@@ -21,7 +22,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
     /// To these sessions, whichever confirms first.
-    Sessions(Vec<SessionId>),
+    Sessions(Sessions),
     /// Nobody is there: into the offline file.
     Offline,
     /// Nobody is there, and it is of no use later.
@@ -125,7 +126,7 @@ impl Account {
         match target.filter(|endpoint| endpoint.spec.kind == SessionKind::Client && shares(endpoint)) {
             Some(endpoint) => {
                 let session = endpoint.session;
-                effects.push(Effect::Tell { session, event: Box::new(Event::Query(query)) });
+                effects.push(Effect::Tell { session, event: Event::Query(query) });
             }
             None if query.kind.is_question() => {
                 if let Some(to) = reply {
@@ -143,7 +144,7 @@ impl Account {
         if let Some(resource) = &message.to.resource {
             let named = self.endpoints.named(resource);
             if let Some(endpoint) = named.filter(|endpoint| endpoint.spec.takes_messages) {
-                return Place::Sessions(vec![endpoint.session]);
+                return Place::Sessions(smallvec![endpoint.session]);
             }
             match message.kind {
                 MessageKind::Chat => {}
@@ -222,7 +223,7 @@ impl Account {
     }
 }
 
-fn copy_to(sessions: Vec<SessionId>, message: &Arc<Message>, copy: Copy, effects: &mut Effects) {
+fn copy_to(sessions: Sessions, message: &Arc<Message>, copy: Copy, effects: &mut Effects) {
     if !sessions.is_empty() {
         effects.push(Effect::Copy { sessions, message: Arc::clone(message), copy });
     }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CloseReason, Copy, Event, Reply, ReplyTo, WatchId, WatchState, event::About};
+use super::{
+    CloseReason, Copy, Event, Reply, ReplyTo, WatchId, WatchState, endpoints::Sessions, event::About,
+};
 use crate::{
-    signal::{Message, Reject, SessionId, Signal, Snapshot},
+    signal::{Address, Message, News, Reject, SessionId, Signal, Snapshot},
     storage::Write,
 };
 
@@ -19,19 +21,21 @@ pub enum Effect {
     /// none does, it comes back as [`super::Input::Returned`] with `reply`. When one does, and all
     /// stores before are durable, `reply` is told that it was delivered. `tries` counts how often it
     /// came back before.
-    Deliver { sessions: Vec<SessionId>, message: Arc<Message>, reply: Option<ReplyTo>, tries: u8 },
+    Deliver { sessions: Sessions, message: Arc<Message>, reply: Option<ReplyTo>, tries: u8 },
     /// Hand a copy to each of `sessions`; whether they take it does not matter.
-    Copy { sessions: Vec<SessionId>, message: Arc<Message>, copy: Copy },
+    Copy { sessions: Sessions, message: Arc<Message>, copy: Copy },
     /// Hand offline messages to one session, in order; tell by [`super::Input::OfflineTaken`].
     DeliverOffline { session: SessionId, messages: Vec<Arc<Message>> },
     /// Tell one session.
-    Tell { session: SessionId, event: Box<Event> },
+    Tell { session: SessionId, event: Event },
     /// Tell several sessions the same.
-    TellAll { sessions: Vec<SessionId>, event: Box<Event> },
+    TellAll { sessions: Sessions, event: Event },
     /// Tell a watcher where he stands and, if he may see it, the state.
     Show { watch: WatchId, state: WatchState, snapshot: Option<Arc<Snapshot>> },
     /// Pass a signal to another account, or outside.
     Route { signal: Signal, reply: Option<ReplyTo> },
+    /// Tell many accounts the same. Those that nobody uses now miss nothing and are left alone.
+    RouteAll { to: Vec<Address>, news: News },
     /// Answer, once every store effect before is durable.
     Answer(Answer),
     /// Read up to a batch of the offline file, for [`super::Input::OfflineRead`].

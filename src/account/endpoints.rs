@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::session::{SessionChange, SessionKind, SessionSpec};
 use crate::{
     presence::{aggregate, during_call},
@@ -94,6 +96,9 @@ impl Endpoint {
     }
 }
 
+/// The ids of some sessions; people have one or two.
+pub(super) type Sessions = SmallVec<[SessionId; 2]>;
+
 /// All sessions, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Endpoints(Vec<Endpoint>);
@@ -112,6 +117,8 @@ impl Endpoints {
     }
 
     pub(super) fn add(&mut self, endpoint: Endpoint) {
+        // Most accounts have one session: room for three more would be most of what it costs.
+        self.0.reserve_exact(1);
         self.0.push(endpoint);
     }
 
@@ -133,7 +140,7 @@ impl Endpoints {
     }
 
     /// The ids of those for which `wanted` holds.
-    pub(super) fn ids(&self, wanted: impl Fn(&Endpoint) -> bool) -> Vec<SessionId> {
+    pub(super) fn ids(&self, wanted: impl Fn(&Endpoint) -> bool) -> Sessions {
         self.0.iter().filter(|endpoint| wanted(endpoint)).map(|endpoint| endpoint.session).collect()
     }
 

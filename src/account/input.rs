@@ -16,7 +16,7 @@ pub enum Input {
     /// A client connected and proved to be the owner.
     Open {
         session: SessionId,
-        spec: SessionSpec,
+        spec: Box<SessionSpec>,
     },
     /// The session is over. Closing twice is harmless.
     Close {
@@ -37,10 +37,16 @@ pub enum Input {
         session: SessionId,
         change: SessionChange,
     },
-    /// The owner wants something, from a session or without one.
+    /// The owner sends a message, from a session or without one.
+    Send {
+        session: Option<SessionId>,
+        message: Arc<Message>,
+        reply: Option<ReplyTo>,
+    },
+    /// The owner wants something else, from a session or without one.
     Request {
         session: Option<SessionId>,
-        request: Request,
+        request: Box<Request>,
         reply: Option<ReplyTo>,
     },
     /// Another account, or somebody outside, tells something.
@@ -85,6 +91,16 @@ pub enum Input {
     },
 }
 
+impl Input {
+    /// What the owner asks, from a session or without one.
+    pub(super) fn of_request(session: Option<SessionId>, request: Request, reply: Option<ReplyTo>) -> Self {
+        match request {
+            Request::Send(message) => Self::Send { session, message, reply },
+            request => Self::Request { session, request: Box::new(request), reply },
+        }
+    }
+}
+
 /// Where the reply to a request goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReplyTo {
@@ -92,6 +108,13 @@ pub enum ReplyTo {
     Session { account: Address, session: SessionId, request: Option<RequestId> },
     /// To whoever waits for this number in this process.
     Waiter(RequestId),
+}
+
+impl ReplyTo {
+    /// Whether anybody wants to hear that all went well.
+    pub(super) fn wants_success(&self) -> bool {
+        !matches!(self, Self::Session { request: None, .. })
+    }
 }
 
 /// One watcher's following of one account, unique while the process runs.

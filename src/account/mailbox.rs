@@ -1,8 +1,10 @@
 //! One account's place in this process: its mailbox, and who runs it.
 //!
-//! A cell is at rest, or one thread runs it. Posting to a resting cell makes the poster its runner.
-//! A thread runs one cell at a time; cells that get mail from it meanwhile wait in its list, so that
-//! a signal that goes to and fro between accounts needs neither recursion nor a lock.
+//! A cell is at rest, or one thread runs it. Who posts to a resting cell takes its state out and
+//! carries it, with the mail, to where it runs: a message meets one lock on its way in and one when
+//! the cell comes to rest, and no queue. A thread runs one cell at a time; cells that get mail from
+//! it meanwhile wait in its list, so that a signal that goes to and fro between accounts needs
+//! neither recursion nor a lock.
 
 use std::{
     cell::RefCell,
@@ -11,10 +13,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use smallvec::{SmallVec, smallvec};
 use tokio::sync::oneshot;
 use tracing::error;
 
-use super::{CloseReason, Effect, Input, ReplyTo, Sink, session::SessionSpec, shell::Inner, state::Account};
+use super::{
+    CloseReason, Effect, Input, ReplyTo, Sink, event::About, session::SessionSpec, shell::Inner,
+    state::Account,
+};
 use crate::{
     signal::{Address, Reason, Reject, SessionId, Timestamp},
     storage::{AccountKey, AccountRecord},
@@ -23,33 +29,35 @@ use crate::{
 /// One thing in a mailbox: an input, or an input with a handle that the shell keeps for it.
 pub(super) enum Mail {
     Input(Input),
-    /// A session begins; `opened` learns whether it may.
-    Attach {
-        session: SessionId,
-        spec: SessionSpec,
-        sink: Arc<dyn Sink>,
-        opened: oneshot::Sender<Result<(), Reject>>,
-    },
+    /// A session begins.
+    Attach(Box<Attach>),
+}
+
+/// A session that begins; `opened` learns whether it may.
+pub(super) struct Attach {
+    pub(super) session: SessionId,
+    pub(super) spec: Box<SessionSpec>,
+    pub(super) sink: Arc<dyn Sink>,
+    pub(super) opened: oneshot::Sender<Result<(), Reject>>,
 }
 
 /// An account in this process.
 pub(super) struct Cell {
     pub(super) address: Address,
-    mailbox: Mutex<Mailbox>,
-    /// Touched by the runner alone; the lock is never contended.
-    core: Mutex<Option<Core>>,
+    place: Mutex<Place>,
 }
 
-struct Mailbox {
-    mail: VecDeque<Mail>,
+struct Place {
+    /// What came while the cell was read or ran.
+    mail: Vec<Mail>,
     phase: Phase,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     /// Read from the store now; mail waits.
     Loading,
-    Rest,
+    Rest(Box<Core>),
+    /// Some thread has the state; mail waits.
     Running,
     /// Gone from the registry: post to the cell that took its place.
     Retired,
@@ -63,56 +71,76 @@ struct Core {
     stale: bool,
 }
 
+/// A cell that is to run: its state, and the mail that comes first.
+struct Turn {
+    cell: Arc<Cell>,
+    core: Box<Core>,
+    mail: SmallVec<[Mail; 1]>,
+}
+
 impl Cell {
     pub(super) fn new(address: Address) -> Arc<Self> {
-        Arc::new(Self {
-            address,
-            mailbox: Mutex::new(Mailbox { mail: VecDeque::new(), phase: Phase::Loading }),
-            core: Mutex::new(None),
-        })
+        Arc::new(Self { address, place: Mutex::new(Place { mail: Vec::new(), phase: Phase::Loading }) })
     }
 
     /// Puts mail into the box and, where nobody runs the cell, runs it. Mail to a retired cell goes
     /// to its successor.
     pub(super) fn post(self: &Arc<Self>, inner: &Arc<Inner>, mail: Mail) {
-        {
-            let mut mailbox = self.mailbox();
-            match mailbox.phase {
-                Phase::Retired => {
-                    drop(mailbox);
-                    inner.post_to(&self.address, mail);
-                    return;
-                }
-                Phase::Loading | Phase::Running => {
-                    mailbox.mail.push_back(mail);
-                    return;
-                }
-                Phase::Rest => {
-                    mailbox.mail.push_back(mail);
-                    mailbox.phase = Phase::Running;
-                }
-            }
+        if let Err(mail) = self.post_within(usize::MAX, inner, mail) {
+            drop(mail);
         }
-        run(inner, Arc::clone(self));
     }
 
-    /// Mail that waits, for admission control.
-    pub(super) fn waiting(&self) -> usize {
-        self.mailbox().mail.len()
+    /// As [`Cell::post`], where less than `most` mail waits.
+    ///
+    /// # Errors
+    /// Gives back the mail that found no room.
+    pub(super) fn post_within(
+        self: &Arc<Self>,
+        most: usize,
+        inner: &Arc<Inner>,
+        mail: Mail,
+    ) -> Result<(), Mail> {
+        let core = {
+            let mut place = self.place();
+            match mem::replace(&mut place.phase, Phase::Running) {
+                Phase::Rest(core) => core,
+                Phase::Retired => {
+                    place.phase = Phase::Retired;
+                    drop(place);
+                    return inner.cell(&self.address).post_within(most, inner, mail);
+                }
+                phase @ (Phase::Loading | Phase::Running) => {
+                    place.phase = phase;
+                    if place.mail.len() >= most {
+                        return Err(mail);
+                    }
+                    place.mail.push(mail);
+                    return Ok(());
+                }
+            }
+        };
+        run(inner, Turn { cell: Arc::clone(self), core, mail: smallvec![mail] });
+        Ok(())
     }
 
     /// The account was read: handles the mail that came meanwhile.
     pub(super) fn loaded(self: &Arc<Self>, inner: &Arc<Inner>, record: AccountRecord) {
+        let now = Timestamp::now();
         let key = record.key;
-        let account = Account::new(record, inner.limits.clone(), Arc::clone(&inner.home), Timestamp::now());
-        *self.core() = Some(Core { account, key, used: Timestamp::now(), stale: false });
-        self.mailbox().phase = Phase::Running;
-        run(inner, Arc::clone(self));
+        let account = Account::new(record, Arc::clone(&inner.shared), now);
+        let core = Box::new(Core { account, key, used: now, stale: false });
+        let mail = {
+            let mut place = self.place();
+            place.phase = Phase::Running;
+            mem::take(&mut place.mail)
+        };
+        run(inner, Turn { cell: Arc::clone(self), core, mail: mail.into() });
     }
 
     /// There is no such account, or it cannot be read: refuses the mail that came meanwhile.
     pub(super) fn vanish(self: &Arc<Self>, inner: &Arc<Inner>, reason: Reason) {
-        let mail = self.leave(inner, &mut self.mailbox());
+        let mail = self.leave(inner, &mut self.place());
         for mail in mail {
             refuse(inner, mail, reason);
         }
@@ -120,138 +148,153 @@ impl Cell {
 
     /// Retires the cell if it has been of no use since `before`.
     pub(super) fn retire_if_idle(self: &Arc<Self>, inner: &Arc<Inner>, before: Timestamp) {
-        let mut mailbox = self.mailbox();
-        if mailbox.phase != Phase::Rest {
-            return;
+        let mut place = self.place();
+        let Phase::Rest(core) = &place.phase else { return };
+        if core.used < before && core.account.is_idle() {
+            self.leave(inner, &mut place);
         }
-        let idle = self.core().as_ref().is_some_and(|core| core.used < before && core.account.is_idle());
-        if idle {
-            self.leave(inner, &mut mailbox);
-        }
-    }
-
-    /// Handles a share of the mail. Tells whether some is left.
-    fn run_some(self: &Arc<Self>, inner: &Arc<Inner>, effects: &mut Vec<Effect>) -> bool {
-        let guard = RetireOnPanic { cell: self, inner };
-        let left = self.take_turns(inner, effects);
-        mem::forget(guard);
-        left
-    }
-
-    fn take_turns(self: &Arc<Self>, inner: &Arc<Inner>, effects: &mut Vec<Effect>) -> bool {
-        for _ in 0..TURNS {
-            let mail = {
-                let mut mailbox = self.mailbox();
-                if mailbox.mail.is_empty() {
-                    mailbox.phase = Phase::Rest;
-                    return false;
-                }
-                mem::take(&mut mailbox.mail)
-            };
-            let mut core = self.core();
-            let Some(core) = core.as_mut() else {
-                error!(account = %self.address, "account runs without having been read");
-                return false;
-            };
-            core.used = Timestamp::now();
-            for mail in mail {
-                self.handle(inner, core, mail, effects);
-            }
-            if core.stale {
-                self.retire(inner);
-                return false;
-            }
-        }
-        true
     }
 
     /// Leaves the registry, and only then counts as retired: who finds a retired cell finds its
     /// successor behind the same address. Gives the mail that is left.
-    fn leave(self: &Arc<Self>, inner: &Arc<Inner>, mailbox: &mut Mailbox) -> VecDeque<Mail> {
+    fn leave(self: &Arc<Self>, inner: &Arc<Inner>, place: &mut Place) -> Vec<Mail> {
         inner.cells.remove_unless(&self.address, |cell| !Arc::ptr_eq(cell, self));
-        mailbox.phase = Phase::Retired;
-        mem::take(&mut mailbox.mail)
+        place.phase = Phase::Retired;
+        mem::take(&mut place.mail)
     }
 
     /// Leaves the registry; what mail is left goes to the successor.
     fn retire(self: &Arc<Self>, inner: &Arc<Inner>) {
-        let mail = self.leave(inner, &mut self.mailbox());
+        let mail = self.leave(inner, &mut self.place());
         for mail in mail {
             inner.post_to(&self.address, mail);
         }
     }
 
-    fn handle(self: &Arc<Self>, inner: &Arc<Inner>, core: &mut Core, mail: Mail, effects: &mut Vec<Effect>) {
-        let input = match mail {
-            Mail::Input(input) => input,
-            Mail::Attach { session, spec, sink, opened } => {
-                if let Err(reject) = core.account.may_open(&spec) {
-                    let _ = opened.send(Err(reject));
-                    return;
-                }
-                inner.add_session(session, sink);
-                let _ = opened.send(Ok(()));
-                Input::Open { session, spec }
-            }
-        };
-        core.stale |= matches!(input, Input::Evict { reason: CloseReason::AccountGone, .. });
-        core.account.handle(input, core.used, effects);
-        inner.perform(self, core.key, effects);
-    }
-
-    fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
-        self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn core(&self) -> MutexGuard<'_, Option<Core>> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    fn place(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Runs `cell` on this thread, and then every cell that got mail from it; or puts it on this
+/// Runs one cell until its mailbox is empty. Gives it back when mail keeps coming.
+fn take_turn(inner: &Arc<Inner>, turn: Turn, now: Timestamp, effects: &mut Vec<Effect>) -> Option<Turn> {
+    let Turn { cell, core, mut mail } = turn;
+    let mut running = Running { cell: &cell, inner, core: Some(core) };
+    for _ in 0..TURNS {
+        let core = running.core.as_mut()?;
+        core.used = now;
+        for mail in mail.drain(..) {
+            handle(inner, &cell, core, mail, effects);
+        }
+        if core.stale {
+            running.core = None;
+            cell.retire(inner);
+            return None;
+        }
+        let mut place = cell.place();
+        if place.mail.is_empty() {
+            place.phase = running.core.take().map_or(Phase::Retired, Phase::Rest);
+            return None;
+        }
+        mail = mem::take(&mut place.mail).into();
+    }
+    let core = running.core.take()?;
+    drop(running);
+    Some(Turn { cell, core, mail })
+}
+
+fn handle(inner: &Arc<Inner>, cell: &Arc<Cell>, core: &mut Core, mail: Mail, effects: &mut Vec<Effect>) {
+    let input = match mail {
+        Mail::Input(input) => input,
+        Mail::Attach(attach) => {
+            let Attach { session, spec, sink, opened } = *attach;
+            if let Err(reject) = core.account.may_open(&spec) {
+                let _ = opened.send(Err(reject));
+                return;
+            }
+            inner.add_session(session, sink);
+            let _ = opened.send(Ok(()));
+            Input::Open { session, spec }
+        }
+    };
+    core.stale |= matches!(input, Input::Evict { reason: CloseReason::AccountGone, .. });
+    core.account.handle(input, core.used, effects);
+    inner.perform(cell, core.key, effects);
+}
+
+/// Runs a cell on this thread, and then every cell that got mail from it; or puts it on this
 /// thread's list, where one runs already.
-fn run(inner: &Arc<Inner>, cell: Arc<Cell>) {
-    let nested = READY.with_borrow_mut(|ready| match ready {
-        Some(list) => {
-            list.push_back(Arc::clone(&cell));
-            true
+fn run(inner: &Arc<Inner>, turn: Turn) {
+    let mut next = READY.with_borrow_mut(|ready| {
+        if ready.is_running {
+            ready.turns.push_back(turn);
+            return None;
         }
-        None => {
-            *ready = Some(VecDeque::new());
-            false
-        }
+        ready.is_running = true;
+        Some(turn)
     });
-    if nested {
+    if next.is_none() {
         return;
     }
     let _cleanup = ClearReady(inner);
-    let mut effects = Vec::new();
-    let mut next = Some(cell);
-    while let Some(cell) = next {
-        if cell.run_some(inner, &mut effects) {
+    let now = Timestamp::now();
+    let mut effects = READY.with_borrow_mut(|ready| mem::take(&mut ready.effects));
+    while let Some(turn) = next {
+        if let Some(turn) = take_turn(inner, turn, now, &mut effects) {
             // A busy account does not keep this thread: a task of its own carries on.
-            let inner = Arc::clone(inner);
-            let runtime = inner.runtime.clone();
-            runtime.spawn(async move { run(&inner, cell) });
+            spawn(inner, turn);
         }
-        next = READY.with_borrow_mut(|ready| ready.as_mut().and_then(VecDeque::pop_front));
+        next = READY.with_borrow_mut(|ready| ready.turns.pop_front());
     }
+    READY.with_borrow_mut(|ready| ready.keep(effects));
 }
 
-fn refuse(inner: &Arc<Inner>, mail: Mail, reason: Reason) {
+fn spawn(inner: &Arc<Inner>, turn: Turn) {
+    let (inner, runtime) = (Arc::clone(inner), inner.runtime.clone());
+    runtime.spawn(async move { run(&inner, turn) });
+}
+
+pub(super) fn refuse(inner: &Arc<Inner>, mail: Mail, reason: Reason) {
     match mail {
-        Mail::Attach { opened, .. } => {
-            let _ = opened.send(Err(reason.into()));
+        Mail::Attach(attach) => {
+            let _ = attach.opened.send(Err(reason.into()));
         }
         Mail::Input(Input::Signal { signal, reply }) => inner.refuse(&signal, reply, reason),
-        Mail::Input(Input::Request { reply: Some(to), .. }) => refuse_reply(inner, to, reason),
+        Mail::Input(Input::Send { message, reply: Some(to), .. }) => {
+            refuse_reply(inner, to, Some(About::Message(message)), reason);
+        }
+        Mail::Input(Input::Request { request, reply: Some(to), .. }) => {
+            refuse_reply(inner, to, request.about(), reason);
+        }
         Mail::Input(Input::Watch { watch, .. }) => inner.watch_gone(watch),
         Mail::Input(_) => {}
     }
 }
 
-fn refuse_reply(inner: &Inner, to: ReplyTo, reason: Reason) {
-    inner.answer(super::Answer { to, about: None, outcome: Err(reason.into()) });
+fn refuse_reply(inner: &Inner, to: ReplyTo, about: Option<About>, reason: Reason) {
+    inner.answer(super::Answer { to, about, outcome: Err(reason.into()) });
+}
+
+/// What a thread that runs cells has at hand.
+#[derive(Default)]
+struct Ready {
+    is_running: bool,
+    /// The cells that wait for this thread.
+    turns: VecDeque<Turn>,
+    /// Room for effects, used again and again.
+    effects: Vec<Effect>,
+}
+
+impl Ready {
+    /// Keeps the empty buffers for the next run, unless they grew out of the ordinary.
+    fn keep(&mut self, effects: Vec<Effect>) {
+        if effects.capacity() <= ORDINARY {
+            self.effects = effects;
+        }
+        if self.turns.capacity() > ORDINARY {
+            self.turns = VecDeque::new();
+        }
+    }
 }
 
 /// Frees this thread's list even when a rule panics; what is on it runs elsewhere then.
@@ -259,26 +302,30 @@ struct ClearReady<'a>(&'a Arc<Inner>);
 
 impl Drop for ClearReady<'_> {
     fn drop(&mut self) {
-        let left = READY.with_borrow_mut(Option::take).unwrap_or_default();
-        for cell in left {
-            let inner = Arc::clone(self.0);
-            self.0.runtime.spawn(async move { run(&inner, cell) });
+        let left = READY.with_borrow_mut(|ready| {
+            ready.is_running = false;
+            if ready.turns.is_empty() { VecDeque::new() } else { mem::take(&mut ready.turns) }
+        });
+        for turn in left {
+            spawn(self.0, turn);
         }
     }
 }
 
-/// A panic in a rule is a defect. It must not leave the account stuck: its sessions end, and the
-/// next use reads it anew.
-struct RetireOnPanic<'a> {
+/// A cell that runs. A panic in a rule is a defect. It must not leave the account stuck: its
+/// sessions end, and the next use reads it anew.
+struct Running<'a> {
     cell: &'a Arc<Cell>,
     inner: &'a Arc<Inner>,
+    /// Taken out when all went well.
+    core: Option<Box<Core>>,
 }
 
-impl Drop for RetireOnPanic<'_> {
+impl Drop for Running<'_> {
     fn drop(&mut self) {
+        let Some(core) = self.core.take() else { return };
         error!(account = %self.cell.address, "a rule panicked: the account starts anew");
-        let sessions = self.cell.core().as_ref().map(|core| core.account.sessions()).unwrap_or_default();
-        for session in sessions {
+        for session in core.account.sessions() {
             self.inner.end_session(session, CloseReason::Fault);
         }
         self.cell.retire(self.inner);
@@ -286,9 +333,10 @@ impl Drop for RetireOnPanic<'_> {
 }
 
 thread_local! {
-    /// The cells that wait for this thread; `None` while it runs none.
-    static READY: RefCell<Option<VecDeque<Arc<Cell>>>> = const { RefCell::new(None) };
+    static READY: RefCell<Ready> = RefCell::default();
 }
 
 /// How often one run looks into the mailbox before it leaves the rest to a task.
 const TURNS: usize = 64;
+/// Room that a thread keeps for effects, and for cells that wait.
+const ORDINARY: usize = 256;

@@ -36,7 +36,9 @@ impl Account {
         let accepted = match choice {
             AcceptedSenders::Everybody => true,
             // Whoever sends from a domain of this server has logged in here.
-            AcceptedSenders::Authenticated => self.home.iter().any(|own| own.domain() == sender.domain()),
+            AcceptedSenders::Authenticated => {
+                self.shared.home.iter().any(|own| own.domain() == sender.domain())
+            }
             AcceptedSenders::SameDomain => sender.domain() == self.address.domain(),
             AcceptedSenders::Nobody => false,
         };

@@ -90,6 +90,10 @@ impl Roster {
     }
 
     fn changed(&self, since: u64) -> Vec<Contact> {
+        // Most clients come back with the newest copy, whatever its size.
+        if since == self.version {
+            return Vec::new();
+        }
         let mut rows: Vec<_> = self.contacts.values().filter(|(_, version)| *version > since).collect();
         rows.sort_by_key(|(_, version)| *version);
         rows.into_iter().map(|(contact, _)| contact.clone()).collect()

@@ -15,11 +15,13 @@ use tracing::error;
 
 use super::{
     Answer, Effect, Event, Input, Parcel, ReplyTo, Sink, WatchId, WatchSink,
+    endpoints::Sessions,
     event::{About, Replied},
     mailbox::{Cell, Mail},
     registry::Registry,
     sink::Delivery,
     slip::{Batch, Live, Slip},
+    state::Shared,
 };
 use crate::{
     bus::{Bus, Envelope},
@@ -32,8 +34,8 @@ pub(super) struct Inner {
     pub(super) store: Store,
     pub(super) bus: Bus<ReplyTo>,
     pub(super) runtime: runtime::Handle,
-    pub(super) limits: super::Config,
-    pub(super) home: Arc<[Address]>,
+    /// What the rules of every account know.
+    pub(super) shared: Arc<Shared>,
     pub(super) cells: Registry<Address, Arc<Cell>>,
     sessions: Registry<SessionId, Arc<dyn Sink>>,
     watches: Registry<WatchId, Arc<dyn WatchSink>>,
@@ -52,12 +54,12 @@ pub(super) struct Inner {
 impl Inner {
     pub(super) fn new(store: Store, bus: Bus<ReplyTo>, limits: super::Config) -> Arc<Self> {
         let home = bus.domains().into();
+        let shared = Arc::new(Shared { limits, home });
         let inner = Arc::new(Self {
             store,
             bus,
             runtime: runtime::Handle::current(),
-            limits,
-            home,
+            shared,
             cells: Registry::default(),
             sessions: Registry::default(),
             watches: Registry::default(),
@@ -196,7 +198,7 @@ impl Inner {
     fn store_first(self: &Arc<Self>, cell: &Arc<Cell>, key: AccountKey, effects: &mut Vec<Effect>) {
         let mut writes: SmallVec<[Write; 4]> = SmallVec::new();
         let mut after = After::default();
-        let mut deliveries: SmallVec<[(Vec<SessionId>, Arc<Live>); 1]> = SmallVec::new();
+        let mut deliveries: SmallVec<[(Sessions, Arc<Live>); 1]> = SmallVec::new();
         for effect in effects.extract_if(.., |effect| waits(effect)) {
             match effect {
                 Effect::Store(write) => writes.push(write),
@@ -228,7 +230,7 @@ impl Inner {
         self.store.submit(key, last, done);
     }
 
-    fn deliver(self: &Arc<Self>, cell: &Arc<Cell>, sessions: Vec<SessionId>, group: &Arc<Live>) {
+    fn deliver(self: &Arc<Self>, cell: &Arc<Cell>, sessions: Sessions, group: &Arc<Live>) {
         for session in sessions {
             let slip = Some(Slip::live(group));
             let message = Arc::clone(group.message());
@@ -247,10 +249,10 @@ impl Inner {
                 }
             }
             Effect::DeliverOffline { session, messages } => self.deliver_offline(cell, session, messages),
-            Effect::Tell { session, event } => self.push(cell, session, Parcel::Event(*event)),
+            Effect::Tell { session, event } => self.push(cell, session, Parcel::Event(event)),
             Effect::TellAll { sessions, event } => {
                 for session in sessions {
-                    self.push(cell, session, Parcel::Event((*event).clone()));
+                    self.push(cell, session, Parcel::Event(event.clone()));
                 }
             }
             Effect::Show { watch, state, snapshot } => {
@@ -259,6 +261,7 @@ impl Inner {
                 }
             }
             Effect::Route { signal, reply } => self.route(signal, reply),
+            Effect::RouteAll { to, news } => self.bus.send_all(to, &news),
             Effect::Answer(answer) => self.answer(answer),
             Effect::ReadOffline { session } => self.read_offline(cell, key, session),
             Effect::End { session, reason } => self.end_session(session, reason),
@@ -297,7 +300,7 @@ impl Inner {
         let address = cell.address.clone();
         self.store.offline_read(
             key,
-            self.limits.offline_batch,
+            self.shared.limits.offline_batch,
             Box::new(move |result| {
                 let (messages, more) = match result {
                     Ok(chunk) => (chunk.messages.into_iter().map(Arc::new).collect(), chunk.more),
@@ -317,10 +320,7 @@ fn waits(effect: &Effect) -> bool {
     match effect {
         Effect::Store(_) | Effect::Answer(_) => true,
         // Who wants to hear of failures only is promised nothing.
-        Effect::Deliver {
-            reply: Some(ReplyTo::Waiter(_) | ReplyTo::Session { request: Some(_), .. }),
-            ..
-        } => true,
+        Effect::Deliver { reply: Some(to), .. } => to.wants_success(),
         _ => false,
     }
 }

@@ -2,9 +2,12 @@
 
 use std::{
     collections::VecDeque,
+    mem,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Waker},
 };
+
+use smallvec::SmallVec;
 
 use super::{Copy, Event, WatchId, WatchState, slip::Slip};
 use crate::signal::{Message, SessionId, Snapshot};
@@ -71,7 +74,8 @@ pub struct Outbox {
 
 #[derive(Debug, Default)]
 struct OutboxInner {
-    waiting: VecDeque<Parcel>,
+    /// One thing or two find room without an allocation.
+    waiting: SmallVec<[Parcel; 2]>,
     waker: Option<Waker>,
     closed: bool,
 }
@@ -98,8 +102,7 @@ impl Outbox {
             }
             return Poll::Pending;
         }
-        into.append(&mut inner.waiting);
-        inner.waiting = VecDeque::new();
+        into.extend(mem::take(&mut inner.waiting));
         Poll::Ready(())
     }
 
@@ -107,7 +110,7 @@ impl Outbox {
     pub fn try_drain(&self, into: &mut VecDeque<Parcel>) -> bool {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let any = !inner.waiting.is_empty();
-        into.append(&mut std::mem::take(&mut inner.waiting));
+        into.extend(mem::take(&mut inner.waiting));
         any
     }
 
@@ -116,7 +119,7 @@ impl Outbox {
         let waiting = {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             inner.closed = true;
-            std::mem::take(&mut inner.waiting)
+            mem::take(&mut inner.waiting)
         };
         drop(waiting);
     }
@@ -131,7 +134,7 @@ impl Sink for Outbox {
             if inner.closed || (inner.waiting.len() >= self.bound && !must) {
                 return Err(SinkFull);
             }
-            inner.waiting.push_back(parcel);
+            inner.waiting.push(parcel);
             inner.waker.take()
         };
         if let Some(waker) = waker {

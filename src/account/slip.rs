@@ -110,12 +110,10 @@ impl Live {
         if self.waits.fetch_sub(1, Ordering::AcqRel) != 1 {
             return;
         }
-        if let Some(to) = &self.reply {
-            let outcome = if self.stored.load(Ordering::Acquire) {
-                Ok(Reply::Sent(Sent::Delivered))
-            } else {
-                Err(Reason::Internal.into())
-            };
+        let durable = self.stored.load(Ordering::Acquire);
+        if let Some(to) = self.reply.as_ref().filter(|to| !durable || to.wants_success()) {
+            let outcome =
+                if durable { Ok(Reply::Sent(Sent::Delivered)) } else { Err(Reason::Internal.into()) };
             let about = Some(About::Message(Arc::clone(&self.message)));
             self.post.answer(Answer { to: to.clone(), about, outcome });
         }

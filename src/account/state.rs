@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Answer, CloseReason, Config, Effect, Event, Input, Reply, ReplyTo, Request, SessionView, Summary,
-    endpoints::{Endpoint, Endpoints},
+    endpoints::{Endpoint, Endpoints, Sessions},
     roster::Roster,
     session::{SessionKind, SessionSpec},
     watch::Watchers,
@@ -21,9 +21,7 @@ use crate::{
 /// One account.
 pub(super) struct Account {
     pub(super) address: Address,
-    pub(super) limits: Config,
-    /// The domains of this server: whose users have proved who they are.
-    pub(super) home: Arc<[Address]>,
+    pub(super) shared: Arc<Shared>,
     pub(super) preferences: Preferences,
     pub(super) roster: Roster,
     /// Who asked to see the owner's presence and waits for her answer.
@@ -35,22 +33,24 @@ pub(super) struct Account {
     pub(super) aggregate: Arc<Presence>,
 }
 
+/// What the rules of every account know.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    pub(super) limits: Config,
+    /// The domains of this server: whose users have proved who they are.
+    pub(super) home: Arc<[Address]>,
+}
+
 /// Where rules put what is to be done.
 pub(super) type Effects = Vec<Effect>;
 
 impl Account {
-    pub(super) fn new(
-        mut record: AccountRecord,
-        limits: Config,
-        home: Arc<[Address]>,
-        now: Timestamp,
-    ) -> Self {
+    pub(super) fn new(mut record: AccountRecord, shared: Arc<Shared>, now: Timestamp) -> Self {
         let roster = Roster::new(&mut record);
         let requests = record.requests.into_iter().map(|request| (request.from.clone(), request)).collect();
         Self {
             address: record.address,
-            limits,
-            home,
+            shared,
             preferences: record.preferences,
             roster,
             requests,
@@ -69,7 +69,7 @@ impl Account {
     /// Whether one more session like this may open.
     pub(super) fn may_open(&self, spec: &SessionSpec) -> Result<(), Reject> {
         let replaces = self.endpoints.named(&spec.resource).is_some();
-        if self.endpoints.len() >= self.limits.sessions && !replaces {
+        if self.endpoints.len() >= self.shared.limits.sessions && !replaces {
             return Err(Reject::with_text(Reason::PolicyViolation, "too many sessions"));
         }
         Ok(())
@@ -78,13 +78,14 @@ impl Account {
     /// Takes one input and says what is to be done.
     pub(super) fn handle(&mut self, input: Input, now: Timestamp, effects: &mut Effects) {
         match input {
-            Input::Open { session, spec } => self.handle_open(session, spec, now, effects),
+            Input::Open { session, spec } => self.handle_open(session, *spec, now, effects),
             Input::Close { session } => self.handle_close(session, now, effects),
             Input::Presence { session, presence } => self.handle_presence(session, presence, now, effects),
             Input::Direct { session, to, presence } => self.handle_direct(session, to, presence, effects),
             Input::Change { session, change } => self.handle_change(session, change, now, effects),
+            Input::Send { session, message, reply } => self.handle_send(session, message, reply, effects),
             Input::Request { session, request, reply } => {
-                self.handle_request(session, request, reply, now, effects);
+                self.handle_request(session, *request, reply, now, effects);
             }
             Input::Signal { signal, reply } => self.handle_signal(signal, reply, now, effects),
             Input::Returned { message, reply, tries } => {
@@ -177,7 +178,7 @@ impl Account {
             Signal::Query(query) => self.handle_query(query, reply, effects),
             Signal::Contact(contact) => self.handle_contact_signal(&contact, now, effects),
             Signal::Presence { to, notice } => self.handle_notice(&to, notice, effects),
-            Signal::Probe { from, .. } => self.handle_probe(from, effects),
+            Signal::Probe { from, .. } => self.handle_probe(&from, effects),
             Signal::Call(offer) => self.handle_call(&offer, reply, effects),
         }
     }
@@ -186,8 +187,11 @@ impl Account {
     fn handle_call(&mut self, _offer: &CallOffer, reply: Option<ReplyTo>, effects: &mut Effects) {
         let sessions = self.endpoints.ids(|endpoint| endpoint.spec.takes_calls && endpoint.is_available());
         let Some(to) = reply else { return };
-        let outcome =
-            if sessions.is_empty() { Err(Reason::NoSession.into()) } else { Ok(Reply::Ring(sessions)) };
+        let outcome = if sessions.is_empty() {
+            Err(Reason::NoSession.into())
+        } else {
+            Ok(Reply::Ring(sessions.into_vec()))
+        };
         effects.push(Effect::Answer(Answer { to, about: None, outcome }));
     }
 
@@ -195,7 +199,7 @@ impl Account {
         self.preferences = preferences;
         let sessions = self.endpoints.ids(|endpoint| endpoint.spec.kind == SessionKind::Page);
         if !sessions.is_empty() {
-            let event = Box::new(Event::Preferences(Arc::new(self.preferences.clone())));
+            let event = Event::Preferences(Arc::new(self.preferences.clone()));
             effects.push(Effect::TellAll { sessions, event });
         }
     }
@@ -214,7 +218,7 @@ impl Account {
     }
 
     /// Every session there is.
-    pub(super) fn sessions(&self) -> Vec<SessionId> {
+    pub(super) fn sessions(&self) -> Sessions {
         self.endpoints.ids(|_| true)
     }
 

@@ -49,7 +49,7 @@ impl Account {
         now: Timestamp,
         effects: &mut Effects,
     ) {
-        if self.watchers.0.len() >= self.limits.watchers {
+        if self.watchers.0.len() >= self.shared.limits.watchers {
             effects.push(Effect::Show { watch, state: WatchState::Rejected, snapshot: None });
             return;
         }
@@ -88,6 +88,9 @@ impl Account {
 
     /// What `somebody` may see may have changed: his watches follow.
     pub(super) fn review_watchers(&mut self, somebody: &Address, effects: &mut Effects) {
+        if self.watchers.is_empty() {
+            return;
+        }
         let state = self.watch_state(somebody);
         let snapshot = self.snapshot();
         for watcher in self.watchers.0.iter_mut().filter(|w| w.address == *somebody && w.state != state) {

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::signal::{Address, Signal};
+use crate::signal::{Address, News, Signal};
 
 /// A signal on its way, with the place `R` that its reply goes to.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +16,9 @@ pub struct Envelope<R> {
 /// Takes the signals that are for accounts of this process. Must not block.
 pub trait Receive<R>: Send + Sync {
     fn receive(&self, envelope: Envelope<R>);
+
+    /// Takes what all of `to` are told alike.
+    fn receive_all(&self, to: Vec<Address>, news: &News);
 }
 
 /// The way from any account to any other. Cheap to clone.
@@ -72,6 +75,14 @@ impl<R: Serialize + DeserializeOwned> Bus<R> {
             _ => Err(envelope),
         }
     }
+
+    /// Tells all of `to` the same. Where no way leads, nobody hears it.
+    pub fn send_all(&self, mut to: Vec<Address>, news: &News) {
+        to.retain(|address| self.serves(address.domain()));
+        if let Some(receiver) = self.inner.receiver.get() {
+            receiver.receive_all(to, news);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -87,6 +98,10 @@ mod tests {
         fn receive(&self, envelope: Envelope<()>) {
             self.0.lock().unwrap().push(envelope.signal);
         }
+
+        fn receive_all(&self, to: Vec<Address>, news: &News) {
+            self.0.lock().unwrap().extend(to.into_iter().map(|to| news.signal(to)));
+        }
     }
 
     #[test]
@@ -96,13 +111,17 @@ mod tests {
         bus.connect(Box::new(Collect(Arc::clone(&seen))));
         let probe = |to: &str| Envelope {
             signal: Signal::Probe {
-                from: Party::parse("alice@example.org").unwrap(),
-                to: Party::parse(to).unwrap(),
+                from: Arc::new(Party::parse("alice@example.org").unwrap()),
+                to: Address::parse(to).unwrap(),
             },
             reply: None,
         };
         assert!(bus.send(probe("bob@example.org")).is_ok());
         assert!(bus.send(probe("bob@example.com")).is_err());
         assert_eq!(seen.lock().unwrap().len(), 1);
+        let to = ["bob@example.org", "bob@example.com", "eve@example.org"];
+        let to = to.map(|to| Address::parse(to).unwrap()).to_vec();
+        bus.send_all(to, &News::Probe(Arc::new(Party::parse("alice@example.org").unwrap())));
+        assert_eq!(seen.lock().unwrap().len(), 3);
     }
 }

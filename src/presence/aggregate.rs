@@ -10,17 +10,18 @@ use crate::signal::{Activity, Availability, Presence, Timestamp};
 pub fn aggregate<'a>(sessions: impl IntoIterator<Item = &'a Presence>, now: Timestamp) -> Presence {
     let rank =
         |presence: &&Presence| (presence.availability, presence.eager, presence.priority, presence.since);
-    let mut available: Vec<&Presence> = sessions.into_iter().filter(|p| p.is_available()).collect();
-    available.sort_by_key(rank);
-    let Some(winner) = available.last() else { return Presence::offline(now) };
     // A person is idle when she touches none of her devices.
-    let idle_since = available.iter().map(|p| p.idle_since).collect::<Option<Vec<_>>>();
+    let mut idle_since = Some(None);
+    let available = sessions.into_iter().filter(|presence| presence.is_available()).inspect(|presence| {
+        idle_since = idle_since.zip(presence.idle_since).map(|(latest, since)| latest.max(Some(since)));
+    });
+    let Some(winner) = available.max_by_key(rank) else { return Presence::offline(now) };
     Presence {
         availability: winner.availability,
         eager: winner.eager,
         notes: winner.notes.clone(),
         activities: winner.activities.clone(),
-        idle_since: idle_since.and_then(|times| times.into_iter().max()),
+        idle_since: idle_since.flatten(),
         since: winner.since,
         priority: winner.priority,
         native: crate::signal::Native::None,
@@ -81,6 +82,10 @@ mod tests {
         desk.idle_since = Some(Timestamp(5));
         assert_eq!(aggregate([&desk, &phone], Timestamp(0)).idle_since, None);
         assert_eq!(aggregate([&desk], Timestamp(0)).idle_since, Some(Timestamp(5)));
+        let mut later = phone.clone();
+        later.idle_since = Some(Timestamp(7));
+        assert_eq!(aggregate([&later, &desk], Timestamp(0)).idle_since, Some(Timestamp(7)));
+        assert_eq!(aggregate([&phone, &desk], Timestamp(0)).idle_since, None);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Presence: what one session says of its person, and what the account shows to others.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -76,6 +77,36 @@ pub struct PresenceNotice {
     /// The account as a whole after the change; `None` where the sender is no account of ours,
     /// or where the presence is meant for its receiver alone (directed).
     pub aggregate: Option<Arc<Presence>>,
+    /// How it was printed for the first of its readers.
+    #[serde(skip)]
+    pub printed: Memo,
+}
+
+impl PresenceNotice {
+    /// A notice that nobody printed yet.
+    #[must_use]
+    pub fn new(from: Party, presence: Arc<Presence>, aggregate: Option<Arc<Presence>>) -> Self {
+        Self { from, presence, aggregate, printed: Memo::default() }
+    }
+}
+
+/// What is the same for every reader of a shared value, printed once: a person's presence goes to
+/// all her contacts. Of use to the one door whose readers are many; others leave it alone. It is no
+/// part of the value: all memos are equal, and none leaves the process.
+#[derive(Debug, Clone, Default)]
+pub struct Memo(OnceLock<Bytes>);
+
+impl Memo {
+    /// The printed form; the first caller's `print` makes it.
+    pub fn or_print(&self, print: impl FnOnce() -> Bytes) -> &Bytes {
+        self.0.get_or_init(print)
+    }
+}
+
+impl PartialEq for Memo {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// One available session as others may see it.

@@ -19,8 +19,8 @@ pub enum Signal {
     },
     /// `from` wants to know the presence of `to` now (RFC 6121 §4.3).
     Probe {
-        from: Party,
-        to: Party,
+        from: Arc<Party>,
+        to: Address,
     },
     /// Somebody calls.
     Call(Arc<CallOffer>),
@@ -34,8 +34,30 @@ impl Signal {
             Self::Message(message) => &message.to.address,
             Self::Query(query) => &query.to.address,
             Self::Contact(contact) => &contact.to,
-            Self::Presence { to, .. } | Self::Probe { to, .. } => &to.address,
+            Self::Presence { to, .. } => &to.address,
+            Self::Probe { to, .. } => to,
             Self::Call(offer) => &offer.to.address,
+        }
+    }
+}
+
+/// What one account tells many others at once. An account without sessions misses nothing by not
+/// hearing it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum News {
+    /// For contacts: the presence of somebody they follow.
+    Presence(Arc<PresenceNotice>),
+    /// This session wants to know how they are.
+    Probe(Arc<Party>),
+}
+
+impl News {
+    /// The same as a signal for `to` alone.
+    #[must_use]
+    pub fn signal(&self, to: Address) -> Signal {
+        match self {
+            Self::Presence(notice) => Signal::Presence { to: to.into(), notice: Arc::clone(notice) },
+            Self::Probe(from) => Signal::Probe { from: Arc::clone(from), to },
         }
     }
 }

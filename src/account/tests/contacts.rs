@@ -104,8 +104,8 @@ fn what_is_no_contact_is_refused() {
 #[test]
 fn contacts_and_questions_are_bounded() {
     let mut world = World::of(&["alice", "bob"]);
-    world.account("alice").limits.contacts = 1;
-    world.account("bob").limits.contact_requests = 0;
+    Arc::make_mut(&mut world.account("alice").shared).limits.contacts = 1;
+    Arc::make_mut(&mut world.account("bob").shared).limits.contact_requests = 0;
     world.say("alice", "bob", ContactEvent::Subscribe);
     assert!(world.account("bob").requests.is_empty());
     let more = Request::SetContact { address: address("carol"), name: None, groups: Default::default() };

@@ -14,7 +14,9 @@ use std::{
 use crate::{
     account::{
         About, Answer, Copy, Effect, Event, Input, Reply, ReplyTo, Request, SessionKind, SessionSpec,
-        WatchId, WatchState, accounts::Config, state::Account,
+        WatchId, WatchState,
+        accounts::Config,
+        state::{Account, Shared},
     },
     signal::{
         Address, Availability, ContactEvent, Content, Keep, Message, MessageId, MessageKind, Native, Party,
@@ -54,9 +56,10 @@ impl World {
             reads: Vec::new(),
             deaf: Vec::new(),
         };
+        let shared = Arc::new(Shared { limits: Config::default(), home: home() });
         for name in names {
             let address = address(name);
-            let account = Account::new(record(&address), Config::default(), home(), world.now);
+            let account = Account::new(record(&address), Arc::clone(&shared), world.now);
             world.accounts.insert(address, account);
         }
         world
@@ -132,6 +135,11 @@ impl World {
                     self.answers.push(Answer { to, about: None, outcome: Err(Reason::NotFound.into()) });
                 }
             }
+            Effect::RouteAll { to, news } => {
+                for to in to.into_iter().filter(|to| self.accounts.contains_key(to)) {
+                    queue.push_back((to.clone(), Input::Signal { signal: news.signal(to), reply: None }));
+                }
+            }
             Effect::Answer(answer) => self.answers.push(answer),
             Effect::ReadOffline { session } => self.reads.push((owner.clone(), session)),
             Effect::End { session, reason } => self.tell(session, format!("closed {reason:?}")),
@@ -168,7 +176,7 @@ impl World {
             takes_copies: true,
             follows_roster: kind != SessionKind::Device,
         };
-        self.input(name, Input::Open { session, spec });
+        self.input(name, Input::Open { session, spec: Box::new(spec) });
         session
     }
 
@@ -191,7 +199,7 @@ impl World {
     fn ask(&mut self, name: &str, session: Option<SessionId>, request: Request) -> Result<Reply, Reject> {
         let reply = Some(ReplyTo::Waiter(RequestId(self.number())));
         self.answers.clear();
-        self.input(name, Input::Request { session, request, reply: reply.clone() });
+        self.input(name, Input::of_request(session, request, reply.clone()));
         let answer = self.answers.iter().find(|answer| Some(&answer.to) == reply.as_ref());
         answer.expect("every request is answered").outcome.clone()
     }

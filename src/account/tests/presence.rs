@@ -48,7 +48,7 @@ fn strangers_see_nothing_and_learn_that_they_are_none() {
     world.client("alice", "desk");
     let eve = world.client("eve", "lair");
     world.forget();
-    let probe = crate::signal::Signal::Probe { from: party("eve/lair"), to: party("alice") };
+    let probe = crate::signal::Signal::Probe { from: party("eve/lair").into(), to: address("alice") };
     world.input("alice", Input::Signal { signal: probe, reply: None });
     assert!(world.heard(eve).iter().all(|words| !words.contains("Online")));
 }
@@ -128,5 +128,5 @@ fn a_second_session_of_one_name_replaces_the_first() {
     let first = world.client("alice", "desk");
     let second = world.client("alice", "desk");
     assert!(world.heard(first).contains(&"closed Replaced".to_owned()));
-    assert_eq!(world.account("alice").sessions(), [second]);
+    assert_eq!(world.account("alice").sessions().as_slice(), [second]);
 }

@@ -95,11 +95,8 @@ fn presence_shows_the_session_and_the_whole() {
         activities: [Activity::OnThePhone, Activity::Named("meeting".into())].into_iter().collect(),
         ..Presence::default()
     };
-    let notice = PresenceNotice {
-        from: party("bob@localhost/phone"),
-        presence: Arc::new(presence),
-        aggregate: Some(Arc::new(Presence::online(Timestamp(0)))),
-    };
+    let aggregate = Some(Arc::new(Presence::online(Timestamp(0))));
+    let notice = PresenceNotice::new(party("bob@localhost/phone"), Arc::new(presence), aggregate);
     let text = print_event(&Event::Presence(Arc::new(notice))).unwrap();
     assert_eq!(
         serde_json::from_str::<Value>(&text).unwrap(),

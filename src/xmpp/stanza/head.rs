@@ -63,6 +63,18 @@ impl Head<'_> {
     }
 }
 
+/// Appends a stanza that was printed before, with a `from` and without `to`, for the receiver `to`.
+pub fn print_addressed(printed: &[u8], to: &str, out: &mut BytesMut) {
+    let after_from = memchr::memchr_iter(b'\'', printed).nth(1).map_or(0, |quote| quote + 1);
+    let (from, rest) = printed.split_at(after_from);
+    out.reserve(printed.len() + to.len() + 32);
+    out.put_slice(from);
+    out.put_slice(b" to='");
+    put_escaped(to, out);
+    out.put_u8(b'\'');
+    out.put_slice(rest);
+}
+
 fn put_escaped(value: &str, out: &mut BytesMut) {
     let is_plain = value
         .bytes()

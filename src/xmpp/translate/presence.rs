@@ -1,13 +1,13 @@
 //! `<presence/>`: how somebody is, and who may know (RFC 6121 §3, §4.7).
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use compact_str::CompactString;
 
 use super::{elements, native, print_text_element};
 use crate::signal::{
     Activity, Availability, ContactEvent, ContactSignal, Party, Presence, PresenceNotice, Text, Timestamp,
 };
-use crate::xmpp::stanza::{CLIENT, Head, Kind, Stanza};
+use crate::xmpp::stanza::{CLIENT, Head, Kind, Stanza, print_addressed};
 
 /// What a presence stanza without type, or of type unavailable, says.
 pub(in crate::xmpp) fn parse_presence(stanza: &Stanza, language: Option<&str>, now: Timestamp) -> Presence {
@@ -42,23 +42,29 @@ fn attribute_time(stanza: &Stanza, name: &str, namespace: &str, attribute: &str)
     Timestamp::parse_rfc3339(&stanza.child(name, namespace)?.attribute(attribute)?)
 }
 
-/// Appends what a watcher is told.
+/// Appends what a watcher is told. All but his own address is printed once for all watchers.
 pub(in crate::xmpp) fn print_notice(notice: &PresenceNotice, to: &str, out: &mut BytesMut) {
+    print_addressed(notice.printed.or_print(|| print_shared(notice)), to, out);
+}
+
+/// What every watcher is told alike: the stanza without `to`.
+fn print_shared(notice: &PresenceNotice) -> Bytes {
     let presence = &notice.presence;
     let from = notice.from.to_string();
     let content = elements(&presence.native);
     let head = Head {
         kind: Kind::Presence,
         from: Some(&from),
-        to: Some(to),
         stanza_type: (!presence.is_available()).then_some("unavailable"),
         language: content.and_then(|(_, lang)| lang),
         ..Head::default()
     };
+    let mut out = BytesMut::new();
     match content {
-        Some((payload, _)) => head.print(&[payload], out),
-        None => head.print(&[&print_neutral(presence)], out),
+        Some((payload, _)) => head.print(&[payload], &mut out),
+        None => head.print(&[&print_neutral(presence)], &mut out),
     }
+    out.freeze()
 }
 
 /// The content for presence that came by another protocol, or that a call changed.

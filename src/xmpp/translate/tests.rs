@@ -195,8 +195,7 @@ fn presence_from_elsewhere_is_written_from_its_neutral_form() {
         priority: 5,
         ..Presence::default()
     };
-    let notice =
-        PresenceNotice { from: party("alice@x/phone"), presence: Arc::new(presence), aggregate: None };
+    let notice = PresenceNotice::new(party("alice@x/phone"), Arc::new(presence), None);
     let mut out = BytesMut::new();
     print_notice(&notice, "bob@x", &mut out);
     assert_eq!(
