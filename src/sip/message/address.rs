@@ -8,7 +8,10 @@ use compact_str::CompactString;
 use super::{
     error::Malformed,
     params::Params,
-    text::{is_space, is_token_byte, parse_digits, print_quoted, split_quoted, trim, unescape_quoted},
+    text::{
+        is_space, is_token_byte, parse_digits, print_quoted, split_at_byte, split_before, split_quoted, trim,
+        unescape_quoted,
+    },
     uri::Uri,
 };
 
@@ -43,31 +46,16 @@ impl NameAddr {
     /// # Errors
     /// An open quote or bracket, a bad display name, URI or parameter.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        let text = trim(text);
-        let (display, rest) = match split_quoted(text) {
-            Some((inside, rest)) => (Some(unescape_quoted(inside)), trim(rest)),
-            None if text.starts_with('"') => return Err(Malformed("display name")),
-            None => match text.find('<') {
-                Some(0) => (None, text),
-                Some(bracket) if is_display(&text.as_bytes()[..bracket]) => {
-                    (Some(Cow::Borrowed(trim(&text[..bracket]))), &text[bracket..])
-                }
-                _ => return Self::parse_bare(text),
-            },
-        };
-        let inside = rest.strip_prefix('<').ok_or(Malformed("name-addr"))?;
-        let (uri, tail) = inside.split_once('>').ok_or(Malformed("name-addr"))?;
+        let Pieces { display, uri, tail } = Pieces::split(text)?;
         let display = display.filter(|name| !name.is_empty()).map(CompactString::from);
-        Ok(Self { display, uri: Uri::parse(trim(uri))?, params: Params::parse_tail(tail)? })
+        Ok(Self { display, uri: Uri::parse(uri)?, params: Params::parse_tail(tail)? })
     }
 
-    fn parse_bare(text: &str) -> Result<Self, Malformed> {
-        let (uri, tail) =
-            text.split_at_checked(text.find(';').unwrap_or(text.len())).ok_or(Malformed("uri"))?;
-        if uri.contains(['?', ',']) {
-            return Err(Malformed("addr-spec"));
-        }
-        Ok(Self { display: None, uri: Uri::parse(trim(uri))?, params: Params::parse_tail(tail)? })
+    /// Whether [`NameAddr::parse`] would read this, found without keeping anything.
+    pub(super) fn check(text: &str) -> Result<(), Malformed> {
+        let pieces = Pieces::split(text)?;
+        Uri::check(pieces.uri)?;
+        Params::check_tail(pieces.tail)
     }
 
     /// The `tag` parameter.
@@ -100,6 +88,42 @@ impl NameAddr {
     #[must_use]
     pub fn reg_id(&self) -> Option<u32> {
         parse_digits(self.params.raw("reg-id")?)
+    }
+}
+
+/// The parts of a value as they stand in it.
+struct Pieces<'a> {
+    display: Option<Cow<'a, str>>,
+    uri: &'a str,
+    /// The parameters with the semicolon before them.
+    tail: &'a str,
+}
+
+impl<'a> Pieces<'a> {
+    fn split(text: &'a str) -> Result<Self, Malformed> {
+        let text = trim(text);
+        let (display, rest) = match split_quoted(text) {
+            Some((inside, rest)) => (Some(unescape_quoted(inside)), trim(rest)),
+            None if text.starts_with('"') => return Err(Malformed("display name")),
+            None => match split_before(text, b'<') {
+                ("", rest) => (None, rest),
+                (name, rest) if !rest.is_empty() && is_display(name.as_bytes()) => {
+                    (Some(Cow::Borrowed(trim(name))), rest)
+                }
+                _ => return Self::split_bare(text),
+            },
+        };
+        let inside = rest.strip_prefix('<').ok_or(Malformed("name-addr"))?;
+        let (uri, tail) = split_at_byte(inside, b'>').ok_or(Malformed("name-addr"))?;
+        Ok(Self { display, uri: trim(uri), tail })
+    }
+
+    fn split_bare(text: &'a str) -> Result<Self, Malformed> {
+        let (uri, tail) = split_before(text, b';');
+        if uri.contains(['?', ',']) {
+            return Err(Malformed("addr-spec"));
+        }
+        Ok(Self { display: None, uri: trim(uri), tail })
     }
 }
 

@@ -60,6 +60,12 @@ impl Builder {
         self
     }
 
+    /// As [`Builder::header`], for a value that is text already.
+    pub fn text(mut self, name: HeaderName, value: &str) -> Self {
+        self.writer.text(name, value);
+        self
+    }
+
     /// A header by its written name; an unusable name adds nothing.
     pub fn extension(mut self, name: &str, value: impl fmt::Display) -> Self {
         if super::text::is_token(name.as_bytes()) {
@@ -89,8 +95,7 @@ impl Builder {
     }
 
     fn copy_to(&mut self, request: &Message, span: &Span, status: u16, tag: &str) {
-        let has_tag = request.to().is_ok_and(|to| to.tag().is_some());
-        if has_tag || status == 100 || tag.is_empty() {
+        if request.tag(HeaderName::To).is_some() || status == 100 || tag.is_empty() {
             return self.writer.copy(&request.bytes, span);
         }
         let value = request.bytes.get(span.value()).unwrap_or_default();

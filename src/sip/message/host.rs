@@ -7,8 +7,12 @@ use std::{
 };
 
 use compact_str::CompactString;
+use memchr::memchr;
 
-use super::{error::Malformed, text::parse_digits};
+use super::{
+    error::Malformed,
+    text::{is_token_byte, parse_digits},
+};
 
 /// A host name or address.
 #[derive(Clone, Debug, Eq)]
@@ -31,11 +35,15 @@ impl Host {
             let address = inside.strip_suffix(']').and_then(|address| address.parse().ok());
             return address.map(Self::V6).ok_or(Malformed("host"));
         }
-        if let Ok(address) = text.parse() {
+        if text.starts_with(|first: char| first.is_ascii_digit())
+            && let Ok(address) = text.parse()
+        {
             return Ok(Self::V4(address));
         }
         let is_name = !text.is_empty()
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+            && text.bytes().all(|byte| {
+                is_token_byte(byte) && !matches!(byte, b'!' | b'%' | b'*' | b'+' | b'`' | b'\'' | b'~')
+            });
         if is_name { Ok(Self::Name(text.into())) } else { Err(Malformed("host")) }
     }
 
@@ -93,8 +101,8 @@ impl fmt::Display for Host {
 
 /// Splits `host[:port]`; white space is allowed around the colon where headers allow it.
 pub(super) fn parse_host_port(text: &str) -> Result<(Host, Option<u16>), Malformed> {
-    let host_end = text.find(']').map_or(0, |bracket| bracket + 1);
-    let (host, port) = match text.get(host_end..).and_then(|tail| tail.find(':')) {
+    let host_end = memchr(b']', text.as_bytes()).map_or(0, |bracket| bracket + 1);
+    let (host, port) = match text.get(host_end..).and_then(|tail| memchr(b':', tail.as_bytes())) {
         Some(colon) => text.split_at_checked(host_end + colon).ok_or(Malformed("host"))?,
         None => (text, ""),
     };

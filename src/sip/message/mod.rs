@@ -40,6 +40,7 @@ mod parse;
 mod reason;
 mod span;
 mod splice;
+mod stamp;
 mod stream;
 mod tag;
 mod text;

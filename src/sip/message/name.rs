@@ -17,14 +17,14 @@ macro_rules! header_names {
             /// Reads a name in any case, long or compact.
             #[must_use]
             pub fn from_bytes(name: &[u8]) -> Self {
-                let mut lower = [0u8; LONGEST];
-                let Some(lower) = lower.get_mut(..name.len()) else { return Self::Other };
-                lower.copy_from_slice(name);
-                lower.make_ascii_lowercase();
-                match &*lower {
-                    $($($key)|+ => Self::$variant,)*
-                    _ => Self::Other,
+                let mut place = place_of(name);
+                while let Some((known, header)) = PLACES.get(place).and_then(|at| KEYS.get(usize::from(*at))) {
+                    if known.eq_ignore_ascii_case(name) {
+                        return *header;
+                    }
+                    place = (place + 1) % PLACES.len();
                 }
+                Self::Other
             }
 
             /// The long form as the RFCs write it; empty for [`HeaderName::Other`].
@@ -36,6 +36,9 @@ macro_rules! header_names {
                 }
             }
         }
+
+        /// Every name in lower case, long or compact.
+        const KEYS: &[(&[u8], HeaderName)] = &[$($(($key, HeaderName::$variant),)+)*];
     };
 }
 
@@ -121,8 +124,30 @@ impl fmt::Display for HeaderName {
     }
 }
 
-/// No known name is longer than this.
-const LONGEST: usize = 24;
+/// Where a name stands in [`PLACES`], or before where it stands: by its length and both ends.
+const fn place_of(name: &[u8]) -> usize {
+    let (Some(first), Some(last)) = (name.first(), name.last()) else { return 0 };
+    let (first, last) = (first.to_ascii_lowercase() as usize, last.to_ascii_lowercase() as usize);
+    (first * 31 + last * 7 + name.len() * 3) % PLACES.len()
+}
+
+/// Places in [`KEYS`]; one without a key ends a search. Made by the compiler, so that a name costs one
+/// comparison and not eighty.
+static PLACES: [u8; 512] = {
+    let mut places = [u8::MAX; 512];
+    let mut index = 0;
+    while index < KEYS.len() {
+        let mut place = place_of(KEYS[index].0);
+        while places[place] != u8::MAX {
+            place = (place + 1) % places.len();
+        }
+        #[allow(clippy::cast_possible_truncation, reason = "there are fewer than 255 names")]
+        let key = index as u8;
+        places[place] = key;
+        index += 1;
+    }
+    places
+};
 
 #[cfg(test)]
 mod tests {
@@ -139,11 +164,20 @@ mod tests {
             ("MaX-fOrWaRdS", HeaderName::MaxForwards),
             ("o", HeaderName::Event),
             ("L", HeaderName::ContentLength),
+            ("www-AUTHENTICATE", HeaderName::WwwAuthenticate),
             ("C%6Fntact", HeaderName::Other),
             ("an-extension-header-of-great-length", HeaderName::Other),
             ("", HeaderName::Other),
         ] {
             assert_eq!(HeaderName::from_bytes(written.as_bytes()), name, "{written}");
+        }
+    }
+
+    #[test]
+    fn every_name_is_found() {
+        for (key, name) in KEYS {
+            assert_eq!(HeaderName::from_bytes(key), *name);
+            assert_eq!(HeaderName::from_bytes(&key.to_ascii_uppercase()), *name);
         }
     }
 }

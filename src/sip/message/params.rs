@@ -7,7 +7,7 @@ use compact_str::{CompactString, format_compact};
 
 use super::{
     error::Malformed,
-    text::{is_space, is_token, pieces, print_quoted, split_quoted, trim, unescape_quoted},
+    text::{is_space, is_token, pieces, print_quoted, split_at_byte, split_quoted, trim, unescape_quoted},
 };
 
 /// Header parameters in the order and spelling of the wire.
@@ -35,21 +35,20 @@ impl Params {
 
     /// Reads what follows a value: nothing, or `;` and parameters.
     pub(super) fn parse_tail(tail: &str) -> Result<Self, Malformed> {
-        let tail = trim(tail);
-        match tail.strip_prefix(';') {
+        match text_of_tail(tail)? {
             Some(text) => Self::parse(text),
-            None if tail.is_empty() => Ok(Self::default()),
-            None => Err(Malformed("parameter")),
+            None => Ok(Self::default()),
         }
+    }
+
+    /// Whether [`Params::parse_tail`] would read this.
+    pub(super) fn check_tail(tail: &str) -> Result<(), Malformed> {
+        text_of_tail(tail)?.map_or(Ok(()), |text| check(trim(text), b';'))
     }
 
     pub(super) fn parse_separated(text: &str, separator: u8) -> Result<Self, Malformed> {
         let text = trim(text);
-        for piece in pieces(text, separator) {
-            if !is_parameter(piece) {
-                return Err(Malformed("parameter"));
-            }
-        }
+        check(text, separator)?;
         Ok(Self { text: text.into(), separator })
     }
 
@@ -141,6 +140,20 @@ impl fmt::Display for Params {
     }
 }
 
+/// The parameters in what follows a value; none where nothing does.
+fn text_of_tail(tail: &str) -> Result<Option<&str>, Malformed> {
+    let tail = trim(tail);
+    match tail.strip_prefix(';') {
+        Some(text) => Ok(Some(text)),
+        None if tail.is_empty() => Ok(None),
+        None => Err(Malformed("parameter")),
+    }
+}
+
+fn check(text: &str, separator: u8) -> Result<(), Malformed> {
+    pieces(text, separator).all(is_parameter).then_some(()).ok_or(Malformed("parameter"))
+}
+
 fn push_separator(text: &mut CompactString, separator: u8) {
     if !text.is_empty() {
         text.push_str(if separator == b';' { ";" } else { ", " });
@@ -148,7 +161,7 @@ fn push_separator(text: &mut CompactString, separator: u8) {
 }
 
 fn split_parameter(piece: &str) -> (&str, Option<&str>) {
-    match piece.split_once('=') {
+    match split_at_byte(piece, b'=') {
         Some((name, value)) => (trim(name), Some(trim(value))),
         None => (piece, None),
     }

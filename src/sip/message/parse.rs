@@ -12,7 +12,7 @@ use super::{
     method::Method,
     name::HeaderName,
     span::{Head, Message, Span, Start},
-    text::{is_space, is_token, parse_digits, trim},
+    text::{is_space, is_token_byte, parse_digits, trim},
 };
 
 /// How the scan takes what is wrong.
@@ -134,19 +134,20 @@ fn field_at(bytes: &[u8], at: usize) -> Option<Line> {
 
 fn parse_field(bytes: &[u8], at: usize, line: &Line) -> Option<Span> {
     let text = bytes.get(at..line.end)?;
-    let colon = memchr(b':', text)?;
-    let name = text.get(..colon)?.trim_ascii_end();
-    if !is_token(name) || has_stray_return(text) {
+    let name_length = text.iter().position(|byte| !is_token_byte(*byte)).filter(|length| *length > 0)?;
+    let (name, rest) = text.split_at_checked(name_length)?;
+    let colon = name_length + rest.iter().position(|byte| !byte.is_ascii_whitespace())?;
+    if text.get(colon) != Some(&b':') || has_stray_return(text) {
         return None;
     }
     let value = text.get(colon + 1..)?;
-    let leading = value.iter().take_while(|byte| is_space(**byte)).count();
-    let trailing = value.iter().rev().take_while(|byte| is_space(**byte)).count();
+    let leading = value.iter().position(|byte| !is_space(*byte)).unwrap_or(value.len());
+    let trailing = value.iter().rev().position(|byte| !is_space(*byte)).unwrap_or(value.len());
     let value_start = at + colon + 1 + leading;
     Some(Span {
         name: HeaderName::from_bytes(name),
         is_folded: line.is_folded,
-        name_length: u16::try_from(name.len()).ok()?,
+        name_length: u16::try_from(name_length).ok()?,
         line_start: u32::try_from(at).ok()?,
         line_end: u32::try_from(line.next).ok()?,
         value_start: u32::try_from(value_start).ok()?,

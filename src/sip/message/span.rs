@@ -19,7 +19,7 @@ pub struct Message {
 }
 
 /// What the scan of the head finds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Head {
     pub(super) start: Start,
     /// The headers in their order.

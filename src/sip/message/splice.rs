@@ -3,7 +3,7 @@
 
 use std::{fmt, ops::Range};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use compact_str::{CompactString, ToCompactString};
 use smallvec::SmallVec;
 
@@ -213,7 +213,7 @@ impl Splice<'_> {
             return;
         }
         let written = bytes.get(span.written_name()).unwrap_or_default();
-        writer.line(span.name, written, |buffer: &mut BytesMut| {
+        writer.line(span.name, written, |buffer: &mut Vec<u8>| {
             if let Some(first) = &line.first {
                 push_line(buffer, first);
             }

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr2, memchr3};
+
 /// Whether a byte may stand in a `token` (RFC 3261 §25.1).
 pub(super) fn is_token_byte(byte: u8) -> bool {
     TOKEN[usize::from(byte)]
@@ -20,13 +22,29 @@ pub(super) fn is_space(byte: u8) -> bool {
 
 /// Cuts linear white space from both ends.
 pub(super) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t', '\r', '\n'])
+    let bytes = text.as_bytes();
+    let begin = bytes.iter().position(|byte| !is_space(*byte)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|byte| !is_space(*byte)).map_or(begin, |last| last + 1);
+    text.get(begin..end).unwrap_or_default()
+}
+
+/// What stands before and after the first `byte`, an ASCII sign.
+pub(super) fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = memchr(byte, text.as_bytes())?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
+/// The text up to the first `byte`, an ASCII sign, and the rest with it.
+pub(super) fn split_before(text: &str, byte: u8) -> (&str, &str) {
+    let at = memchr(byte, text.as_bytes()).unwrap_or(text.len());
+    text.split_at_checked(at).unwrap_or((text, ""))
 }
 
 /// Makes a folded value one line: each line break with the white space around it is one space
 /// (RFC 3261 §7.3.1). Bytes that are not UTF-8 become U+FFFD in this view; the message keeps them.
 pub(super) fn unfold(value: &[u8], is_folded: bool) -> Cow<'_, str> {
-    let text = String::from_utf8_lossy(value);
+    // Nearly all is UTF-8, which is quicker to check than to mend.
+    let text = str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed);
     if !is_folded {
         return text;
     }
@@ -43,21 +61,29 @@ pub(super) fn unfold(value: &[u8], is_folded: bool) -> Cow<'_, str> {
 /// The end of the first piece of a list, outside quoted strings and angle brackets: the offset of
 /// `separator`, or the length of the text.
 pub(super) fn piece_end(text: &[u8], separator: u8) -> usize {
-    let mut is_quoted = false;
-    let mut is_bracketed = false;
-    let mut index = 0;
-    while let Some(byte) = text.get(index) {
-        match byte {
-            b'\\' if is_quoted => index += 1,
-            b'"' if !is_bracketed => is_quoted = !is_quoted,
-            b'<' if !is_quoted => is_bracketed = true,
-            b'>' if !is_quoted => is_bracketed = false,
-            _ if *byte == separator && !is_quoted && !is_bracketed => return index,
-            _ => {}
-        }
-        index += 1;
+    let mut at = 0;
+    while let Some(found) = text.get(at..).and_then(|rest| memchr3(separator, b'"', b'<', rest)) {
+        let sign = at + found;
+        at = match text.get(sign) {
+            Some(b'"') => closing_quote(text, sign + 1).map_or(text.len(), |quote| quote + 1),
+            Some(b'<') => {
+                text.get(sign..).and_then(|rest| memchr(b'>', rest)).map_or(text.len(), |end| sign + end)
+            }
+            _ => return sign,
+        };
     }
     text.len()
+}
+
+/// Where the quoted string ends whose inside begins at `at`.
+fn closing_quote(text: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let found = at + memchr2(b'\\', b'"', text.get(at..)?)?;
+        if text.get(found) == Some(&b'"') {
+            return Some(found);
+        }
+        at = found + 2;
+    }
 }
 
 /// The trimmed pieces of a list, outside quoted strings and angle brackets. Empty pieces are given too.
@@ -74,16 +100,8 @@ pub(super) fn pieces(text: &str, separator: u8) -> impl Iterator<Item = &str> {
 /// Reads a quoted string at the start of the text: its inside still escaped, and what follows it.
 pub(super) fn split_quoted(text: &str) -> Option<(&str, &str)> {
     let inside = text.strip_prefix('"')?;
-    let mut is_escaped = false;
-    for (index, byte) in inside.bytes().enumerate() {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = true,
-            b'"' => return Some((inside.get(..index)?, inside.get(index + 1..)?)),
-            _ => {}
-        }
-    }
-    None
+    let quote = closing_quote(inside.as_bytes(), 0)?;
+    Some((inside.get(..quote)?, inside.get(quote + 1..)?))
 }
 
 /// Takes the backslashes of quoted pairs away.

@@ -4,11 +4,12 @@
 use std::{borrow::Cow, fmt, ops::Range};
 
 use compact_str::{CompactString, ToCompactString};
+use memchr::memchr;
 
 use super::{
     error::Malformed,
     host::{Host, parse_host_port},
-    text::{escaped_byte, unescape_percent},
+    text::{escaped_byte, split_at_byte, split_before, unescape_percent},
 };
 
 /// The scheme of a URI.
@@ -38,14 +39,33 @@ pub struct Uri {
 /// Where the parts of a sip or sips URI are in its text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Parts {
-    user: Option<Range<usize>>,
-    password: Option<Range<usize>>,
+    user: Option<Part>,
+    password: Option<Part>,
     host: Host,
     port: Option<u16>,
     /// Between the host and the headers, the first semicolon left out.
-    params: Range<usize>,
+    params: Part,
     /// After the question mark.
-    headers: Range<usize>,
+    headers: Part,
+}
+
+/// A part of a text by its offsets. A registered phone keeps some of these, so they are small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Part {
+    start: u32,
+    end: u32,
+}
+
+impl Part {
+    /// No text comes near 4 GiB; one that did would have empty parts.
+    fn new(range: Range<usize>) -> Self {
+        let offset = |at| u32::try_from(at).unwrap_or(u32::MAX);
+        Self { start: offset(range.start), end: offset(range.end) }
+    }
+
+    fn of(self, text: &str) -> &str {
+        text.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
 }
 
 impl Uri {
@@ -54,23 +74,21 @@ impl Uri {
     /// # Errors
     /// No scheme, white space, or a sip or sips URI that does not follow RFC 3261 §25.1.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        let bad = |byte: u8| byte <= b' ' || byte == 0x7f || matches!(byte, b'<' | b'>' | b'"');
-        let (name, rest) = text.split_once(':').ok_or(Malformed("uri"))?;
-        if text.bytes().any(bad) || rest.is_empty() || !is_scheme(name) {
-            return Err(Malformed("uri"));
-        }
-        let scheme = match name {
-            _ if name.eq_ignore_ascii_case("sip") => Scheme::Sip,
-            _ if name.eq_ignore_ascii_case("sips") => Scheme::Sips,
-            _ if name.eq_ignore_ascii_case("tel") => Scheme::Tel,
-            _ if name.eq_ignore_ascii_case("urn") => Scheme::Urn,
-            _ => Scheme::Other,
-        };
-        let parts = match scheme {
-            Scheme::Sip | Scheme::Sips => Some(parse_parts(text, name.len() + 1)?),
-            _ => None,
-        };
+        let (scheme, parts) = split(text)?;
         Ok(Self { text: text.into(), scheme, parts })
+    }
+
+    /// Whether [`Uri::parse`] would read this.
+    pub(super) fn check(text: &str) -> Result<(), Malformed> {
+        split(text).map(|_| ())
+    }
+
+    /// Whether this can stand in a request line: a URI without headers, which would have no meaning and
+    /// must not be forwarded (RFC 3261 §19.1.1).
+    pub(super) fn is_request_uri(text: &str) -> bool {
+        split(text).is_ok_and(|(_, parts)| {
+            parts.is_none_or(|parts| parts.headers.of(text).bytes().all(|byte| byte == b'&'))
+        })
     }
 
     /// Makes `sip:user@host:port`, escaping the user.
@@ -80,7 +98,7 @@ impl Uri {
         if let Some(user) = user {
             text.push_str(&print_escaped_user(user));
         }
-        let user = user.map(|_| 4..text.len());
+        let user = user.map(|_| Part::new(4..text.len()));
         if user.is_some() {
             text.push('@');
         }
@@ -89,9 +107,8 @@ impl Uri {
             text.push(':');
             text.push_str(&port.to_compact_string());
         }
-        let end = text.len();
-        let parts =
-            Parts { user, password: None, host: host.clone(), port, params: end..end, headers: end..end };
+        let end = Part::new(text.len()..text.len());
+        let parts = Parts { user, password: None, host: host.clone(), port, params: end, headers: end };
         Self { text, scheme: Scheme::Sip, parts: Some(parts) }
     }
 
@@ -116,7 +133,7 @@ impl Uri {
     /// The user as it was written, escapes and all.
     #[must_use]
     pub fn raw_user(&self) -> Option<&str> {
-        self.text.get(self.parts.as_ref()?.user.clone()?)
+        Some(self.parts.as_ref()?.user?.of(&self.text))
     }
 
     /// The user with its escapes undone, once.
@@ -128,7 +145,7 @@ impl Uri {
     /// The password as it was written.
     #[must_use]
     pub fn password(&self) -> Option<&str> {
-        self.text.get(self.parts.as_ref()?.password.clone()?)
+        Some(self.parts.as_ref()?.password?.of(&self.text))
     }
 
     /// The host of a sip or sips URI.
@@ -145,7 +162,7 @@ impl Uri {
 
     /// Every URI parameter with its value as written.
     pub fn params(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        let text = self.parts.as_ref().and_then(|parts| self.text.get(parts.params.clone()));
+        let text = self.parts.as_ref().map(|parts| parts.params.of(&self.text));
         text.unwrap_or_default().split(';').filter(|piece| !piece.is_empty()).map(split_pair)
     }
 
@@ -164,7 +181,7 @@ impl Uri {
 
     /// Every header of the URI: name and value as written.
     pub fn headers(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        let text = self.parts.as_ref().and_then(|parts| self.text.get(parts.headers.clone()));
+        let text = self.parts.as_ref().map(|parts| parts.headers.of(&self.text));
         text.unwrap_or_default().split('&').filter(|piece| !piece.is_empty()).map(split_pair)
     }
 
@@ -192,7 +209,8 @@ impl Uri {
     #[must_use]
     pub fn with_param(&self, name: &str, value: Option<&str>) -> Self {
         let Some(parts) = &self.parts else { return self.clone() };
-        let (before, after) = self.text.split_at_checked(parts.params.end).unwrap_or((&self.text, ""));
+        let (before, after) =
+            self.text.split_at_checked(parts.params.end as usize).unwrap_or((&self.text, ""));
         let value =
             value.map(|value| format!("={}", print_escaped(value, is_param_byte))).unwrap_or_default();
         Self::parse(&format!("{before};{name}{value}{after}")).unwrap_or_else(|_| self.clone())
@@ -232,31 +250,50 @@ fn is_scheme(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
 }
 
+fn split(text: &str) -> Result<(Scheme, Option<Parts>), Malformed> {
+    let (name, rest) = split_at_byte(text, b':').ok_or(Malformed("uri"))?;
+    if text.as_bytes().iter().any(|byte| NO_URI[usize::from(*byte)]) || rest.is_empty() || !is_scheme(name) {
+        return Err(Malformed("uri"));
+    }
+    let scheme = match name {
+        _ if name.eq_ignore_ascii_case("sip") => Scheme::Sip,
+        _ if name.eq_ignore_ascii_case("sips") => Scheme::Sips,
+        _ if name.eq_ignore_ascii_case("tel") => Scheme::Tel,
+        _ if name.eq_ignore_ascii_case("urn") => Scheme::Urn,
+        _ => Scheme::Other,
+    };
+    let parts = match scheme {
+        Scheme::Sip | Scheme::Sips => Some(parse_parts(text, name.len() + 1)?),
+        _ => None,
+    };
+    Ok((scheme, parts))
+}
+
 fn parse_parts(text: &str, start: usize) -> Result<Parts, Malformed> {
     let rest = text.get(start..).unwrap_or_default();
     // A user may hold `;` and `?`, nothing after the host may hold a bare `@`: so the one `@` is the border.
-    let mut pieces = rest.split('@');
-    let (first, second) = (pieces.next().unwrap_or_default(), pieces.next());
-    if pieces.next().is_some() || !has_sound_escapes(rest) {
+    let (first, second) = split_before(rest, b'@');
+    if memchr(b'@', second.as_bytes().get(1..).unwrap_or_default()).is_some() || !has_sound_escapes(rest) {
         return Err(Malformed("sip uri"));
     }
-    let host_start = second.map_or(start, |_| start + first.len() + 1);
-    let (user, password) = match second {
-        None => (None, None),
-        Some(_) if first.is_empty() => return Err(Malformed("sip uri")),
-        Some(_) => {
-            let user_end = start + first.find(':').unwrap_or(first.len());
-            let password = (user_end < host_start - 1).then(|| user_end + 1..host_start - 1);
-            (Some(start..user_end), password)
+    let (host_start, user, password) = match second {
+        "" => (start, None, None),
+        _ if first.is_empty() => return Err(Malformed("sip uri")),
+        _ => {
+            let end = start + first.len();
+            let user_end = start + memchr(b':', first.as_bytes()).unwrap_or(first.len());
+            let password = (user_end < end).then(|| Part::new(user_end + 1..end));
+            (end + 1, Some(Part::new(start..user_end)), password)
         }
     };
     let tail = text.get(host_start..).unwrap_or_default();
-    let headers_at = host_start + tail.find('?').unwrap_or(tail.len());
-    let before_headers = text.get(host_start..headers_at).unwrap_or_default();
-    let params_at = host_start + before_headers.find(';').unwrap_or(before_headers.len());
-    let (host, port) = parse_host_port(text.get(host_start..params_at).unwrap_or_default())?;
-    let params = (params_at + 1).min(headers_at)..headers_at;
-    let headers = (headers_at + 1).min(text.len())..text.len();
+    let (before_headers, _) = split_before(tail, b'?');
+    let headers_at = host_start + before_headers.len();
+    let (host, _) = split_before(before_headers, b';');
+    let params_at = host_start + host.len();
+    let (host, port) = parse_host_port(host)?;
+    let params = Part::new((params_at + 1).min(headers_at)..headers_at);
+    let headers = Part::new((headers_at + 1).min(text.len())..text.len());
     Ok(Parts { user, password, host, port, params, headers })
 }
 
@@ -361,3 +398,18 @@ fn print_escaped(text: &str, is_plain: impl Fn(u8) -> bool) -> Cow<'_, str> {
 
 /// Parameters that make URIs different when only one has them (RFC 3261 §19.1.4).
 const MUST_MATCH: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
+
+/// Bytes that stand in no URI: white space, control characters, brackets and quotes.
+static NO_URI: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut index = 0;
+    while index <= b' ' as usize {
+        table[index] = true;
+        index += 1;
+    }
+    table[0x7f] = true;
+    table[b'<' as usize] = true;
+    table[b'>' as usize] = true;
+    table[b'"' as usize] = true;
+    table
+};

@@ -28,7 +28,8 @@ impl CSeq {
     /// # Errors
     /// A number over 32 bits, a method that is no token.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        let (number, method) = text.split_once(is_blank).ok_or(Malformed("cseq"))?;
+        let blank = text.bytes().position(is_space).ok_or(Malformed("cseq"))?;
+        let (number, method) = text.split_at_checked(blank).ok_or(Malformed("cseq"))?;
         let number = parse_digits(number).ok_or(Malformed("cseq"))?;
         let method = Method::from_token(trim(method)).ok_or(Malformed("cseq"))?;
         Ok(Self { number, method })

@@ -11,7 +11,7 @@ use super::{
     error::Malformed,
     host::{Host, parse_host_port},
     params::Params,
-    text::{is_space, is_token, parse_digits, trim},
+    text::{is_space, is_token, parse_digits, split_at_byte, split_before, trim},
 };
 
 /// One value of `Via`.
@@ -41,17 +41,15 @@ impl Via {
     /// # Errors
     /// Another protocol than SIP/2.0, a bad host, port or parameter.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        let (sent, tail) =
-            text.split_at_checked(text.find(';').unwrap_or(text.len())).ok_or(Malformed("via"))?;
-        let mut protocol = sent.splitn(3, '/').map(trim);
-        let (name, version) = (protocol.next(), protocol.next());
-        if !name.is_some_and(|name| name.eq_ignore_ascii_case("SIP")) || version != Some("2.0") {
+        let (sent, tail) = split_before(text, b';');
+        let (name, rest) = split_at_byte(sent, b'/').ok_or(Malformed("via protocol"))?;
+        let (version, rest) = split_at_byte(rest, b'/').ok_or(Malformed("via protocol"))?;
+        if !trim(name).eq_ignore_ascii_case("SIP") || trim(version) != "2.0" {
             return Err(Malformed("via protocol"));
         }
-        let (transport, sent_by) = protocol
-            .next()
-            .and_then(|rest| rest.split_once(|character: char| u8::try_from(character).is_ok_and(is_space)))
-            .ok_or(Malformed("via"))?;
+        let rest = trim(rest);
+        let blank = rest.bytes().position(is_space).ok_or(Malformed("via"))?;
+        let (transport, sent_by) = rest.split_at_checked(blank).ok_or(Malformed("via"))?;
         if !is_token(transport.as_bytes()) {
             return Err(Malformed("via transport"));
         }

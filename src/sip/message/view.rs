@@ -228,7 +228,7 @@ impl Message {
         parse(&field.text()).map(Some).map_err(|_| HeaderError::Malformed(name))
     }
 
-    fn required<T>(
+    pub(super) fn required<T>(
         &self,
         name: HeaderName,
         parse: impl Fn(&str) -> Result<T, Malformed>,

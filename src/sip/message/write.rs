@@ -5,7 +5,8 @@ use std::{
     sync::Arc,
 };
 
-use bytes::{BufMut, BytesMut};
+use bytes::Bytes;
+use memchr::{memchr, memchr2};
 
 use super::{
     method::Method,
@@ -18,33 +19,33 @@ use super::{
 /// A message in the making.
 #[derive(Debug)]
 pub(super) struct Writer {
-    buffer: BytesMut,
+    buffer: Vec<u8>,
     start: Start,
     fields: Vec<Span>,
 }
 
 impl Writer {
     pub(super) fn request(method: &Method, uri: &str, capacity: usize) -> Self {
-        let mut buffer = BytesMut::with_capacity(capacity);
-        buffer.put_slice(method.as_str().as_bytes());
-        buffer.put_u8(b' ');
+        let mut buffer = Vec::with_capacity(capacity);
+        buffer.extend_from_slice(method.as_str().as_bytes());
+        buffer.push(b' ');
         let uri_start = buffer.len();
         push_line(&mut buffer, uri);
         let start = Start::Request { method: method.clone(), uri: uri_start..buffer.len() };
-        buffer.put_slice(b" SIP/2.0\r\n");
+        buffer.extend_from_slice(b" SIP/2.0\r\n");
         Self { buffer, start, fields: Vec::with_capacity(16) }
     }
 
     pub(super) fn response(status: u16, reason: Option<&[u8]>, capacity: usize) -> Self {
         let status = status.clamp(100, 699);
-        let mut buffer = BytesMut::with_capacity(capacity);
-        push_line(&mut buffer, format_args!("SIP/2.0 {status} "));
+        let mut buffer = Vec::with_capacity(capacity);
+        buffer.extend_from_slice(b"SIP/2.0 ");
+        push_line(&mut buffer, status);
+        buffer.push(b' ');
         let reason_start = buffer.len();
-        for byte in reason.unwrap_or_else(|| reason_phrase(status).as_bytes()) {
-            buffer.put_u8(if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte });
-        }
+        push_one_line(&mut buffer, reason.unwrap_or_else(|| reason_phrase(status).as_bytes()));
         let reason = reason_start..buffer.len();
-        buffer.put_slice(b"\r\n");
+        buffer.extend_from_slice(b"\r\n");
         Self { buffer, start: Start::Response { status, reason }, fields: Vec::with_capacity(16) }
     }
 
@@ -53,22 +54,27 @@ impl Writer {
         self.line(name, written.as_bytes(), |buffer| push_line(buffer, value));
     }
 
+    /// As [`Writer::field`], for a value that is text already.
+    pub(super) fn text(&mut self, name: HeaderName, value: &str) {
+        self.line(name, name.as_str().as_bytes(), |buffer| push_one_line(buffer, value.as_bytes()));
+    }
+
     /// A header line whose value is partly bytes of another message.
-    pub(super) fn line(&mut self, name: HeaderName, written: &[u8], value: impl FnOnce(&mut BytesMut)) {
+    pub(super) fn line(&mut self, name: HeaderName, written: &[u8], value: impl FnOnce(&mut Vec<u8>)) {
         let line_start = self.buffer.len();
-        self.buffer.put_slice(written);
-        self.buffer.put_slice(b": ");
+        self.buffer.extend_from_slice(written);
+        self.buffer.extend_from_slice(b": ");
         let value_start = self.buffer.len();
         value(&mut self.buffer);
         let value_end = self.buffer.len();
-        self.buffer.put_slice(b"\r\n");
+        self.buffer.extend_from_slice(b"\r\n");
         let value = self.buffer.get(value_start..value_end).unwrap_or_default();
-        let leading = value.iter().take_while(|byte| is_space(**byte)).count();
-        let trailing = value.iter().rev().take_while(|byte| is_space(**byte)).count();
+        let leading = value.iter().position(|byte| !is_space(*byte)).unwrap_or(value.len());
+        let trailing = value.iter().rev().position(|byte| !is_space(*byte)).unwrap_or(value.len());
         let value_start = value_start + leading;
         self.fields.push(Span {
             name,
-            is_folded: value.contains(&b'\n'),
+            is_folded: memchr(b'\n', value).is_some(),
             name_length: u16::try_from(written.len()).unwrap_or(u16::MAX),
             line_start: offset(line_start),
             line_end: offset(self.buffer.len()),
@@ -87,7 +93,7 @@ impl Writer {
             value_end: shift(span.value_end),
             ..*span
         };
-        self.buffer.put_slice(source.get(span.line()).unwrap_or_default());
+        self.buffer.extend_from_slice(source.get(span.line()).unwrap_or_default());
         self.fields.push(copied);
     }
 
@@ -110,31 +116,36 @@ impl Writer {
         if !self.has(HeaderName::ContentLength) {
             self.field(HeaderName::ContentLength, HeaderName::ContentLength.as_str(), body.len());
         }
-        self.buffer.put_slice(b"\r\n");
+        self.buffer.extend_from_slice(b"\r\n");
         let end = self.buffer.len();
-        self.buffer.put_slice(body);
+        self.buffer.extend_from_slice(body);
         let head = Head { start: self.start, fields: self.fields, end };
-        Message { bytes: self.buffer.freeze(), head: Arc::new(head) }
+        Message { bytes: Bytes::from(self.buffer), head: Arc::new(head) }
     }
 }
 
 /// Writes a value so that it stays in its line.
-pub(super) fn push_line(buffer: &mut BytesMut, value: impl fmt::Display) {
+pub(super) fn push_line(buffer: &mut Vec<u8>, value: impl fmt::Display) {
     // Writing to memory has no error of its own.
     let _ = write!(OneLine(buffer), "{value}");
 }
 
-struct OneLine<'a>(&'a mut BytesMut);
+struct OneLine<'a>(&'a mut Vec<u8>);
 
 impl fmt::Write for OneLine<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for (index, part) in text.split(['\r', '\n']).enumerate() {
-            if index > 0 {
-                self.0.put_u8(b' ');
-            }
-            self.0.put_slice(part.as_bytes());
-        }
+        push_one_line(self.0, text.as_bytes());
         Ok(())
+    }
+}
+
+/// Writes bytes with spaces in place of line breaks.
+fn push_one_line(buffer: &mut Vec<u8>, text: &[u8]) {
+    let from = buffer.len();
+    buffer.extend_from_slice(text);
+    if memchr2(b'\r', b'\n', text).is_some() {
+        let written = buffer.iter_mut().skip(from);
+        written.filter(|byte| matches!(byte, b'\r' | b'\n')).for_each(|byte| *byte = b' ');
     }
 }
 

@@ -390,7 +390,7 @@ fn an_empty_accept_is_not_an_absent_one() {
 fn mandatory_headers_are_checked() {
     let base = "OPTIONS sip:b@h SIP/2.0\nVia: SIP/2.0/UDP h;branch=1\nFrom: <sip:a@h>;tag=1\nTo: <sip:b@h>\n\
                 Call-ID: 1\nCSeq: 1 OPTIONS\n\n";
-    assert_eq!(parse(base).unwrap().check_request(), Ok(()));
+    assert_eq!(parse(base).unwrap().check_request().map(|_| ()), Ok(()));
     for (line, error) in [
         ("Via: SIP/2.0/UDP h;branch=1\n", HeaderError::Missing(HeaderName::Via)),
         ("From: <sip:a@h>;tag=1\n", HeaderError::Missing(HeaderName::From)),
@@ -398,14 +398,14 @@ fn mandatory_headers_are_checked() {
         ("Call-ID: 1\n", HeaderError::Missing(HeaderName::CallId)),
         ("CSeq: 1 OPTIONS\n", HeaderError::Missing(HeaderName::CSeq)),
     ] {
-        assert_eq!(parse(&base.replace(line, "")).unwrap().check_request(), Err(error));
+        assert_eq!(parse(&base.replace(line, "")).unwrap().check_request().map(|_| ()), Err(error));
     }
     let repeated = parse(&base.replace("To:", "To: <sip:c@h>\nTo:")).unwrap();
-    assert_eq!(repeated.check_request(), Err(HeaderError::Repeated(HeaderName::To)));
+    assert_eq!(repeated.check_request().map(|_| ()), Err(HeaderError::Repeated(HeaderName::To)));
     let mismatch = parse(&base.replace("CSeq: 1 OPTIONS", "CSeq: 1 options")).unwrap();
-    assert_eq!(mismatch.check_request(), Err(HeaderError::MethodMismatch));
+    assert_eq!(mismatch.check_request().map(|_| ()), Err(HeaderError::MethodMismatch));
     let hops = parse(&base.replace("Call-ID", "Max-Forwards: 256\nCall-ID")).unwrap();
-    assert_eq!(hops.check_request(), Err(HeaderError::Malformed(HeaderName::MaxForwards)));
+    assert_eq!(hops.check_request().map(|_| ()), Err(HeaderError::Malformed(HeaderName::MaxForwards)));
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn verdict(bytes: Vec<u8>) -> Verdict {
         Err(error) => return Parse(error),
     };
     let checked = if message.is_request() { message.check_request() } else { message.check_response() };
-    checked.map_or_else(Check, |()| Sound)
+    checked.map_or_else(Check, |_| Sound)
 }
 
 #[test]
