@@ -48,7 +48,7 @@ impl Refusal {
             builder = builder.reason(reason);
         }
         for (name, value) in &self.headers {
-            builder = builder.header(*name, value);
+            builder = builder.text(*name, value);
         }
         builder.finish()
     }
@@ -68,7 +68,7 @@ impl From<Reject> for Refusal {
 
 /// A response with what all of ours have; `tag` goes on To unless it has one.
 pub(in crate::sip) fn answer(request: &Message, status: u16, tag: &str) -> Builder {
-    Builder::response_to(request, status, tag).header(HeaderName::Server, PRODUCT)
+    Builder::response_to(request, status, tag).text(HeaderName::Server, PRODUCT)
 }
 
 /// Refuses what a UAS must not ignore: options it does not know (RFC 3261 §8.2.2.3).

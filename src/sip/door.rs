@@ -116,8 +116,11 @@ impl Door {
             Method::Register => registrar::receive(self, request),
             Method::Message => self.answering(request, pager::handle_message),
             Method::Options => {
-                let outcome = options::handle_options(self, &request);
-                self.finish(&request, outcome);
+                // The answer is the same whenever it is asked for, so nothing is kept (RFC 3261 §8.2.7).
+                match options::handle_options(self, &request) {
+                    Ok(response) => request.transaction.respond_once(&response),
+                    Err(refusal) => self.refuse(&request, &refusal),
+                }
             }
             Method::Publish => self.answering(request, presence_agent::handle_publish),
             Method::Subscribe => self.subscribe(request),
@@ -176,6 +179,10 @@ impl Door {
     /// Answers with a refusal.
     pub(in crate::sip) fn refuse(&self, request: &IncomingRequest, refusal: &Refusal) {
         debug!(status = refusal.status, peer = %request.flow.peer, "refused");
+        if is_first_challenge(&request.message, refusal) {
+            let tag = request.transaction.tag();
+            return request.transaction.respond_once(&refusal.response(&request.message, &tag));
+        }
         request.transaction.respond(refusal.response(&request.message, &self.layer.new_token()));
     }
 
@@ -229,8 +236,18 @@ async fn subscribe(door: &Arc<Door>, request: &IncomingRequest) -> Result<(), Re
     door.subscriptions.handle_subscribe(request, &sender.login.address).await
 }
 
+/// Whether credentials are asked for from someone who has shown none. Anybody can ask that, from any
+/// address, so nothing is kept of it; a copy of the request gets a challenge of its own (RFC 3261 §8.2.7).
+/// An INVITE has an ACK that must find its transaction.
+fn is_first_challenge(request: &Message, refusal: &Refusal) -> bool {
+    matches!(refusal.status, 401 | 407)
+        && request.method() != Some(&Method::Invite)
+        && !request.has(HeaderName::Authorization)
+        && !request.has(HeaderName::ProxyAuthorization)
+}
+
 fn is_within_dialog(message: &Message) -> bool {
-    message.to().is_ok_and(|to| to.tag().is_some())
+    message.tag(HeaderName::To).is_some()
 }
 
 /// The door as the transaction layer sees it. It does not keep the door alive.

@@ -24,12 +24,12 @@ pub(in crate::sip) fn handle_options(door: &Door, request: &IncomingRequest) -> 
     if !asks_us {
         return Err(Refusal::new(404));
     }
-    let builder = answer(&request.message, 200, &door.layer.new_token());
+    let builder = answer(&request.message, 200, &request.transaction.tag());
     Ok(builder
-        .header(HeaderName::Allow, ALLOW)
-        .header(HeaderName::AllowEvents, EVENTS)
-        .header(HeaderName::Accept, translate::ACCEPT)
-        .header(HeaderName::AcceptEncoding, "identity")
-        .header(HeaderName::AcceptLanguage, "en")
+        .text(HeaderName::Allow, ALLOW)
+        .text(HeaderName::AllowEvents, EVENTS)
+        .text(HeaderName::Accept, translate::ACCEPT)
+        .text(HeaderName::AcceptEncoding, "identity")
+        .text(HeaderName::AcceptLanguage, "en")
         .finish())
 }

@@ -1,4 +1,5 @@
-//! The non-INVITE client transaction: RFC 3261 §17.1.2.
+//! The non-INVITE client transaction: RFC 3261 §17.1.2. It has no Completed state: that one only drops
+//! responses that come again, and so does the layer with what belongs to no transaction.
 
 use std::time::Duration;
 
@@ -18,7 +19,6 @@ use super::{
 pub(super) enum State {
     Trying,
     Proceeding,
-    Completed,
     Terminated,
 }
 
@@ -27,8 +27,8 @@ pub(super) enum State {
 pub(super) struct Client {
     pub(super) state: State,
     request: Bytes,
-    is_reliable: bool,
-    timers: Timers,
+    /// The longest pause, T2.
+    longest: Duration,
     /// The pause before the next retransmission.
     interval: Duration,
 }
@@ -40,7 +40,7 @@ impl Client {
             actions.push(Action::Arm(Timer::E, timers.t1));
         }
         actions.push(Action::Arm(Timer::F, timers.patience()));
-        (Self { state: State::Trying, request, is_reliable, timers, interval: timers.t1 }, actions)
+        (Self { state: State::Trying, request, longest: timers.t2, interval: timers.t1 }, actions)
     }
 
     pub(super) fn handle_response(&mut self, response: Message) -> Actions {
@@ -51,33 +51,23 @@ impl Client {
                 smallvec![Action::Tell(ClientEvent::Provisional(response))]
             }
             (State::Trying | State::Proceeding, _) => {
-                let tell = Action::Tell(ClientEvent::Final(response));
-                self.request = Bytes::new();
-                if self.is_reliable {
-                    self.state = State::Terminated;
-                    return smallvec![tell, Action::End];
-                }
-                self.state = State::Completed;
-                smallvec![tell, Action::Arm(Timer::K, self.timers.t4)]
+                self.state = State::Terminated;
+                smallvec![Action::Tell(ClientEvent::Final(response)), Action::End]
             }
-            (State::Completed | State::Terminated, _) => Actions::new(),
+            (State::Terminated, _) => Actions::new(),
         }
     }
 
     pub(super) fn handle_timer(&mut self, timer: Timer) -> Actions {
         match (self.state, timer) {
             (State::Trying, Timer::E) => {
-                self.interval = (self.interval * 2).min(self.timers.t2);
+                self.interval = (self.interval * 2).min(self.longest);
                 smallvec![Action::Send(self.request.clone()), Action::Arm(Timer::E, self.interval)]
             }
             (State::Proceeding, Timer::E) => {
-                smallvec![Action::Send(self.request.clone()), Action::Arm(Timer::E, self.timers.t2)]
+                smallvec![Action::Send(self.request.clone()), Action::Arm(Timer::E, self.longest)]
             }
             (State::Trying | State::Proceeding, Timer::F) => self.fail(Failure::Timeout),
-            (State::Completed, Timer::K) => {
-                self.state = State::Terminated;
-                smallvec![Action::End]
-            }
             _ => Actions::new(),
         }
     }
@@ -86,7 +76,7 @@ impl Client {
     pub(super) fn handle_unreachable(&mut self) -> Actions {
         match self.state {
             State::Trying | State::Proceeding => self.fail(Failure::Unreachable),
-            State::Completed | State::Terminated => Actions::new(),
+            State::Terminated => Actions::new(),
         }
     }
 

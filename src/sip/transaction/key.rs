@@ -1,34 +1,84 @@
 //! What finds the transaction of a message (RFC 3261 §17.1.3, §17.2.3).
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    hash::{BuildHasher as _, Hash, Hasher, RandomState},
+    sync::{Arc, LazyLock},
+};
 
-use crate::sip::message::{Method, Via};
+use smallvec::SmallVec;
+
+use crate::sip::message::{Host, Method, Via};
 
 /// The name of a transaction; cheap to clone. Two are equal when they name the same transaction.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TransactionKey(Arc<str>);
+#[derive(Clone)]
+pub struct TransactionKey {
+    /// Of the name, made once, under a secret: nobody can choose branches that meet in one place.
+    hash: u64,
+    name: Arc<[u8]>,
+}
 
 impl TransactionKey {
     /// Branch, sent-by and method, where an ACK counts as its INVITE. `None` without the magic cookie.
     pub(super) fn of_server(via: &Via, method: &Method) -> Option<Self> {
         let branch = via.branch().filter(|branch| has_cookie(branch))?;
-        let method = if *method == Method::Ack { Method::Invite.as_str() } else { method.as_str() };
-        let port = via.port.unwrap_or_default();
-        let host = via.host.to_string().to_ascii_lowercase();
-        Some(Self(format!("s {branch} {host} {port} {method}").into()))
+        let method = if *method == Method::Ack { &Method::Invite } else { method };
+        Some(Self::new(branch, Some(&via.host), via.port, method))
     }
 
     /// Branch and method of `CSeq`. The branch is one of ours, so it is sent-by enough.
     pub(super) fn of_client(branch: &str, method: &Method) -> Self {
-        Self(format!("c {branch} {}", method.as_str()).into())
+        Self::new(branch, None, None, method)
+    }
+
+    /// Its hash: the same for the same transaction, and not to be guessed.
+    pub(super) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// No part can be taken for another, as their lengths come first.
+    fn new(branch: &str, host: Option<&Host>, port: Option<u16>, method: &Method) -> Self {
+        let method = method.as_str().as_bytes();
+        let mut name = SmallVec::<[u8; 128]>::new();
+        name.extend_from_slice(&branch.len().to_ne_bytes());
+        name.extend_from_slice(&method.len().to_ne_bytes());
+        name.extend_from_slice(&port.unwrap_or_default().to_ne_bytes());
+        name.extend_from_slice(branch.as_bytes());
+        name.extend_from_slice(method);
+        match host {
+            Some(Host::V4(address)) => name.extend_from_slice(&address.octets()),
+            Some(Host::V6(address)) => name.extend_from_slice(&address.octets()),
+            Some(Host::Name(host)) => {
+                name.push(b'.');
+                name.extend(host.bytes().map(|byte| byte.to_ascii_lowercase()));
+            }
+            None => name.push(0),
+        }
+        Self { hash: SECRET.hash_one(&name[..]), name: Arc::from(&name[..]) }
+    }
+}
+
+impl PartialEq for TransactionKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.name == other.name
+    }
+}
+
+impl Eq for TransactionKey {}
+
+impl Hash for TransactionKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
     }
 }
 
 impl fmt::Debug for TransactionKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        write!(formatter, "TransactionKey({})", self.name.escape_ascii())
     }
 }
+
+static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// What every branch since RFC 3261 begins with (§8.1.1.7).
 pub(super) const COOKIE: &str = "z9hG4bK";
@@ -57,6 +107,7 @@ mod tests {
             ("SIP/2.0/UDP host;branch=z9hG4bK1", "INVITE", false),
             ("SIP/2.0/UDP other:5060;branch=z9hG4bK1", "INVITE", false),
             ("SIP/2.0/UDP host:5060;branch=z9hG4bK2", "INVITE", false),
+            ("SIP/2.0/UDP ost:5060;branch=z9hG4bK1h", "INVITE", false),
         ] {
             assert_eq!(key(via, method) == invite, is_same, "{via} {method}");
         }

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
@@ -14,6 +15,7 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
 };
+use tracing::debug;
 
 use crate::{
     net::ShutdownSignal,
@@ -105,7 +107,7 @@ impl Layer {
         let timers = async {
             loop {
                 self.wake_at.store(u64::MAX, Ordering::SeqCst);
-                let next = self.fire_timers(Instant::now());
+                let next = self.fire_timers(Instant::now()).map(|next| self.tick_after(next));
                 if let Some(next) = next {
                     self.wake_at.fetch_min(self.millis(next), Ordering::SeqCst);
                 }
@@ -127,7 +129,10 @@ impl Layer {
     #[must_use]
     pub fn new_token(&self) -> String {
         let number = self.next_token.fetch_add(1, Ordering::Relaxed);
-        format!("{:016x}{number:x}", self.tokens.hash_one(number))
+        let mut token = String::with_capacity(24);
+        push_hex(&mut token, self.tokens.hash_one(number), 16);
+        push_hex(&mut token, number, (u64::BITS - number.leading_zeros()).div_ceil(4));
+        token
     }
 
     pub(super) fn user(&self) -> Option<Arc<dyn TransactionUser>> {
@@ -141,6 +146,19 @@ impl Layer {
             Machine::Server(machine) => machine.respond(status, response.bytes().clone()),
             Machine::InviteClient(_) | Machine::Client(_) => Actions::new(),
         });
+    }
+
+    pub(super) fn respond_once(&self, key: &TransactionKey, response: &Message) {
+        let Some(flow) = self.table.shard(key).take_unanswered(key) else { return };
+        if let Err(error) = self.transport.send(&flow, response.bytes().clone()) {
+            debug!(%error, peer = %flow.peer, "not answered");
+        }
+    }
+
+    pub(super) fn tag_of(&self, key: &TransactionKey) -> String {
+        let mut tag = String::with_capacity(16);
+        push_hex(&mut tag, self.tokens.hash_one(key.hash()), 16);
+        tag
     }
 
     pub(super) fn cancel(&self, key: &TransactionKey, reason: Option<&'static str>) {
@@ -207,6 +225,7 @@ impl Layer {
         let mut index = 0;
         while let Some(mut shard) = self.table.shard_at(index) {
             let Some((key, due)) = shard.next_due(now) else {
+                shard.sweep(now);
                 next = next.into_iter().chain(shard.next_wake()).min();
                 index += 1;
                 continue;
@@ -222,10 +241,18 @@ impl Layer {
 
     pub(super) fn wake_before(&self, at: Option<Instant>) {
         if let Some(at) = at
-            && self.millis(at) < self.wake_at.load(Ordering::SeqCst)
+            && self.millis(self.tick_after(at)) < self.wake_at.load(Ordering::SeqCst)
         {
             self.wake.notify_one();
         }
+    }
+
+    /// The tick at which a timer fires, so that one waking serves many: up to a sixteenth of T1, which is
+    /// itself an estimate, after its time.
+    fn tick_after(&self, at: Instant) -> Instant {
+        let tick = (self.timers.t1 / 16).max(Duration::from_millis(1)).as_nanos();
+        let rest = at.saturating_duration_since(self.begun).as_nanos() % tick;
+        if rest == 0 { at } else { at + Duration::from_nanos(u64::try_from(tick - rest).unwrap_or_default()) }
     }
 
     fn millis(&self, at: Instant) -> u64 {
@@ -251,5 +278,13 @@ impl Layer {
         &self,
     ) -> std::sync::MutexGuard<'_, FxHashMap<Flow, FxHashSet<TransactionKey>>> {
         self.by_connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes the last digits of a number.
+fn push_hex(text: &mut String, number: u64, digits: u32) {
+    for shift in (0..digits).rev().map(|digit| digit * 4) {
+        let digit = u32::try_from(number >> shift & 15).unwrap_or_default();
+        text.push(char::from_digit(digit, 16).unwrap_or('0'));
     }
 }

@@ -30,8 +30,6 @@ pub(super) enum Timer {
     I,
     /// Wait for non-INVITE request retransmissions.
     J,
-    /// Wait for non-INVITE response retransmissions.
-    K,
     /// Wait for INVITE retransmissions after a 2xx.
     L,
     /// Wait for 2xx from other branches and their retransmissions.

@@ -46,17 +46,19 @@ impl Inbound for Layer {
 
 impl Layer {
     fn handle_request(self: &Arc<Self>, message: Message, flow: Flow) {
-        if let Err(error) = message.check_request() {
-            debug!(%error, peer = %flow.peer, "bad request");
-            return self.refuse(&message, flow, 400, &error.to_string());
-        }
-        let (Some(method), Ok(mut via)) = (message.method().cloned(), message.top_via()) else { return };
+        let via = match message.check_request() {
+            Ok(via) => via,
+            Err(error) => {
+                debug!(%error, peer = %flow.peer, "bad request");
+                return self.refuse(&message, flow, 400, &error.to_string());
+            }
+        };
+        let Some(method) = message.method().cloned() else { return };
         let Some(key) = TransactionKey::of_server(&via, &method) else {
             return self.refuse(&message, flow, 400, "branch without magic cookie");
         };
         let reply = reply_flow(flow, &via);
-        via.stamp(flow.peer);
-        let message = message.splice().top_via(&via).finish();
+        let message = message.stamped(&via, flow.peer);
         match method {
             Method::Ack => self.handle_ack(&key, message, flow),
             Method::Cancel => self.handle_cancel(key, &via, &message, reply),
@@ -146,10 +148,11 @@ impl Layer {
     }
 
     fn handle_response(&self, response: Message) {
-        if let Err(error) = response.check_response() {
-            return debug!(%error, "bad response");
-        }
-        let (Ok(via), Ok(cseq)) = (response.top_via(), response.cseq()) else { return };
+        let via = match response.check_response() {
+            Ok(via) => via,
+            Err(error) => return debug!(%error, "bad response"),
+        };
+        let Ok(cseq) = response.cseq() else { return };
         let Some(branch) = via.branch() else { return };
         let key = TransactionKey::of_client(branch, &cseq.method);
         if !self.drive(&key, |machine| machine.handle_response(response)) {

@@ -1,5 +1,7 @@
 //! The non-INVITE server transaction: RFC 3261 §17.2.2.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use smallvec::smallvec;
 
@@ -22,14 +24,15 @@ pub(super) enum State {
 pub(super) struct Server {
     pub(super) state: State,
     is_reliable: bool,
-    timers: Timers,
+    /// How long the last response is kept, 64·T1.
+    patience: Duration,
     /// The last response; sent again when the request comes again.
     last: Bytes,
 }
 
 impl Server {
     pub(super) fn new(is_reliable: bool, timers: Timers) -> Self {
-        Self { state: State::Trying, is_reliable, timers, last: Bytes::new() }
+        Self { state: State::Trying, is_reliable, patience: timers.patience(), last: Bytes::new() }
     }
 
     /// The request came again.
@@ -55,7 +58,7 @@ impl Server {
             (State::Trying | State::Proceeding, _) => {
                 self.state = State::Completed;
                 self.last = response.clone();
-                smallvec![Action::Send(response), Action::Arm(Timer::J, self.timers.patience())]
+                smallvec![Action::Send(response), Action::Arm(Timer::J, self.patience)]
             }
             (State::Completed | State::Terminated, _) => Actions::new(),
         }

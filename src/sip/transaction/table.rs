@@ -2,13 +2,13 @@
 //! deadline; what is no longer due when it is taken out is put back.
 
 use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap, VecDeque},
-    hash::BuildHasher,
+    cmp::Ordering,
+    collections::{BinaryHeap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
@@ -29,7 +29,6 @@ pub(super) type OnEvent = Arc<dyn Fn(ClientEvent) + Send + Sync>;
 
 /// All open transactions.
 pub(super) struct Table {
-    hasher: std::hash::RandomState,
     shards: [Mutex<Shard>; SHARDS],
     /// Transactions in one shard.
     bound: usize,
@@ -38,10 +37,18 @@ pub(super) struct Table {
 /// A part of the table under one lock.
 #[derive(Default)]
 pub(super) struct Shard {
-    entries: HashMap<TransactionKey, Entry>,
-    due: BinaryHeap<Reverse<(Instant, TransactionKey)>>,
-    /// Answered non-INVITE transactions, the oldest first: what may be forgotten when there is no room.
-    answered: VecDeque<TransactionKey>,
+    /// The hash of a key is a secret's already.
+    entries: FxHashMap<TransactionKey, Entry>,
+    due: BinaryHeap<Due>,
+    /// Answered non-INVITE transactions and when their timer J fires, which is the same time after each
+    /// answer: so the oldest is first, and no heap is needed. They may go before when there is no room.
+    answered: VecDeque<(Instant, TransactionKey)>,
+}
+
+/// An entry of the queue; the soonest is the greatest.
+struct Due {
+    at: Instant,
+    key: TransactionKey,
 }
 
 /// One transaction.
@@ -106,16 +113,12 @@ impl Entry {
 
 impl Table {
     pub(super) fn new(bound: usize) -> Self {
-        Self {
-            hasher: std::hash::RandomState::new(),
-            shards: std::array::from_fn(|_| Mutex::default()),
-            bound: bound.div_ceil(SHARDS).max(1),
-        }
+        Self { shards: std::array::from_fn(|_| Mutex::default()), bound: bound.div_ceil(SHARDS).max(1) }
     }
 
     pub(super) fn shard(&self, key: &TransactionKey) -> MutexGuard<'_, Shard> {
         #[allow(clippy::cast_possible_truncation, reason = "only the low bits count")]
-        let index = self.hasher.hash_one(key) as usize % SHARDS;
+        let index = key.hash() as usize % SHARDS;
         locked(&self.shards[index])
     }
 
@@ -152,12 +155,31 @@ impl Shard {
     /// Makes room for one transaction more by forgetting the answered one that is oldest.
     pub(super) fn has_room(&mut self, bound: usize) -> bool {
         while self.entries.len() >= bound {
-            let Some(key) = self.answered.pop_front() else { return false };
-            if self.entries.get(&key).is_some_and(|entry| entry.machine.is_answered()) {
-                self.entries.remove(&key);
-            }
+            let Some((_, key)) = self.answered.pop_front() else { return false };
+            self.forget_answered(&key);
         }
         true
+    }
+
+    /// Takes out a non-INVITE transaction of a server that has no final response, and gives its way back.
+    pub(super) fn take_unanswered(&mut self, key: &TransactionKey) -> Option<Flow> {
+        let is_open = |entry: &Entry| matches!(&entry.machine, Machine::Server(machine) if machine.state != server::State::Completed);
+        self.entries.get(key).filter(|entry| is_open(entry))?;
+        self.entries.remove(key).map(|entry| entry.flow)
+    }
+
+    /// Forgets the answered transactions whose timer J has fired.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        while self.answered.front().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, key)) = self.answered.pop_front() else { break };
+            self.forget_answered(&key);
+        }
+    }
+
+    fn forget_answered(&mut self, key: &TransactionKey) {
+        if self.entries.get(key).is_some_and(|entry| entry.machine.is_answered()) {
+            self.entries.remove(key);
+        }
     }
 
     /// Does what concerns the table alone, arming timers and removing. Gives when the earliest newly queued
@@ -166,27 +188,22 @@ impl Shard {
         let entry = self.entries.get_mut(key)?;
         for action in actions {
             match action {
+                Action::Arm(Timer::J, after) => self.answered.push_back((now + *after, key.clone())),
                 Action::Arm(timer, after) => arm(&mut entry.timers, *timer, now + *after),
                 Action::End => {
                     self.entries.remove(key);
-                    self.forget_stale();
                     return None;
                 }
                 _ => {}
             }
-        }
-        if entry.machine.is_answered()
-            && actions.iter().any(|action| matches!(action, Action::Arm(Timer::J, _)))
-        {
-            self.answered.push_back(key.clone());
         }
         self.queue(key, now)
     }
 
     /// The next transaction whose queue entry is due, with the timers to fire.
     pub(super) fn next_due(&mut self, now: Instant) -> Option<(TransactionKey, SmallVec<[Timer; 2]>)> {
-        while self.due.peek().is_some_and(|Reverse((at, _))| *at <= now) {
-            let Some(Reverse((at, key))) = self.due.pop() else { break };
+        while self.due.peek().is_some_and(|due| due.at <= now) {
+            let Some(Due { at, key }) = self.due.pop() else { break };
             let Some(entry) = self.entries.get_mut(&key) else { continue };
             if entry.queued != Some(at) {
                 continue;
@@ -204,9 +221,11 @@ impl Shard {
         None
     }
 
-    /// When the next queue entry is due.
+    /// When to come again: at the next queue entry, and a while after the next J, so that many of them
+    /// have gathered.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        self.due.peek().map(|Reverse((at, _))| *at)
+        let answered = self.answered.front().map(|(at, _)| *at + GATHER);
+        self.due.peek().map(|due| due.at).into_iter().chain(answered).min()
     }
 
     /// Queues a transaction at its next deadline, unless it is queued before that.
@@ -221,14 +240,28 @@ impl Shard {
             return None;
         }
         entry.queued = Some(at);
-        self.due.push(Reverse((at, key.clone())));
+        self.due.push(Due { at, key: key.clone() });
         Some(at)
     }
+}
 
-    fn forget_stale(&mut self) {
-        while self.answered.front().is_some_and(|key| !self.entries.contains_key(key)) {
-            self.answered.pop_front();
-        }
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.at.cmp(&self.at)
     }
 }
 
@@ -245,5 +278,7 @@ fn locked(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 }
 
 const SHARDS: usize = 16;
+/// How long answered transactions may stay beyond their time.
+const GATHER: Duration = Duration::from_secs(1);
 /// How far ahead a client transaction is queued at most.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);

@@ -57,6 +57,19 @@ impl ServerTransaction {
         self.layer.respond(&self.key, &response);
     }
 
+    /// Sends a final response and forgets the transaction, over every transport: a copy of the request is
+    /// handed up again. For what is answered anew as cheaply and promises nothing (RFC 3261 §8.2.7), with
+    /// [`ServerTransaction::tag`] on To. Not for an INVITE.
+    pub fn respond_once(&self, response: &Message) {
+        self.layer.respond_once(&self.key, response);
+    }
+
+    /// A tag that is the same for every copy of the request.
+    #[must_use]
+    pub fn tag(&self) -> String {
+        self.layer.tag_of(&self.key)
+    }
+
     /// Where the request came from.
     #[must_use]
     pub fn flow(&self) -> Flow {

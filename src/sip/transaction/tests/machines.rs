@@ -40,10 +40,8 @@ fn a_request_in_proceeding_is_sent_again_every_t2() {
 #[test]
 fn an_answered_request_lives_on_until_no_copy_can_come() {
     let mut pair = Pair::begin(&Method::Options, false, &[(0, 200)], |_| false);
-    pair.run_until(5_019);
-    assert!(pair.client.is_some(), "timer K");
-    pair.run_until(5_020);
-    assert!(pair.client.is_none());
+    pair.run_until(20);
+    assert!(pair.client.is_none(), "what comes again is a stray");
     pair.run_until(32_009);
     assert!(pair.server.is_some(), "timer J");
     pair.run_until(32_010);

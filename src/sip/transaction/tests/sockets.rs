@@ -11,7 +11,7 @@ use tokio::{
 use crate::{
     net::Connector,
     sip::{
-        message::{HeaderName, Method},
+        message::{Builder, HeaderName, Method},
         transaction::{ClientEvent, Failure},
         transport::{Destination, Protocol},
     },
@@ -194,6 +194,34 @@ async fn a_connection_that_does_not_read_is_closed() {
         tokio::task::yield_now().await;
     }
     assert!(is_closed);
+}
+
+#[tokio::test]
+async fn what_is_answered_once_is_not_kept_and_comes_up_again_under_the_same_tag() {
+    let bob = Peer::with(|config| config.transactions = 16);
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut buffer = [0; 1500];
+    let mut tags = std::collections::HashSet::new();
+    for number in 0..40 {
+        let text = format!(
+            "OPTIONS sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP 10.9.9.9;rport;branch=z9hG4bK{number}\r\n\
+             From: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\r\n"
+        );
+        let mut answers = Vec::new();
+        for _ in 0..2 {
+            socket.send_to(text.as_bytes(), bob.udp).await.unwrap();
+            let request = bob.request().await;
+            let tag = request.transaction.tag();
+            request.transaction.respond_once(&Builder::response_to(&request.message, 200, &tag).finish());
+            // A second answer is too late.
+            answer(&request, 500);
+            let (length, _) = socket.recv_from(&mut buffer).await.unwrap();
+            answers.push(buffer[..length].to_vec());
+            tags.insert(tag);
+        }
+        assert_eq!(answers[0], answers[1]);
+    }
+    assert_eq!(tags.len(), 40);
 }
 
 #[tokio::test]
