@@ -4,29 +4,35 @@
 
 use std::fmt;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::{method::Method, name::HeaderName, text::is_token, uri::Uri, write::push_line};
+use super::{
+    method::Method,
+    name::HeaderName,
+    text::is_token,
+    uri::Uri,
+    write::{push_line, push_one_line},
+};
 
 /// Lines in the making.
 #[derive(Debug)]
 #[must_use]
-pub struct Lines(BytesMut);
+pub struct Lines(Vec<u8>);
 
 impl Lines {
     /// The request line.
     pub fn request(method: &Method, uri: &Uri) -> Self {
         let mut lines = Self::with_capacity(method.as_str().len() + uri.as_str().len() + 12);
-        lines.0.put_slice(method.as_str().as_bytes());
-        lines.0.put_u8(b' ');
+        lines.0.extend_from_slice(method.as_str().as_bytes());
+        lines.0.push(b' ');
         lines.put_text(uri.as_str());
-        lines.0.put_slice(b" SIP/2.0\r\n");
+        lines.0.extend_from_slice(b" SIP/2.0\r\n");
         lines
     }
 
     /// No line yet, and room for so many bytes before the first growth.
     pub fn with_capacity(capacity: usize) -> Self {
-        Self(BytesMut::with_capacity(capacity))
+        Self(Vec::with_capacity(capacity))
     }
 
     /// A header whose value is text. Line breaks in the value become spaces.
@@ -38,7 +44,7 @@ impl Lines {
     pub fn value(mut self, name: HeaderName, value: impl fmt::Display) -> Self {
         self.put_name(name.as_str());
         push_line(&mut self.0, value);
-        self.0.put_slice(b"\r\n");
+        self.0.extend_from_slice(b"\r\n");
         self
     }
 
@@ -50,7 +56,7 @@ impl Lines {
     /// The lines.
     #[must_use]
     pub fn finish(self) -> Bytes {
-        self.0.freeze()
+        Bytes::from(self.0)
     }
 
     /// `Content-Type` where one is given, `Content-Length`, and the empty line that ends the head.
@@ -59,31 +65,24 @@ impl Lines {
         let typed =
             if content_type.is_empty() { self } else { self.text(HeaderName::ContentType, content_type) };
         let mut ended = typed.value(HeaderName::ContentLength, body.len());
-        ended.0.put_slice(b"\r\n");
+        ended.0.extend_from_slice(b"\r\n");
         ended.finish()
     }
 
     fn written(mut self, name: &str, value: &str) -> Self {
         self.put_name(name);
         self.put_text(value);
-        self.0.put_slice(b"\r\n");
+        self.0.extend_from_slice(b"\r\n");
         self
     }
 
     fn put_name(&mut self, name: &str) {
-        self.0.put_slice(name.as_bytes());
-        self.0.put_slice(b": ");
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b": ");
     }
 
     fn put_text(&mut self, text: &str) {
-        let mut rest = text.as_bytes();
-        while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {
-            let (before, after) = rest.split_at_checked(at).unwrap_or((rest, b""));
-            self.0.put_slice(before);
-            self.0.put_u8(b' ');
-            rest = after.get(1..).unwrap_or_default();
-        }
-        self.0.put_slice(rest);
+        push_one_line(&mut self.0, text.as_bytes());
     }
 }
 

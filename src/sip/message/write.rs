@@ -140,7 +140,7 @@ impl fmt::Write for OneLine<'_> {
 }
 
 /// Writes bytes with spaces in place of line breaks.
-fn push_one_line(buffer: &mut Vec<u8>, text: &[u8]) {
+pub(super) fn push_one_line(buffer: &mut Vec<u8>, text: &[u8]) {
     let from = buffer.len();
     buffer.extend_from_slice(text);
     if memchr2(b'\r', b'\n', text).is_some() {
