@@ -4,7 +4,7 @@ CARGO ?= cargo
 HAS_WEB := $(wildcard web/package.json)
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
 
-.PHONY: help run test check lint web web-test browser-test bench bench-compare bench-table bench-tools clean
+.PHONY: help run test check lint web web-test browser-test bench bench-compare bench-instructions bench-table bench-tools clean
 
 help:
 	@echo 'make run     build the server and its web client, and start it with config/dev.toml'
@@ -63,6 +63,11 @@ bench: web bench-tools
 # A=BINARY B=BINARY, run in turn: did a change pay?
 bench-compare: bench-tools
 	tests/bench/compare '$(A)' '$(B)'
+
+# Did a change make the code longer? ACCEPT=1 says that it may.
+bench-instructions: web bench-tools
+	$(CARGO) build --quiet --profile count --bin rollcall --bench instructions
+	tests/bench/count
 
 # Puts the last table and chart into docs/ and README.md.
 bench-table:

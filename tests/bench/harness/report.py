@@ -14,10 +14,12 @@ class Results:
 
     def __init__(self, file):
         self.lines = defaultdict(list)
-        self.machine, self.runs, self.partial = {}, 0, True
+        self.machine, self.runs, self.partial, self.whole = {}, 0, True, False
         for line in map(json.loads, open(file)):
             if 'machine' in line:
                 self.machine, self.runs, self.partial = line['machine'], line['runs'], line['partial']
+            elif 'finished' in line:
+                self.whole = not line['failures']
             elif 'failed' not in line:
                 self.lines[line['name'], line.get('phase', ''), line['server']].append(line)
         self.servers = [name for name in PEER_SERVERS if any(server == name for *_, server in self.lines)]

@@ -71,9 +71,10 @@ class Run:
                 servers[server].prepare(accounts)
         self.started = time.monotonic()
         for scenario, names in plan:
-            for run in range(runs):
+            for run in range(min(runs, scenario.most_runs)):
                 for name in names:
                     self.one(scenario, name, servers.get(name), run)
+        self.write({'finished': True, 'failures': self.failures})
         say(f'{len(self.failures)} of the runs failed; {time.monotonic() - self.started:.0f} s in all')
 
     def one(self, scenario, name, server, run):
