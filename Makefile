@@ -79,4 +79,4 @@ bench-tools:
 
 clean:
 	$(CARGO) clean
-	rm -rf web/dist web/node_modules tests/browser/node_modules .venv
+	rm -rf web/dist web/node_modules tests/browser/node_modules tests/bench/target .venv

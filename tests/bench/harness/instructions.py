@@ -17,7 +17,7 @@ BASELINE = BENCH / 'instructions' / 'baseline.json'
 BUILD = PROJECT / 'target' / 'count'
 # Worse by more than this is a regression. Whole servers vary a little: how much waits when they wake up
 # depends on the moment.
-ALLOWED = {'case': 0.02, 'server': 0.05}
+ALLOWED = {'case': 0.02, 'server': 0.03}
 
 # One operation at a time, so that every run takes the same path.
 SERVER_SCENARIOS = {
@@ -63,9 +63,9 @@ def count_case(program, name):
 
 
 def total(out):
-    """Of all parts: callgrind may write one for every dump."""
+    """Of all parts: callgrind may write one for every dump. (Its "summary" is zero where it stopped counting.)"""
     return sum(int(match) for file in out.parent.glob(f'{out.name}*')
-               for match in re.findall(r'^(?:summary|totals): (\d+)', file.read_text(), re.M)[:1])
+               for match in re.findall(r'^totals: (\d+)', file.read_text(), re.M))
 
 
 class Counted(Rollcall):

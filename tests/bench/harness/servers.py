@@ -145,8 +145,10 @@ class Rollcall(Server):
             ask(connection, f'/api/roster/{watcher}/grant', '{}', headers)
 
     def version(self):
-        commit = run('git', '-C', PROJECT, 'describe', '--always', '--dirty').strip()
-        return f'{run(self.binary, "--version").split()[-1]} ({commit})'
+        number = run(self.binary, '--version').split()[-1]
+        if not (PROJECT / '.git').exists():
+            return number
+        return f'{number} ({run("git", "-C", PROJECT, "describe", "--always", "--dirty").strip()})'
 
 
 class Prosody(Server):
