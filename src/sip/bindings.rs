@@ -208,6 +208,8 @@ impl<D: Clone> Record<D> {
                 Step::Add(contact, lifetime) => {
                     let Some(device) = added.next() else { continue };
                     let (call_id, cseq, expires) = (asked.call_id.clone(), asked.cseq, now + lifetime);
+                    // One more and no room besides: most accounts have one phone, and there are many.
+                    self.bindings.reserve_exact(1);
                     self.bindings.push(Binding { device, contact, call_id, cseq, expires });
                 }
             }

@@ -11,7 +11,7 @@ use super::{
     auth::{Role, Sender},
     device::Device,
     door::Door,
-    message::Message as SipMessage,
+    message::{HeaderName, Message as SipMessage},
     transaction::IncomingRequest,
     translate::{self, Envelope},
 };
@@ -69,7 +69,13 @@ async fn send(door: &Door, sender: &Sender, message: Message) -> Result<Sent, Re
 
 /// Who writes message/cpim reads it, too.
 fn learn(device: &Device, message: &SipMessage) {
-    if message.content_type().ok().flatten().is_some_and(|media| media.is("message/cpim")) {
+    let written = message.field(HeaderName::ContentType).map(|field| field.raw());
+    let is_cpim = written.is_some_and(|written| {
+        written.get(..CPIM.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(CPIM))
+    });
+    if is_cpim {
         device.takes_cpim.store(true, Ordering::Relaxed);
     }
 }
+
+const CPIM: &[u8] = b"message/cpim";

@@ -48,6 +48,26 @@ impl Lines {
         self
     }
 
+    /// A header whose value is text, a number, and text again.
+    pub fn number(mut self, name: HeaderName, before: &str, number: u64, after: &str) -> Self {
+        self.put_name(name.as_str());
+        self.put_text(before);
+        self.put_number(number);
+        self.put_text(after);
+        self.0.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// A header whose value is several texts, one after the other.
+    pub fn texts(mut self, name: HeaderName, texts: &[&str]) -> Self {
+        self.put_name(name.as_str());
+        for text in texts {
+            self.put_text(text);
+        }
+        self.0.extend_from_slice(b"\r\n");
+        self
+    }
+
     /// A header by its written name; an unusable name adds nothing.
     pub fn extension(self, name: &str, value: &str) -> Self {
         if is_token(name.as_bytes()) { self.written(name, value) } else { self }
@@ -64,7 +84,7 @@ impl Lines {
     pub fn finish_head(self, content_type: &str, body: &[u8]) -> Bytes {
         let typed =
             if content_type.is_empty() { self } else { self.text(HeaderName::ContentType, content_type) };
-        let mut ended = typed.value(HeaderName::ContentLength, body.len());
+        let mut ended = typed.number(HeaderName::ContentLength, "", body.len() as u64, "");
         ended.0.extend_from_slice(b"\r\n");
         ended.finish()
     }
@@ -79,6 +99,21 @@ impl Lines {
     fn put_name(&mut self, name: &str) {
         self.0.extend_from_slice(name.as_bytes());
         self.0.extend_from_slice(b": ");
+    }
+
+    fn put_number(&mut self, number: u64) {
+        let mut digits = [0; 20];
+        let mut rest = number;
+        let mut first = digits.len();
+        for (index, digit) in digits.iter_mut().enumerate().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            first = index;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.0.extend_from_slice(digits.get(first..).unwrap_or_default());
     }
 
     fn put_text(&mut self, text: &str) {
@@ -98,12 +133,16 @@ mod tests {
         let lines = Lines::with_capacity(8)
             .text(HeaderName::Subject, "a\r\nRoute: <sip:x>")
             .value(HeaderName::Expires, "1\n2")
+            .number(HeaderName::CSeq, "", u64::MAX, " \nX")
+            .number(HeaderName::MinExpires, "<", 0, ">")
+            .texts(HeaderName::To, &["<", "sip:a\r", ">"])
             .extension("X-Mine", "\nb\r")
             .extension("not a token", "c")
             .finish_head("text/plain\r\n", b"hi");
         assert_eq!(
             lines,
-            "Subject: a  Route: <sip:x>\r\nExpires: 1 2\r\nX-Mine:  b \r\nContent-Type: text/plain  \r\n\
+            "Subject: a  Route: <sip:x>\r\nExpires: 1 2\r\nCSeq: 18446744073709551615  X\r\n\
+             Min-Expires: <0>\r\nTo: <sip:a >\r\nX-Mine:  b \r\nContent-Type: text/plain  \r\n\
              Content-Length: 2\r\n\r\n"
         );
         assert_eq!(Lines::with_capacity(0).finish_head("", b""), "Content-Length: 0\r\n\r\n");

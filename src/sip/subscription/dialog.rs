@@ -115,18 +115,18 @@ impl Dialog {
     pub(super) fn notify(&mut self, state: State, document: Option<Bytes>) -> Prepared {
         self.sequence = self.sequence.saturating_add(1);
         let own = Lines::with_capacity(OWN + self.contact.len())
-            .value(HeaderName::CSeq, format_args!("{} NOTIFY", self.sequence))
+            .number(HeaderName::CSeq, "", self.sequence.into(), " NOTIFY")
             .text(HeaderName::Contact, &self.contact);
         let own = match state {
             State::Active { expires } => {
-                own.value(HeaderName::SubscriptionState, format_args!("active;expires={expires}"))
+                own.number(HeaderName::SubscriptionState, "active;expires=", expires, "")
             }
             State::Pending { expires } => {
-                own.value(HeaderName::SubscriptionState, format_args!("pending;expires={expires}"))
+                own.number(HeaderName::SubscriptionState, "pending;expires=", expires, "")
             }
             // It has no `expires` (RFC 6665 §4.1.3).
             State::Terminated(ended) => {
-                own.value(HeaderName::SubscriptionState, format_args!("terminated;reason={}", ended.as_str()))
+                own.texts(HeaderName::SubscriptionState, &["terminated;reason=", ended.as_str()])
             }
         };
         let media_type = if document.is_some() { pidf::MEDIA_TYPE } else { "" };

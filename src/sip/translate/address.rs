@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use compact_str::CompactString;
+
 use crate::{
     signal::{Address, Party, Resource},
     sip::message::{Host, Scheme, Uri},
@@ -48,6 +50,22 @@ pub(in crate::sip) fn uri_of(address: &Address) -> Uri {
     let domain = address.domain();
     let host = Host::parse(domain).unwrap_or_else(|_| Host::Name(domain.into()));
     Uri::sip(address.local().map(unescape).as_deref(), &host, None)
+}
+
+/// The text of [`uri_of`], at once for the names that most accounts have: no escapes, and no address in
+/// place of the domain.
+pub(super) fn print_uri(address: &Address) -> CompactString {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    match address.local() {
+        Some(local) if local.bytes().chain(address.domain().bytes()).all(is_plain) => {
+            let mut text = CompactString::with_capacity(local.len() + address.domain().len() + 5);
+            for part in ["sip:", local, "@", address.domain()] {
+                text.push_str(part);
+            }
+            text
+        }
+        _ => uri_of(address).as_str().into(),
+    }
 }
 
 /// The URI by which one session of an account is reached through this server.
@@ -149,9 +167,12 @@ mod tests {
             ("a\\40b\\5c20@example.org", "sip:a%40b%5C20@example.org"),
             ("jürgen@example.org", "sip:j%C3%BCrgen@example.org"),
             ("a#b@example.org", "sip:a%23b@example.org"),
+            ("a.b-c_1@example.org", "sip:a.b-c_1@example.org"),
+            ("example.org", "sip:example.org"),
         ] {
             let parsed = Address::parse(address).unwrap();
             assert_eq!(uri_of(&parsed).as_str(), uri);
+            assert_eq!(print_uri(&parsed), uri);
             assert_eq!(address_of(&Uri::parse(uri).unwrap()), Some(parsed));
         }
         let gruu = gruu(&"a@example.org".parse().unwrap(), &Resource::new("x y;z").unwrap());

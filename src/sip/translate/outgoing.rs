@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use compact_str::{CompactString, ToCompactString, format_compact};
 
-use super::{address::uri_of, composing, cpim, imdn};
+use super::{
+    address::{print_uri, uri_of},
+    composing, cpim, imdn,
+};
 use crate::{
     account::Copy,
     signal::{Message, Native, Timestamp},
@@ -95,13 +98,13 @@ pub(in crate::sip) fn request_for(
     token: &str,
 ) -> Prepared {
     let kept: usize = body.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
-    let from = uri_of(&message.from.address);
-    let to = uri_of(&message.to.address);
+    let from = print_uri(&message.from.address);
+    let to = print_uri(&message.to.address);
     let mut lines = Lines::with_capacity(HEAD + 2 * token.len() + kept)
         .text(HeaderName::MaxForwards, "70")
-        .value(HeaderName::From, format_args!("<{from}>;tag={token}"))
-        .value(HeaderName::To, format_args!("<{to}>"))
-        .value(HeaderName::CallId, format_args!("{token}@{}", message.to.address.domain()))
+        .texts(HeaderName::From, &["<", &from, ">;tag=", token])
+        .texts(HeaderName::To, &["<", &to, ">"])
+        .texts(HeaderName::CallId, &[token, "@", message.to.address.domain()])
         .text(HeaderName::CSeq, "1 MESSAGE");
     for (name, value) in &body.headers {
         lines = lines.extension(name, value);
