@@ -183,13 +183,21 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// `None` where a parameter is missing or of an unknown kind.
+    /// `None` where a parameter is missing or of an unknown kind. Of one that comes twice the first counts.
     fn read(credentials: &'a AuthParams) -> Option<Self> {
-        let algorithm = match credentials.value("algorithm") {
+        let mut found: [Option<Cow<'a, str>>; NAMES.len()] = Default::default();
+        for (name, value) in credentials.values() {
+            let index = NAMES.iter().position(|known| known.eq_ignore_ascii_case(name));
+            if let Some(place) = index.and_then(|index| found.get_mut(index)) {
+                place.get_or_insert(value);
+            }
+        }
+        let [username, nonce, uri, response, algorithm, qop, nc, cnonce] = found;
+        let algorithm = match algorithm {
             None => DigestAlgorithm::Md5,
             Some(name) => algorithm_named(&name)?,
         };
-        let qop = match credentials.value("qop") {
+        let qop = match qop {
             None => None,
             Some(name) => {
                 let qop = match &*name {
@@ -197,17 +205,10 @@ impl<'a> Fields<'a> {
                     name if name.eq_ignore_ascii_case("auth-int") => Qop::AuthInt,
                     _ => return None,
                 };
-                Some((qop, credentials.value("nc")?, credentials.value("cnonce")?))
+                Some((qop, nc?, cnonce?))
             }
         };
-        Some(Self {
-            username: credentials.value("username")?,
-            nonce: credentials.value("nonce")?,
-            uri: credentials.value("uri")?,
-            response: credentials.value("response")?,
-            algorithm,
-            qop,
-        })
+        Some(Self { username: username?, nonce: nonce?, uri: uri?, response: response?, algorithm, qop })
     }
 
     fn response<'b>(&'b self, realm: &'b str, method: &'b str, body: &'b [u8]) -> DigestResponse<'b> {
@@ -224,6 +225,9 @@ impl<'a> Fields<'a> {
         }
     }
 }
+
+/// The parameters of credentials that are read (RFC 7616 §3.4).
+const NAMES: [&str; 8] = ["username", "nonce", "uri", "response", "algorithm", "qop", "nc", "cnonce"];
 
 fn algorithm_named(name: &str) -> Option<DigestAlgorithm> {
     let known = [
@@ -269,5 +273,34 @@ fn flow_bytes(peer: IpAddr) -> [u8; 16] {
     match peer {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         IpAddr::V6(address) => address.octets(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_read_in_any_order_and_case() {
+        let read = |text: &str| {
+            let credentials = AuthParams::parse(text).unwrap();
+            let fields = Fields::read(&credentials)?;
+            let qop = fields.qop.as_ref().map(|(_, nc, cnonce)| format!("{nc} {cnonce}"));
+            Some(format!("{} {} {} {} {:?}", fields.username, fields.nonce, fields.uri, fields.response, qop))
+        };
+        for (text, expect) in [
+            (
+                "Digest CNONCE=\"c\\\"d\", nc=00000001, qop=auth, response=\"r\", uri=\"sip:a,b\", \
+                 nonce=\"n\", Username=\"u\", username=\"second\", opaque=\"x\"",
+                Some("u n sip:a,b r Some(\"00000001 c\\\"d\")"),
+            ),
+            ("Digest username=u, nonce=n, uri=\"x\", response=r, algorithm=md5", Some("u n x r None")),
+            ("Digest username=u, nonce=n, uri=\"x\", response=r, algorithm=sha1", None),
+            ("Digest username=u, nonce=n, uri=\"x\", response=r, qop=auth", None),
+            ("Digest username=u, nonce=n, uri=\"x\", response=r, qop=other, nc=1, cnonce=c", None),
+            ("Digest username=u, nonce, uri=\"x\", response=r", None),
+        ] {
+            assert_eq!(read(text).as_deref(), expect, "{text}");
+        }
     }
 }

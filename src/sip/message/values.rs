@@ -10,7 +10,7 @@ use super::{
     error::Malformed,
     method::Method,
     params::Params,
-    text::{is_space, is_token, parse_digits, trim},
+    text::{is_space, is_token, parse_digits, split_quoted, trim, unescape_quoted},
 };
 
 /// `CSeq` (RFC 3261 §20.16).
@@ -187,6 +187,15 @@ impl AuthParams {
     #[must_use]
     pub fn value(&self, name: &str) -> Option<Cow<'_, str>> {
         self.params.value(name)
+    }
+
+    /// Every parameter that has a value, without quotes, in one walk.
+    pub fn values(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        self.params.iter().filter_map(|(name, raw)| {
+            let raw = raw?;
+            let inside = split_quoted(raw).map(|(inside, _)| unescape_quoted(inside));
+            Some((name, inside.unwrap_or(Cow::Borrowed(raw))))
+        })
     }
 }
 
