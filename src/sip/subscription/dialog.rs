@@ -146,3 +146,83 @@ const ROUTES: usize = 16;
 const HEAD: usize = 384;
 /// Room for the lines that differ, our `Contact` left out.
 const OWN: usize = 176;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::{
+        message::Limits,
+        subscription::notifier::Ended,
+        transport::{Flow, Protocol},
+    };
+
+    fn parse(text: String) -> Message {
+        Message::parse_datagram(text.into(), &Limits::default()).unwrap()
+    }
+
+    fn subscribe(watcher: &str, to_tag: &str, number: u32, lines: &str) -> Message {
+        parse(format!(
+            "SUBSCRIBE sip:alice@example.org SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n\
+             From: \"{watcher}\" <sip:{watcher}@example.org>;tag={watcher}\r\n\
+             To: <sip:alice@example.org>{to_tag}\r\nCall-ID: of {watcher}\r\nCSeq: {number} SUBSCRIBE\r\n{lines}\r\n"
+        ))
+    }
+
+    fn begin(request: &Message, flow: Flow) -> Dialog {
+        let event = request.event().unwrap().unwrap();
+        Dialog::begin(request, "ours", &event, "<sip:server>".into(), flow).unwrap()
+    }
+
+    fn flow() -> Flow {
+        Flow::for_test(Protocol::Udp, ([192, 0, 2, 1], 5060).into(), 1)
+    }
+
+    #[test]
+    fn one_document_goes_to_each_watcher_under_his_own_head() {
+        let lines = "Contact: <sip:bob@192.0.2.1:5070;x=y>\r\nEvent: presence;id=7\r\n\
+                     Record-Route: <sip:p1;lr>, <sip:p2;lr>\r\n";
+        let mut bob = begin(&subscribe("bob", "", 1, lines), flow());
+        let lines = "Contact: <sip:carol@192.0.2.2>\r\nEvent: presence\r\n";
+        let mut carol = begin(&subscribe("carol", "", 1, lines), flow());
+        let document = Bytes::from_static(b"<presence/>");
+        bob.notify(State::Pending { expires: 9 }, None);
+        let to_bob = bob.notify(State::Active { expires: 600 }, Some(document.clone()));
+        let to_carol = carol.notify(State::Active { expires: 30 }, Some(document));
+        assert_eq!(
+            to_bob.text(),
+            format!(
+                "NOTIFY sip:bob@192.0.2.1:5070;x=y SIP/2.0\r\nMax-Forwards: 70\r\nRoute: <sip:p1;lr>\r\n\
+                 Route: <sip:p2;lr>\r\nFrom: <sip:alice@example.org>;tag=ours\r\n\
+                 To: \"bob\" <sip:bob@example.org>;tag=bob\r\nCall-ID: of bob\r\nEvent: presence;id=7\r\n\
+                 User-Agent: {PRODUCT}\r\nCSeq: 2 NOTIFY\r\nContact: <sip:server>\r\n\
+                 Subscription-State: active;expires=600\r\nContent-Type: application/pidf+xml\r\n\
+                 Content-Length: 11\r\n\r\n<presence/>"
+            )
+        );
+        let to_carol = parse(to_carol.text());
+        assert_eq!(to_carol.to().unwrap().tag(), Some("carol"));
+        assert_eq!(to_carol.call_id(), Ok("of carol"));
+        assert_eq!((to_carol.cseq().unwrap().number, to_carol.body()), (1, "<presence/>".into()));
+        assert_eq!(to_carol.text(HeaderName::Event).as_deref(), Some("presence"));
+        assert!(!to_carol.has(HeaderName::Route));
+    }
+
+    #[test]
+    fn a_later_subscribe_moves_the_target_and_a_strange_one_nothing() {
+        let lines = "Contact: <sip:bob@192.0.2.1>\r\nEvent: presence;id=7\r\n";
+        let mut dialog = begin(&subscribe("bob", "", 5, lines), flow());
+        let moved = "Contact: <sip:bob@192.0.2.9>\r\nEvent: presence;id=7\r\n";
+        let refresh = |dialog: &mut Dialog, watcher, number, lines| {
+            dialog.refresh(&subscribe(watcher, ";tag=ours", number, lines), "<sip:moved>".into(), flow())
+        };
+        assert_eq!(refresh(&mut dialog, "mallory", 6, moved), Err(Misfit::Unknown));
+        assert_eq!(refresh(&mut dialog, "bob", 6, "Event: presence;id=8\r\n"), Err(Misfit::Unknown));
+        assert_eq!(refresh(&mut dialog, "bob", 5, moved), Err(Misfit::OutOfOrder));
+        assert_eq!(refresh(&mut dialog, "bob", 6, moved), Ok(()));
+        let last = parse(dialog.notify(State::Terminated(Ended::Timeout), None).text());
+        assert_eq!(last.request_uri().unwrap().as_str(), "sip:bob@192.0.2.9");
+        assert_eq!(last.text(HeaderName::Contact).as_deref(), Some("<sip:moved>"));
+        assert_eq!(last.text(HeaderName::SubscriptionState).as_deref(), Some("terminated;reason=timeout"));
+        assert_eq!((last.has(HeaderName::ContentType), last.body().len()), (false, 0));
+    }
+}
