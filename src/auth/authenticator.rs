@@ -9,7 +9,10 @@ use std::{
     thread,
 };
 
-use tokio::{sync::broadcast, task};
+use tokio::{
+    sync::{Semaphore, broadcast},
+    task,
+};
 
 use crate::{
     signal::{Address, Timestamp},
@@ -24,7 +27,6 @@ use super::{
     key::{IfMissing, ServerKey, hmac, random},
     nonce::{NonceId, Nonces, UsedCounts},
     throttle::Throttle,
-    turns::Turns,
 };
 
 /// Checks who somebody is, and changes what is checked. Cheap to clone.
@@ -48,8 +50,10 @@ pub(super) struct Inner {
     /// Spread over several locks by the random bytes of a nonce; each is held for a look-up.
     used: Vec<Mutex<UsedCounts>>,
     throttle: Mutex<Throttle>,
-    /// Who computes Argon2, and who waits to.
-    pub(super) turns: Turns,
+    /// Who computes Argon2.
+    pub(super) workers: Arc<Semaphore>,
+    /// Who waits to compute or computes.
+    queue: Arc<Semaphore>,
     pub(super) changes: broadcast::Sender<Changed>,
     pub(super) seen: Seen,
 }
@@ -105,7 +109,8 @@ impl Authenticator {
             nonces: Nonces::new(random(), config.nonce_seconds),
             used: (0..SHARDS).map(|_| Mutex::new(UsedCounts::new(NONCES / SHARDS))).collect(),
             throttle: Mutex::new(Throttle::new(config.guesses, config.guess_seconds, THROTTLED)),
-            turns: Turns::new(workers, config.argon2_queue),
+            workers: Arc::new(Semaphore::new(workers)),
+            queue: Arc::new(Semaphore::new(workers + config.argon2_queue)),
             changes: broadcast::channel(CHANGES).0,
             seen: Seen::default(),
             config,
@@ -305,14 +310,13 @@ impl Authenticator {
         password: &str,
         peer: IpAddr,
     ) -> Result<Option<Login>, AuthError> {
-        let turn = self.inner.turns.turn_of(peer).await?;
+        let _place = self.inner.queue.try_acquire().map_err(|_| AuthError::Overloaded)?;
+        let _turn = self.inner.workers.acquire().await.map_err(|_| AuthError::Overloaded)?;
         // Others may have failed while this one waited.
         self.check_throttle(address, peer)?;
         let (typed, checked) = (password.to_owned(), known.clone());
         let is_right = self
             .blocking(move |inner| {
-                // Held to the end, also where the client went away and nobody waits.
-                let _turn = turn;
                 Ok(match checked {
                     Some(known) => known.verifiers.is_password(&typed) && !known.account.disabled,
                     None => {

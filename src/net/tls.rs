@@ -2,13 +2,9 @@
 //!
 //! One [`Tls`] holds the certificates in use; an [`Acceptor`] per listener adds its ALPN names. A
 //! handshake uses the certificates of the moment it began, and remembers which one for
-//! `tls-server-end-point` (RFC 5929 §4). The provider is ring, always named; protocol versions are
-//! TLS 1.2 and 1.3.
-//!
-//! Sessions are resumed by tickets (RFC 8446 §2.2, RFC 5077), under keys that every listener shares and
-//! that change every six hours; the server keeps nothing per session. A ticket is good for the name it
-//! was given for. A reload that brings other certificates replaces the ticket keys with them, so a
-//! resumed session never outlives the certificate it was made with. No early data: it can be replayed.
+//! `tls-server-end-point` (RFC 5929 §4). A reload replaces certificates and ticket keys together, so a
+//! resumed session never outlives the certificate it was made with. The provider is ring, always
+//! named; protocol versions are TLS 1.2 and 1.3.
 
 mod certificate;
 mod connector;
@@ -24,7 +20,7 @@ use tokio_rustls::{
     rustls::{
         self, ServerConfig,
         crypto::ring,
-        server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
+        server::{ClientHello, ResolvesServerCert},
         sign::CertifiedKey,
     },
     server::TlsStream,
@@ -137,14 +133,13 @@ impl Tls {
         } else {
             config.certificates.clone()
         };
-        let current = ArcSwap::from_pointee(Generation::load(&files, None)?);
+        let current = ArcSwap::from_pointee(Generation::load(&files)?);
         Ok(Arc::new(Self { files, current }))
     }
 
     /// Reads the files again. On an error the certificates in use stay.
     pub fn reload(&self) -> Result<(), TlsError> {
-        let current = self.current.load_full();
-        self.current.store(Arc::new(Generation::load(&self.files, Some(&current))?));
+        self.current.store(Arc::new(Generation::load(&self.files)?));
         Ok(())
     }
 
@@ -170,7 +165,7 @@ impl Tls {
 }
 
 impl Generation {
-    fn load(files: &[CertificateFiles], before: Option<&Self>) -> Result<Self, TlsError> {
+    fn load(files: &[CertificateFiles]) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let loaded =
             files.iter().map(|files| Certificate::load(files, &provider)).collect::<Result<_, _>>()?;
@@ -179,13 +174,7 @@ impl Generation {
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
-        config.ticketer = match before.filter(|before| before.certificates.is_same(&certificates)) {
-            Some(before) => Arc::clone(&before.config.ticketer),
-            None => ring::Ticketer::new()?,
-        };
-        // Each is sealed and sent at every login. Who connects several times at once resumes once.
-        config.send_tls13_tickets = 1;
-        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.ticketer = ring::Ticketer::new()?;
         Ok(Self { certificates, config: Arc::new(config) })
     }
 }
@@ -199,13 +188,6 @@ impl Certificates {
     fn choose(&self, name: Option<&str>) -> Option<&Certificate> {
         let fitting = name.and_then(|name| self.0.iter().find(|certificate| certificate.is_for(name)));
         fitting.or_else(|| self.0.first())
-    }
-
-    /// Whether these are the same certificates, in the same order; their keys then are, too.
-    fn is_same(&self, other: &Self) -> bool {
-        let chains = |of: &Self| of.0.iter().map(|one| one.key()).collect::<Vec<_>>();
-        let (ours, theirs) = (chains(self), chains(other));
-        ours.len() == theirs.len() && ours.iter().zip(&theirs).all(|(ours, theirs)| ours.cert == theirs.cert)
     }
 }
 

@@ -216,10 +216,65 @@ fn archive_gives_pages_in_order_of_time() {
     }
     let other = Write::Archive { message: message(7, "x", "bob"), with: address("x"), outgoing: false };
     write(&store, bob, other).unwrap();
-    let page = |query: ArchiveQuery| -> Vec<u128> {
-        let page = store.archive_page(alice, &query).unwrap();
-        page.iter().map(|line| line.message.id.0).collect()
+    check_pages(&store, alice);
+    let line = store.archive_page(bob, &ArchiveQuery { limit: 1, ..ArchiveQuery::default() }).unwrap();
+    let expect = ArchivedMessage {
+        message: Message::clone(&message(7, "x", "bob")),
+        with: address("x"),
+        outgoing: false,
     };
+    assert_eq!(line, [expect]);
+}
+
+#[test]
+fn archive_gives_the_same_pages_whatever_is_settled() {
+    let lines = [(3, "bob"), (1, "bob"), (2, "carol"), (300, "bob"), (1, "bob")];
+    for settled in 0..=lines.len() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path());
+        let alice = account(&store, "alice");
+        for (index, (id, peer)) in lines.into_iter().enumerate() {
+            if index == settled {
+                store.close();
+                store = open(dir.path());
+            }
+            let (message, with) = (message(id, "alice", peer), address(peer));
+            write(&store, alice, Write::Archive { message, with, outgoing: true }).unwrap();
+        }
+        check_pages(&store, alice);
+    }
+}
+
+#[test]
+fn archive_pages_cross_the_parts_of_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let alice = account(&store, "alice");
+    let id = |day: u64| MessageId::from_parts(1_700_000_000_000 + day * 86_400_000, 5).0;
+    for day in 0..20 {
+        let peer = if day % 4 == 0 { "bob" } else { "carol" };
+        let (message, with) = (message(id(day), peer, "alice"), address(peer));
+        write(&store, alice, Write::Archive { message, with, outgoing: false }).unwrap();
+    }
+    store.close();
+    let store = open(dir.path());
+    let bob = ArchiveQuery { with: Some(address("bob")), limit: 3, ..ArchiveQuery::default() };
+    let newest = ArchiveQuery { from: ArchiveEnd::Newest, ..bob.clone() };
+    for (query, expect) in [
+        (bob.clone(), &[0, 4, 8][..]),
+        (newest.clone(), &[8, 12, 16]),
+        (ArchiveQuery { after: Some(MessageId(id(4))), ..bob.clone() }, &[8, 12, 16]),
+        (ArchiveQuery { before: Some(MessageId(id(12))), ..newest }, &[0, 4, 8]),
+        (ArchiveQuery { after: Some(MessageId(id(9))), before: Some(MessageId(id(16))), ..bob }, &[12]),
+    ] {
+        let page = store.archive_page(alice, &query).unwrap();
+        let found: Vec<_> = page.iter().map(|line| line.message.id.0).collect();
+        assert_eq!(found, expect.iter().map(|day| id(*day)).collect::<Vec<_>>(), "{query:?}");
+    }
+}
+
+/// Asks for pages of lines with bob (1, 3, 300) and carol (2).
+fn check_pages(store: &Store, alice: AccountKey) {
     let all = ArchiveQuery { limit: 9, ..ArchiveQuery::default() };
     let newest = ArchiveQuery { from: ArchiveEnd::Newest, limit: 2, ..all.clone() };
     let with = Some(address("bob"));
@@ -234,17 +289,10 @@ fn archive_gives_pages_in_order_of_time() {
         (ArchiveQuery { after: Some(MessageId(1)), before: Some(MessageId(3)), with, ..all.clone() }, &[]),
         (ArchiveQuery { limit: 0, ..all }, &[]),
     ] {
-        assert_eq!(page(query.clone()), expect, "{query:?}");
+        let page = store.archive_page(alice, &query).unwrap();
+        let found: Vec<_> = page.iter().map(|line| line.message.id.0).collect();
+        assert_eq!(found, expect, "{query:?}");
     }
-    let line = store.archive_page(bob, &ArchiveQuery { limit: 1, ..ArchiveQuery::default() }).unwrap();
-    assert_eq!(
-        line[0],
-        ArchivedMessage {
-            message: Message::clone(&message(7, "x", "bob")),
-            with: address("x"),
-            outgoing: false
-        }
-    );
 }
 
 #[test]
@@ -260,6 +308,84 @@ fn offline_messages_are_read_and_trimmed_in_order() {
     assert_eq!(offline(&store, key, 9), Ok(vec![4, 5]));
     write(&store, key, Write::OfflineTrim { through: MessageId(5) }).unwrap();
     assert!(!load(&store, "alice").has_offline);
+}
+
+#[test]
+fn offline_messages_go_on_where_an_earlier_run_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let key = account(&store, "alice");
+    let append = |store: &Store, id| write(store, key, Write::OfflineAppend(message(id, "bob", "alice")));
+    let trim = |store: &Store, id| write(store, key, Write::OfflineTrim { through: MessageId(id) });
+    for id in [5, 3, 4] {
+        append(&store, id).unwrap();
+    }
+    store.close();
+    let store = open(dir.path());
+    append(&store, 1).unwrap();
+    assert_eq!(offline(&store, key, 9), Ok(vec![5, 3, 4, 1]));
+    assert_eq!(offline(&store, key, 2), Ok(vec![5, 3]));
+    trim(&store, 3).unwrap();
+    trim(&store, 77).unwrap();
+    assert_eq!(offline(&store, key, 9), Ok(vec![4, 1]));
+    store.close();
+    let store = open(dir.path());
+    assert_eq!(offline(&store, key, 9), Ok(vec![4, 1]));
+    append(&store, 2).unwrap();
+    trim(&store, 1).unwrap();
+    assert!(load(&store, "alice").has_offline);
+    assert_eq!(offline(&store, key, 9), Ok(vec![2]));
+    trim(&store, 2).unwrap();
+    assert!(!load(&store, "alice").has_offline);
+    store.close();
+    let store = open(dir.path());
+    assert!(!load(&store, "alice").has_offline);
+    append(&store, 9).unwrap();
+    assert_eq!(offline(&store, key, 9), Ok(vec![9]));
+}
+
+#[test]
+fn full_offline_file_takes_no_more_until_it_is_trimmed() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config { data_dir: dir.path().to_owned(), offline_bytes: 1024, ..Config::default() };
+    let append =
+        |store: &Store, key, id| write(store, key, Write::OfflineAppend(message(id, "bob", "alice")));
+    let store = Store::open(&config).unwrap();
+    let key = account(&store, "alice");
+    let taken = (1..100).take_while(|id| append(&store, key, *id).is_ok()).count();
+    assert!((5..40).contains(&taken), "{taken}");
+    assert_eq!(append(&store, key, 100), Err(StoreError::OfflineFull));
+    store.close();
+    let store = Store::open(&config).unwrap();
+    assert_eq!(append(&store, key, 100), Err(StoreError::OfflineFull));
+    write(&store, key, Write::OfflineTrim { through: MessageId(1) }).unwrap();
+    assert_eq!(append(&store, key, 100), Ok(()));
+}
+
+#[test]
+fn message_outlives_the_one_of_two_accounts_that_is_removed() {
+    for settled in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path());
+        let (alice, bob) = (account(&store, "alice"), account(&store, "bob"));
+        let shared = message(1, "alice", "bob");
+        for (key, with, outgoing) in [(alice, "bob", true), (bob, "alice", false)] {
+            let (message, with) = (Arc::clone(&shared), address(with));
+            store.submit(key, Write::Archive { message, with, outgoing }, None);
+        }
+        if settled {
+            store.close();
+            store = open(dir.path());
+        }
+        store.remove_account(&address("alice")).unwrap();
+        let page = |store: &Store, key| {
+            store.archive_page(key, &ArchiveQuery { limit: 9, ..ArchiveQuery::default() }).unwrap().len()
+        };
+        assert_eq!((page(&store, alice), page(&store, bob)), (0, 1));
+        store.close();
+        let store = open(dir.path());
+        assert_eq!((page(&store, alice), page(&store, bob)), (0, 1));
+    }
 }
 
 #[test]

@@ -21,8 +21,8 @@ pub enum StoreError {
     NoSuchAccount,
     #[error("the account exists already")]
     AccountExists,
-    /// The account's offline file is as large as it may become.
-    #[error("the offline file is full")]
+    /// As many bytes wait for the account's owner as may.
+    #[error("too many messages wait for the owner")]
     OfflineFull,
     /// What was read is not what was written.
     #[error("{0} cannot be read")]

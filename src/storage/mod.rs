@@ -4,11 +4,19 @@
 //! are queued and made durable in groups by one thread; reads have connections of their own and
 //! never wait for writes.
 //!
+//! Messages are what is written most. A group of them costs one write to the journal and one
+//! sync; the tables, where a message touches pages all over, get thousands at a time. Readers
+//! look into both, so nobody sees the difference.
+//!
 //! # Invariants
 //!
 //! - `done` of a write is called after it is on disk, never before: commit with full
-//!   synchronisation, or fsync of the file and of its folder.
-//! - The writes of one account happen in the order in which they were submitted.
+//!   synchronisation, or sync of the journal.
+//! - The writes of one account happen in the order in which they were submitted; of one group,
+//!   messages are durable before the rest.
+//! - What is in the journal is in the tables exactly once: the transaction that brings it there
+//!   also ends the journal's turn.
+//! - A read sees every write whose `done` was called, be it in the tables or pending.
 //! - SQL stands in `sqlite/` and in the numbered files of the top-level folder `storage/` only.
 //! - No secret is readable here: credentials come sealed, tokens come hashed.
 //! - One process works on a data folder at a time.
@@ -17,6 +25,9 @@ mod codec;
 mod config;
 mod error;
 mod files;
+mod journal;
+mod messages;
+mod pending;
 mod queue;
 mod records;
 mod sqlite;

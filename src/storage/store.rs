@@ -11,9 +11,11 @@ use std::{
 use crate::signal::{Address, Timestamp};
 
 use super::{
-    AccountKey, AccountRecord, AccountSummary, ArchiveQuery, ArchivedMessage, Config, CredentialRecord,
-    NewAccount, OfflineChunk, StoreError, TokenKind, TokenRecord, Write,
-    files::{self, Folders, OfflineFiles},
+    AccountKey, AccountRecord, AccountSummary, ArchiveEnd, ArchiveQuery, ArchivedMessage, Config,
+    CredentialRecord, NewAccount, OfflineChunk, StoreError, TokenKind, TokenRecord, Write, codec,
+    files::{self, Folders},
+    messages::Messages,
+    pending::{Line, LineKey, Pending},
     queue::{Queue, Refused},
     sqlite::{Database, Readers},
     writer::{self, Job, Writer},
@@ -38,7 +40,7 @@ pub struct Store {
 struct Inner {
     queue: Arc<Queue<Job>>,
     readers: Readers,
-    folders: Folders,
+    pending: Arc<Pending>,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Held as long as the store is open.
     lock: Mutex<Option<File>>,
@@ -60,9 +62,13 @@ impl Store {
         files::sync_parent(&path)?;
         let folders = Folders::new(&config.data_dir);
         folders.sweep(|key| database.has_account(key).unwrap_or(true))?;
+        files::import_offline(&folders, &database)?;
+        let pending = Arc::new(Pending::default());
+        let journal = config.data_dir.join("journal");
+        let messages = Messages::open(&journal, &database, Arc::clone(&pending), config.offline_bytes)?;
+        files::sync_parent(&journal)?;
         let queue = Arc::new(Queue::new(config.queue));
-        let offline = OfflineFiles::new(config.offline_bytes);
-        let writer = Writer { database, offline, folders: folders.clone() };
+        let writer = Writer { database, messages, folders };
         let thread = thread::Builder::new().name("storage".into()).spawn({
             let (queue, group) = (Arc::clone(&queue), config.group);
             move || {
@@ -71,7 +77,7 @@ impl Store {
             }
         })?;
         let writer = Mutex::new(Some(thread));
-        let inner = Inner { queue, readers, folders, writer, lock: Mutex::new(Some(lock)) };
+        let inner = Inner { queue, readers, pending, writer, lock: Mutex::new(Some(lock)) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -84,7 +90,7 @@ impl Store {
         let _ = self.push(Job::Write { account, write, done });
     }
 
-    /// Queues a reading of the first `limit` messages of the offline file. It sees every append
+    /// Queues a reading of the first `limit` messages that wait for the owner. It sees every append
     /// and trim that was submitted before it.
     pub fn offline_read(&self, account: AccountKey, limit: usize, done: OfflineDone) {
         // `done` is told.
@@ -104,8 +110,9 @@ impl Store {
     pub fn load_account(&self, address: &Address) -> Result<Option<AccountRecord>, StoreError> {
         let mut record = self.read(|database| database.load_account(address))?;
         if let Some(record) = &mut record {
-            let folder = self.inner.folders.of(record.key, record.address.as_str());
-            record.has_offline = files::has_messages(&folder);
+            let key = record.key;
+            let (waits, trimmed) = self.inner.pending.offline(key);
+            record.has_offline = waits || self.read(|database| database.has_offline(key, trimmed))?;
         }
         Ok(record)
     }
@@ -119,7 +126,10 @@ impl Store {
         account: AccountKey,
         query: &ArchiveQuery,
     ) -> Result<Vec<ArchivedMessage>, StoreError> {
-        self.read(|database| database.archive_page(account, query))
+        // In this order: what moves from the one to the other meanwhile is met twice.
+        let pending = self.inner.pending.lines(account, query);
+        let lines = self.read(|database| database.archive_lines(account, query))?;
+        archive_page(lines, pending, query)
     }
 
     /// Makes an account. Blocks.
@@ -140,7 +150,7 @@ impl Store {
             move |database| database.remove_account(&wanted),
             move |writer, removed| {
                 let key = removed?;
-                writer.offline.forget(key);
+                writer.messages.forget(key);
                 if let Err(error) = writer.folders.remove(key, address.as_str()) {
                     tracing::error!(%address, %error, "files of a removed account remain");
                 }
@@ -382,6 +392,32 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// One page of lines from the tables and from what is pending, both from the wanted end.
+fn archive_page(
+    mut page: Vec<ArchivedMessage>,
+    pending: Vec<(LineKey, Line)>,
+    query: &ArchiveQuery,
+) -> Result<Vec<ArchivedMessage>, StoreError> {
+    if !pending.is_empty() {
+        for (key, line) in pending {
+            let Some(with) = key.with else { continue };
+            let message = codec::decode(&line.body, "an archived message")?;
+            page.push(ArchivedMessage { message, with, outgoing: line.outgoing });
+        }
+        let key = |line: &ArchivedMessage| (line.message.id, line.with.clone());
+        page.sort_by_key(key);
+        page.dedup_by_key(|line| key(line));
+        if query.from == ArchiveEnd::Newest {
+            page.reverse();
+        }
+        page.truncate(query.limit);
+    }
+    if query.from == ArchiveEnd::Newest {
+        page.reverse();
+    }
+    Ok(page)
 }
 
 /// Keeps other processes away from the data folder until the file is dropped.

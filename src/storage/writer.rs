@@ -1,17 +1,21 @@
-//! The one thread that writes: takes everything that waits, does it in one transaction, commits
-//! once, makes the files durable, and only then tells whoever asked.
+//! The one thread that writes: takes everything that waits, makes the messages of it durable in
+//! the journal and all else in one transaction, and only then tells whoever asked.
 //!
-//! Nothing waits for a group to grow: while one commit runs, the next group gathers by itself.
+//! The messages come first, so that nothing in the tables is there without a message that was
+//! submitted before it. Between two groups, and when nothing is to do, what is pending moves
+//! from the journal into the tables.
 
 use std::{
     panic::{self, AssertUnwindSafe},
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
-    AccountKey, Done, OfflineChunk, OfflineDone, StoreError, Write,
-    files::{Folders, OfflineFiles},
-    queue::Queue,
+    AccountKey, Done, OfflineDone, StoreError, Write,
+    files::Folders,
+    messages::Messages,
+    queue::{Queue, Taken},
     sqlite::Database,
 };
 
@@ -37,31 +41,50 @@ pub(super) type AfterCommit = Box<dyn FnOnce(&mut Writer, Result<(), StoreError>
 /// What the writer's thread works with.
 pub(super) struct Writer {
     pub(super) database: Database,
-    pub(super) offline: OfflineFiles,
+    pub(super) messages: Messages,
     pub(super) folders: Folders,
 }
 
 /// A job that is done but for the commit.
 struct Finished {
     outcome: Result<(), StoreError>,
-    /// The outcome holds only if the commit succeeds.
-    in_database: bool,
-    /// The outcome holds only if this account's file is made durable.
-    in_file: Option<AccountKey>,
+    /// The outcome holds only if this is made durable.
+    place: Place,
     tell: Tell,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Database,
+    Journal,
+    Nowhere,
 }
 
 enum Tell {
     Write(Option<Done>),
-    Read(OfflineDone, OfflineChunk),
+    Offline { account: AccountKey, limit: usize, done: OfflineDone },
     Change(AfterCommit),
 }
 
 impl Writer {
     /// Works until the queue is closed and empty.
     pub(super) fn run(mut self, queue: &Queue<Job>, most: usize) {
-        while let Some(jobs) = queue.take(most) {
-            self.handle_group(jobs);
+        loop {
+            let pause = (!self.messages.is_settled()).then_some(PAUSE);
+            match queue.take(most, pause) {
+                Taken::Jobs(jobs) => self.handle_group(jobs),
+                Taken::Idle => self.settle(),
+                Taken::Closed => return self.settle(),
+            }
+            if self.messages.is_due() {
+                self.settle();
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        if let Err(error) = self.messages.settle(&self.database) {
+            tracing::error!(%error, "messages stay in the journal");
         }
     }
 
@@ -75,63 +98,45 @@ impl Writer {
             }
             group.push(finished);
         }
+        let journaled = self.messages.commit(&self.database);
         let committed = if self.database.is_in_group() { self.database.commit() } else { Ok(()) };
         if let Err(error) = &committed {
             tracing::error!(%error, writes = group.len(), "a group of writes is lost");
         }
-        let lost = self.offline.sync();
-        for (key, error) in &lost {
-            tracing::error!(key = key.0, %error, "offline messages could not be kept");
-        }
-        for finished in group {
-            let mut outcome = finished.outcome;
-            if finished.in_database {
-                outcome = outcome.and_then(|()| committed.clone());
-            }
-            if let Some(error) = finished.in_file.and_then(|key| lost.get(&key)) {
-                outcome = outcome.and_then(|()| Err(error.clone()));
-            }
-            self.tell(finished.tell, outcome);
+        for Finished { outcome, place, tell } in group {
+            let durable = match place {
+                Place::Database => &committed,
+                Place::Journal => &journaled,
+                Place::Nowhere => &Ok(()),
+            };
+            self.tell(tell, outcome.and_then(|()| durable.clone()));
         }
     }
 
     fn handle_job(&mut self, job: Job) -> Finished {
         match job {
             Job::Write { account, write, done } => {
-                let in_file = matches!(write, Write::OfflineAppend(_)).then_some(account);
-                let in_database = !matches!(write, Write::OfflineAppend(_) | Write::OfflineTrim { .. });
-                let outcome = self.handle_write(account, write);
-                Finished { outcome, in_database, in_file, tell: Tell::Write(done) }
+                let place = place_of(&write);
+                let outcome = match place {
+                    Place::Journal => self.messages.handle(&self.database, account, &write),
+                    _ => self.handle_write(account, write),
+                };
+                Finished { outcome, place, tell: Tell::Write(done) }
             }
             Job::OfflineRead { account, limit, done } => {
-                let read = self.folder(account).and_then(|folder| self.offline.read(account, &folder, limit));
-                let (outcome, chunk) = match read {
-                    Ok(chunk) => (Ok(()), chunk),
-                    Err(error) => (Err(error), OfflineChunk::default()),
-                };
-                Finished { outcome, in_database: false, in_file: None, tell: Tell::Read(done, chunk) }
+                let tell = Tell::Offline { account, limit, done };
+                Finished { outcome: Ok(()), place: Place::Nowhere, tell }
             }
             Job::Change(change) => {
                 let begun = self.database.begin();
                 let after = change(self);
                 let outcome = begun.map(|_| ());
-                Finished { outcome, in_database: true, in_file: None, tell: Tell::Change(after) }
+                Finished { outcome, place: Place::Database, tell: Tell::Change(after) }
             }
         }
     }
 
     fn handle_write(&mut self, account: AccountKey, write: Write) -> Result<(), StoreError> {
-        match write {
-            Write::OfflineAppend(message) => {
-                let folder = self.folder(account)?;
-                return self.offline.append(account, &folder, &message);
-            }
-            Write::OfflineTrim { through } => {
-                let folder = self.folder(account)?;
-                return self.offline.trim(account, &folder, through);
-            }
-            _ => {}
-        }
         let database = &self.database;
         database.begin()?;
         match write {
@@ -140,16 +145,8 @@ impl Writer {
             Write::Request(request) => database.put_request(account, &request),
             Write::RequestRemoved { from } => database.remove_request(account, &from),
             Write::Preferences(preferences) => database.set_preferences(account, &preferences),
-            Write::Archive { message, with, outgoing } => {
-                database.archive(account, &message, &with, outgoing)
-            }
-            Write::OfflineAppend(_) | Write::OfflineTrim { .. } => Ok(()),
+            Write::Archive { .. } | Write::OfflineAppend(_) | Write::OfflineTrim { .. } => Ok(()),
         }
-    }
-
-    fn folder(&self, account: AccountKey) -> Result<std::path::PathBuf, StoreError> {
-        let address = self.database.account_address(account)?.ok_or(StoreError::NoSuchAccount)?;
-        Ok(self.folders.of(account, &address))
     }
 
     /// Tells the outcome. What the told one breaks does not break the writer.
@@ -161,7 +158,10 @@ impl Writer {
                     tracing::error!(%error, "a write that nobody waits for is lost");
                 }
             }
-            Tell::Read(done, chunk) => done(outcome.map(|()| chunk)),
+            // Read now, so that the messages of this group are seen.
+            Tell::Offline { account, limit, done } => {
+                done(self.messages.offline(&self.database, account, limit));
+            }
             Tell::Change(after) => after(self, outcome),
         }));
         if told.is_err() {
@@ -170,10 +170,19 @@ impl Writer {
     }
 }
 
+fn place_of(write: &Write) -> Place {
+    match write {
+        Write::Archive { .. } | Write::OfflineAppend(_) | Write::OfflineTrim { .. } => Place::Journal,
+        _ => Place::Database,
+    }
+}
+
 /// A failure ended the transaction, and everything before it in the group is undone.
 fn undo(group: &mut [Finished], outcome: &Result<(), StoreError>) {
     let error = outcome.clone().err().unwrap_or_else(|| StoreError::Database("the transaction ended".into()));
-    for finished in group.iter_mut().filter(|finished| finished.in_database && finished.outcome.is_ok()) {
+    for finished in
+        group.iter_mut().filter(|finished| finished.place == Place::Database && finished.outcome.is_ok())
+    {
         finished.outcome = Err(error.clone());
     }
 }
@@ -195,8 +204,11 @@ pub(super) struct CloseAtEnd(pub(super) Arc<Queue<Job>>);
 impl Drop for CloseAtEnd {
     fn drop(&mut self) {
         self.0.close();
-        while let Some(jobs) = self.0.take(usize::MAX) {
+        while let Taken::Jobs(jobs) = self.0.take(usize::MAX, None) {
             jobs.into_iter().for_each(|job| refuse(job, StoreError::Closed));
         }
     }
 }
+
+/// What is pending goes into the tables when nothing came for as long as this.
+const PAUSE: Duration = Duration::from_millis(500);

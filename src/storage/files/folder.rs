@@ -1,9 +1,9 @@
-//! Where an account's files are, and how one is replaced so that a crash leaves the old or the new.
+//! Where an account's files are, and how names become durable.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs::{self, File},
+    io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -35,17 +35,26 @@ impl Folders {
         }
     }
 
-    /// Removes the folders whose key `is_known` does not know: a crash left them behind when
-    /// their accounts were removed.
-    pub(in crate::storage) fn sweep(&self, mut is_known: impl FnMut(AccountKey) -> bool) -> io::Result<()> {
+    /// The folders that there are.
+    pub(in crate::storage) fn all(&self) -> io::Result<Vec<(AccountKey, PathBuf)>> {
+        let mut all = Vec::new();
         for shard in list(&self.root)? {
             for folder in list(&shard)? {
                 let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
                 let key = name.rsplit_once('-').and_then(|(_, key)| key.parse().ok()).map(AccountKey);
-                if let Some(key) = key.filter(|key| !is_known(*key)) {
-                    tracing::info!(key = key.0, "removing the files of a removed account");
-                    fs::remove_dir_all(&folder)?;
-                }
+                all.extend(key.map(|key| (key, folder)));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Removes the folders whose key `is_known` does not know: a crash left them behind when
+    /// their accounts were removed.
+    pub(in crate::storage) fn sweep(&self, mut is_known: impl FnMut(AccountKey) -> bool) -> io::Result<()> {
+        for (key, folder) in self.all()? {
+            if !is_known(key) {
+                tracing::info!(key = key.0, "removing the files of a removed account");
+                fs::remove_dir_all(&folder)?;
             }
         }
         Ok(())
@@ -64,18 +73,6 @@ pub(in crate::storage) fn make_folder(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    sync_parent(path)
-}
-
-/// Replaces a file: afterwards, and after a crash at any moment, it holds the old or the new.
-pub(in crate::storage) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
-    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
     sync_parent(path)
 }
 
@@ -153,17 +150,5 @@ mod tests {
         let left: Vec<_> =
             [1, 2, 257].into_iter().filter(|key| folders.of(AccountKey(*key), "a@b").exists()).collect();
         assert_eq!(left, [2]);
-    }
-
-    #[test]
-    fn replaced_file_holds_the_new_content() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("file");
-        replace(&path, b"old").unwrap();
-        replace(&path, b"new").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"new");
-        remove(&path).unwrap();
-        remove(&path).unwrap();
-        assert!(!path.exists());
     }
 }

@@ -27,6 +27,8 @@ impl Database {
     /// Removes the account with its rows in all tables.
     pub(in crate::storage) fn remove_account(&self, address: &Address) -> Result<AccountKey, StoreError> {
         let key = self.account_key(address)?.ok_or(StoreError::NoSuchAccount)?;
+        self.remove_archive(key)?;
+        self.trim_offline(key, u64::MAX)?;
         self.run("DELETE FROM account WHERE id = ?1", [key.0])?;
         Ok(key)
     }
@@ -38,11 +40,6 @@ impl Database {
         self.one("SELECT id FROM account WHERE address = ?1", [address.as_str()], |row| {
             row.get(0).map(AccountKey)
         })
-    }
-
-    /// The address of an account, as text.
-    pub(in crate::storage) fn account_address(&self, key: AccountKey) -> Result<Option<String>, StoreError> {
-        self.one("SELECT address FROM account WHERE id = ?1", [key.0], |row| row.get(0))
     }
 
     pub(in crate::storage) fn account(
@@ -70,7 +67,7 @@ impl Database {
         )
     }
 
-    /// Every key, for telling folders that belong to nobody.
+    /// Whether there is an account of this key.
     pub(in crate::storage) fn has_account(&self, key: AccountKey) -> Result<bool, StoreError> {
         self.one("SELECT 1 FROM account WHERE id = ?1", [key.0], |_| Ok(())).map(|found| found.is_some())
     }

@@ -1,60 +1,166 @@
-//! The archive: appended to, and read in pages.
+//! The archive: filled from what is pending, and read in pages.
 
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
 use rusqlite::{Row, params};
+use rustc_hash::FxHashMap;
 
 use crate::{
-    signal::{Address, Message},
-    storage::{AccountKey, ArchiveEnd, ArchiveQuery, ArchivedMessage, StoreError, codec},
+    signal::{Address, MessageId},
+    storage::{
+        AccountKey, ArchiveEnd, ArchiveQuery, ArchivedMessage, StoreError, codec,
+        pending::{Line, LineKey},
+    },
 };
 
-use super::{Database, accounts::stored_address, value};
+use super::{Database, accounts::stored_address, failed, value};
 
 impl Database {
-    pub(in crate::storage) fn archive(
+    /// Adds lines in the order of their keys, then the messages that they share. A line that is
+    /// there already stays as it is.
+    pub(in crate::storage) fn add_to_archive<'a>(
         &self,
-        key: AccountKey,
-        message: &Message,
-        with: &Address,
-        outgoing: bool,
+        lines: impl Iterator<Item = (&'a LineKey, &'a Line)>,
     ) -> Result<(), StoreError> {
-        let id = codec::id_bytes(message.id);
-        self.run(
-            "INSERT INTO archive (account, message_id, peer, outgoing, message)
-             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
-            params![key.0, &id[..], with.as_str(), outgoing, codec::encode(message)?],
-        )
-        .map(|_| ())
+        let last: Option<i64> =
+            self.one("SELECT max(id) FROM archive_message", [], |row| row.get(0))?.flatten();
+        let mut next = last.unwrap_or(0) + 1;
+        let mut messages: Vec<(i64, i64, &Bytes)> = Vec::new();
+        let mut places: FxHashMap<*const u8, usize> = FxHashMap::default();
+        let mut parts = BTreeSet::new();
+        let mut insert = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO archive (account, message_id, peer, outgoing, message)
+                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+            )
+            .map_err(failed)?;
+        for (key, line) in lines {
+            let place = *places.entry(line.body.as_ptr()).or_insert_with(|| {
+                messages.push((next, 0, &line.body));
+                next += 1;
+                messages.len() - 1
+            });
+            let (Some((id, held, _)), Some(with)) = (messages.get_mut(place), &key.with) else { continue };
+            let message_id = codec::id_bytes(key.id);
+            let values = params![key.account.0, &message_id[..], with.as_str(), line.outgoing, *id];
+            let added = insert.execute(values).map_err(failed)?;
+            *held += i64::try_from(added).unwrap_or_default();
+            parts.insert((key.account, with, part_of(key.id)));
+        }
+        drop(insert);
+        self.add_parts(parts)?;
+        self.add_messages(messages.into_iter().filter(|(_, held, _)| *held > 0))
     }
 
-    pub(in crate::storage) fn archive_page(
+    fn add_parts(&self, parts: BTreeSet<(AccountKey, &Address, i64)>) -> Result<(), StoreError> {
+        let mut insert = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO archive_peer (account, peer, part) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            )
+            .map_err(failed)?;
+        for (account, peer, part) in parts {
+            insert.execute(params![account.0, peer.as_str(), part]).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn add_messages<'a>(
+        &self,
+        messages: impl Iterator<Item = (i64, i64, &'a Bytes)>,
+    ) -> Result<(), StoreError> {
+        let mut insert = self
+            .connection
+            .prepare_cached("INSERT INTO archive_message (id, lines, message) VALUES (?1, ?2, ?3)")
+            .map_err(failed)?;
+        for (id, held, message) in messages {
+            insert.execute(params![id, held, &message[..]]).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Removes an account's lines, and the messages that nobody else holds.
+    pub(super) fn remove_archive(&self, key: AccountKey) -> Result<(), StoreError> {
+        for sql in [
+            "UPDATE archive_message SET lines = lines - 1
+             WHERE id IN (SELECT message FROM archive WHERE account = ?1)",
+            "DELETE FROM archive_message
+             WHERE id IN (SELECT message FROM archive WHERE account = ?1) AND lines <= 0",
+            "DELETE FROM archive WHERE account = ?1",
+            "DELETE FROM archive_peer WHERE account = ?1",
+        ] {
+            self.run(sql, [key.0])?;
+        }
+        Ok(())
+    }
+
+    /// The lines that a query asks for, from the wanted end, in that direction.
+    pub(in crate::storage) fn archive_lines(
         &self,
         key: AccountKey,
         query: &ArchiveQuery,
     ) -> Result<Vec<ArchivedMessage>, StoreError> {
-        // An empty blob sorts before every id, one of seventeen bytes after.
-        let after = query.after.map_or_else(Vec::new, |id| codec::id_bytes(id).to_vec());
-        let before = query.before.map_or_else(|| vec![0xff; 17], |id| codec::id_bytes(id).to_vec());
-        let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
         let newest = query.from == ArchiveEnd::Newest;
-        let mut page = match &query.with {
-            None => {
-                let sql = if newest { TIME_NEWEST } else { TIME_OLDEST };
-                self.all(sql, params![key.0, after, before, limit], archived)?
-            }
-            Some(with) => {
-                let sql = if newest { PEER_NEWEST } else { PEER_OLDEST };
-                self.all(sql, params![key.0, after, before, limit, with.as_str()], archived)?
-            }
+        let Some(with) = &query.with else {
+            let sql = if newest { TIME_NEWEST } else { TIME_OLDEST };
+            let (after, before) = range(query.after, query.before);
+            return self.all(sql, params![key.0, after, before, limit(query.limit)], archived);
         };
-        if newest {
-            page.reverse();
+        let parts = params![
+            key.0,
+            with.as_str(),
+            query.after.map_or(0, part_of),
+            query.before.map_or(i64::MAX, part_of)
+        ];
+        let sql = if newest { PARTS_NEWEST } else { PARTS_OLDEST };
+        let parts: Vec<i64> = self.all(sql, parts, |row| value(row, 0))?;
+        let mut lines = Vec::new();
+        for part in parts {
+            let after = query.after.filter(|after| part_of(*after) == part);
+            let before = query.before.filter(|before| part_of(*before) == part);
+            let (mut from, mut to) = range(after, before);
+            if after.is_none() {
+                from = codec::id_bytes(first_of(part))[..PART_BYTES].to_vec();
+            }
+            if before.is_none() {
+                to = codec::id_bytes(first_of(part + 1))[..PART_BYTES].to_vec();
+            }
+            let sql = if newest { PEER_NEWEST } else { PEER_OLDEST };
+            let left = limit(query.limit - lines.len());
+            lines.extend(self.all(sql, params![key.0, from, to, left, with.as_str()], archived)?);
+            if lines.len() >= query.limit {
+                break;
+            }
         }
-        Ok(page)
+        Ok(lines)
     }
 }
 
+/// Bounds of ids. An empty blob sorts before every id, one of seventeen bytes after, and the
+/// beginning of an id before those that begin with it.
+fn range(after: Option<MessageId>, before: Option<MessageId>) -> (Vec<u8>, Vec<u8>) {
+    let bytes = |id: MessageId| codec::id_bytes(id).to_vec();
+    (after.map_or_else(Vec::new, bytes), before.map_or_else(|| vec![0xff; 17], bytes))
+}
+
+/// The part of the time that an id is in.
+fn part_of(id: MessageId) -> i64 {
+    i64::try_from(id.0 >> PART_SHIFT).unwrap_or(i64::MAX)
+}
+
+/// The first id of a part.
+fn first_of(part: i64) -> MessageId {
+    MessageId(u128::from(part.unsigned_abs()) << PART_SHIFT)
+}
+
+fn limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
 fn archived(row: &Row<'_>) -> Result<ArchivedMessage, StoreError> {
-    let message = row.get_ref(2).map_err(super::failed)?;
+    let message = row.get_ref(2).map_err(failed)?;
     let bytes = message.as_blob().map_err(|_| StoreError::Corrupt("an archived message"))?;
     Ok(ArchivedMessage {
         with: stored_address(row, 0)?,
@@ -63,13 +169,27 @@ fn archived(row: &Row<'_>) -> Result<ArchivedMessage, StoreError> {
     })
 }
 
-const TIME_OLDEST: &str = "SELECT peer, outgoing, message FROM archive
-    WHERE account = ?1 AND message_id > ?2 AND message_id < ?3 ORDER BY message_id LIMIT ?4";
-const TIME_NEWEST: &str = "SELECT peer, outgoing, message FROM archive
-    WHERE account = ?1 AND message_id > ?2 AND message_id < ?3 ORDER BY message_id DESC LIMIT ?4";
-const PEER_OLDEST: &str = "SELECT peer, outgoing, message FROM archive
+const TIME_OLDEST: &str = "SELECT peer, outgoing, m.message FROM archive a
+    CROSS JOIN archive_message m ON m.id = a.message
+    WHERE account = ?1 AND message_id > ?2 AND message_id < ?3
+    ORDER BY message_id, peer LIMIT ?4";
+const TIME_NEWEST: &str = "SELECT peer, outgoing, m.message FROM archive a
+    CROSS JOIN archive_message m ON m.id = a.message
+    WHERE account = ?1 AND message_id > ?2 AND message_id < ?3
+    ORDER BY message_id DESC, peer DESC LIMIT ?4";
+const PEER_OLDEST: &str = "SELECT peer, outgoing, m.message FROM archive a
+    CROSS JOIN archive_message m ON m.id = a.message
     WHERE account = ?1 AND peer = ?5 AND message_id > ?2 AND message_id < ?3
     ORDER BY message_id LIMIT ?4";
-const PEER_NEWEST: &str = "SELECT peer, outgoing, message FROM archive
+const PEER_NEWEST: &str = "SELECT peer, outgoing, m.message FROM archive a
+    CROSS JOIN archive_message m ON m.id = a.message
     WHERE account = ?1 AND peer = ?5 AND message_id > ?2 AND message_id < ?3
     ORDER BY message_id DESC LIMIT ?4";
+const PARTS_OLDEST: &str = "SELECT part FROM archive_peer
+    WHERE account = ?1 AND peer = ?2 AND part >= ?3 AND part <= ?4 ORDER BY part";
+const PARTS_NEWEST: &str = "SELECT part FROM archive_peer
+    WHERE account = ?1 AND peer = ?2 AND part >= ?3 AND part <= ?4 ORDER BY part DESC";
+/// What is below the milliseconds of an id, and 28 bits of them.
+const PART_SHIFT: u32 = 80 + 28;
+/// Bytes that tell parts apart.
+const PART_BYTES: usize = 3;

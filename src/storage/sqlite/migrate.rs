@@ -30,11 +30,16 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../storage/sqlite/0001_accounts.sql"),
     include_str!("../../../storage/sqlite/0002_archive.sql"),
     include_str!("../../../storage/sqlite/0003_auth.sql"),
+    include_str!("../../../storage/sqlite/0004_messages.sql"),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        signal::{Address, Content, Keep, Message, MessageId, MessageKind, Native, Party, Timestamp},
+        storage::{AccountKey, ArchiveQuery, codec, sqlite::Database},
+    };
 
     #[test]
     fn second_run_changes_nothing() {
@@ -51,5 +56,50 @@ mod tests {
         connection.pragma_update(None, "user_version", 1000).unwrap();
         let known = u32::try_from(MIGRATIONS.len()).unwrap();
         assert_eq!(migrate(&mut connection), Err(StoreError::TooNew { found: 1000, known }));
+    }
+
+    #[test]
+    fn archive_of_an_earlier_version_gives_the_same_pages() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let connection = Connection::open(&path).unwrap();
+        MIGRATIONS.iter().take(3).for_each(|sql| connection.execute_batch(sql).unwrap());
+        connection.pragma_update(None, "user_version", 3).unwrap();
+        connection
+            .execute("INSERT INTO account (id, address, is_admin, created) VALUES (1, 'a@x', 0, 0)", [])
+            .unwrap();
+        for day in 0..12_u64 {
+            let message = message(day);
+            let (id, peer) = (codec::id_bytes(message.id), if day % 3 == 0 { "b@x" } else { "c@x" });
+            let values = rusqlite::params![&id[..], peer, codec::encode(&message).unwrap()];
+            let sql = "INSERT INTO archive (account, message_id, peer, outgoing, message)
+                       VALUES (1, ?1, ?2, 1, ?3)";
+            connection.execute(sql, values).unwrap();
+        }
+        drop(connection);
+        let database = Database::open(&path).unwrap();
+        let days = |with: Option<&str>| -> Vec<i64> {
+            let with = with.map(|with| Address::parse(with).unwrap());
+            let query = ArchiveQuery { with, limit: 99, ..ArchiveQuery::default() };
+            let lines = database.archive_lines(AccountKey(1), &query).unwrap();
+            lines.iter().map(|line| line.message.sent.0).collect()
+        };
+        assert_eq!(days(None), (0..12).collect::<Vec<_>>());
+        assert_eq!(days(Some("b@x")), [0, 3, 6, 9]);
+    }
+
+    fn message(day: u64) -> Message {
+        let party = Party::bare(Address::parse("a@x").unwrap());
+        Message {
+            id: MessageId::from_parts(1_700_000_000_000 + day * 86_400_000, 3),
+            from: party.clone(),
+            to: party,
+            kind: MessageKind::Chat,
+            sent: Timestamp(day as i64),
+            origin_id: None,
+            content: Content::default(),
+            native: Native::None,
+            keep: Keep::ALL,
+        }
     }
 }

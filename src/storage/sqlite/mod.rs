@@ -13,6 +13,7 @@ mod accounts;
 mod archive;
 mod credentials;
 mod migrate;
+mod offline;
 mod readers;
 mod roster;
 mod settings;
@@ -41,8 +42,8 @@ impl Database {
         connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
         connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
         connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
-        // Index pages of many accounts are changed again and again before they need to be copied
-        // from the log into the database.
+        // Pages of many accounts are changed again and again before they need to be copied from
+        // the log into the database.
         connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(failed)?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(failed)?;
         migrate::migrate(&mut connection)?;
@@ -79,6 +80,19 @@ impl Database {
     /// Whether a transaction is open. A failed write may have ended it, with all before it.
     pub(super) fn is_in_group(&self) -> bool {
         !self.connection.is_autocommit()
+    }
+
+    /// Does all of `steps` in a transaction of their own, durably, or nothing of it.
+    pub(super) fn alone<T>(
+        &self,
+        steps: impl FnOnce(&Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.run("BEGIN IMMEDIATE", [])?;
+        let outcome = steps(self).and_then(|it| self.commit().map(|()| it));
+        if self.is_in_group() {
+            self.run("ROLLBACK", [])?;
+        }
+        outcome
     }
 
     /// Does all of `steps` within the group, or nothing of it.

@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use crate::storage::StoreError;
+use crate::storage::{StoreError, journal::Turn};
 
 use super::Database;
 
@@ -19,4 +19,15 @@ impl Database {
         )
         .map(|_| ())
     }
+
+    /// The turn of the journal that the tables lack.
+    pub(in crate::storage) fn turn(&self) -> Result<Option<Turn>, StoreError> {
+        Ok(self.setting(TURN)?.and_then(|name| name.try_into().ok()).map(Turn))
+    }
+
+    pub(in crate::storage) fn set_turn(&self, turn: Turn) -> Result<(), StoreError> {
+        self.set_setting(TURN, &turn.0)
+    }
 }
+
+const TURN: &str = "storage.journal.turn";

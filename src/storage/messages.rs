@@ -1,0 +1,328 @@
+//! The way of a message to the disk: into the journal with its group, then held as pending, and
+//! at last into the tables with many others. Used by the writer's thread alone.
+
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry as Place},
+    path::Path,
+    sync::Arc,
+};
+
+use crate::signal::{Message, MessageId};
+
+use super::{
+    AccountKey, OfflineChunk, StoreError, Write, codec,
+    journal::{Entry, Group, Journal, Turn},
+    pending::{self, Appended, Line, LineKey, Pending, State},
+    sqlite::Database,
+};
+
+/// Messages on their way.
+pub(super) struct Messages {
+    journal: Journal,
+    pending: Arc<Pending>,
+    /// What is in the journal with the next commit.
+    group: Group,
+    /// Written to the journal and not synced.
+    written: Vec<Group>,
+    /// Accounts that exist.
+    known: HashSet<AccountKey>,
+    rooms: HashMap<AccountKey, Room>,
+    /// Most bytes that wait for one owner.
+    limit: u64,
+    /// The journal failed: what it holds may or may not be on the disk.
+    suspect: bool,
+    /// Why the group cannot be kept.
+    failed: Option<StoreError>,
+}
+
+/// How an account's waiting messages are continued.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    /// The number of the last one.
+    last: u64,
+    /// Bytes of those that wait, and of those in the group.
+    bytes: u64,
+}
+
+impl Messages {
+    /// Opens the journal, and moves into the tables what a crash left in it.
+    pub(super) fn open(
+        path: &Path,
+        database: &Database,
+        pending: Arc<Pending>,
+        limit: u64,
+    ) -> Result<Self, StoreError> {
+        let turn = match database.turn()? {
+            Some(turn) => turn,
+            None => {
+                let turn = new_turn()?;
+                database.set_turn(turn)?;
+                turn
+            }
+        };
+        let (journal, groups) = Journal::open(path, turn)?;
+        let mut messages = Self {
+            journal,
+            pending,
+            group: Group::default(),
+            written: Vec::new(),
+            known: HashSet::new(),
+            rooms: HashMap::new(),
+            limit,
+            suspect: false,
+            failed: None,
+        };
+        for group in groups {
+            messages.take_over(database, group)?;
+        }
+        messages.settle(database)?;
+        Ok(messages)
+    }
+
+    /// Takes a write into the group. Durable with the next [`Messages::commit`].
+    pub(super) fn handle(
+        &mut self,
+        database: &Database,
+        account: AccountKey,
+        write: &Write,
+    ) -> Result<(), StoreError> {
+        if !self.has_account(database, account)? {
+            return Err(StoreError::NoSuchAccount);
+        }
+        if self.suspect || self.pending.read().bytes > PENDING_BYTES {
+            return Err(StoreError::Overloaded);
+        }
+        match write {
+            Write::Archive { message, with, outgoing } => {
+                let body = self.group.add(message)?;
+                let (id, with) = (message.id, with.clone());
+                self.group.push(Entry::Archive { account, id, with, outgoing: *outgoing, body });
+            }
+            Write::OfflineAppend(message) => self.append(database, account, message)?,
+            Write::OfflineTrim { through } => self.group.push(Entry::Trim { account, through: *through }),
+            _ => {}
+        }
+        if self.group.size() >= RECORD_BYTES {
+            // The rest of the group follows in a record of its own; one sync is for both.
+            self.write_group();
+        }
+        Ok(())
+    }
+
+    /// Makes the group durable. Where that fails, nothing of it is kept.
+    pub(super) fn commit(&mut self, database: &Database) -> Result<(), StoreError> {
+        if !self.group.is_empty() {
+            self.write_group();
+        }
+        if !self.written.is_empty() && self.failed.is_none() {
+            self.failed = self.journal.sync().err().map(StoreError::from);
+        }
+        let written = std::mem::take(&mut self.written);
+        if let Some(error) = self.failed.take() {
+            tracing::error!(%error, groups = written.len(), "messages are lost");
+            self.suspect = true;
+            self.rooms.clear();
+            return Err(error);
+        }
+        for group in written {
+            if let Err(error) = self.take_over(database, group) {
+                tracing::error!(%error, "messages are kept that nobody finds before the next start");
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether enough is pending that the tables should get it.
+    pub(super) fn is_due(&self) -> bool {
+        self.suspect || self.journal.len() >= JOURNAL_BYTES || self.pending.read().entries >= PENDING_ENTRIES
+    }
+
+    /// Whether anything is pending.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.suspect && self.pending.read().entries == 0
+    }
+
+    /// Moves all that is pending into the tables, durably, and begins the journal anew.
+    pub(super) fn settle(&mut self, database: &Database) -> Result<(), StoreError> {
+        if self.is_settled() {
+            return Ok(());
+        }
+        let turn = new_turn()?;
+        // Readers go on meanwhile.
+        database.alone(|database| {
+            fill_tables(database, &self.pending.read())?;
+            database.set_turn(turn)
+        })?;
+        *self.pending.write() = State::default();
+        self.journal.begin(turn);
+        self.suspect = false;
+        Ok(())
+    }
+
+    /// The first `limit` messages that wait for the owner.
+    pub(super) fn offline(
+        &mut self,
+        database: &Database,
+        account: AccountKey,
+        limit: usize,
+    ) -> Result<OfflineChunk, StoreError> {
+        if !self.has_account(database, account)? {
+            return Err(StoreError::NoSuchAccount);
+        }
+        let (trimmed, appended) = match self.pending.read().offline.get(&account) {
+            Some(waiting) => (waiting.trimmed.unwrap_or(0), waiting.appended.clone()),
+            None => Default::default(),
+        };
+        let mut chunk = OfflineChunk::default();
+        let mut take = |bytes: &[u8]| {
+            chunk.more = chunk.messages.len() == limit;
+            if chunk.more {
+                return false;
+            }
+            match codec::decode(bytes, "a waiting message") {
+                Ok(message) => chunk.messages.push(message),
+                Err(error) => tracing::error!(key = account.0, %error, "a message is left out"),
+            }
+            true
+        };
+        database.offline_rows(account, trimmed, &mut take)?;
+        let _ = appended.iter().all(|message| take(&message.body));
+        Ok(chunk)
+    }
+
+    /// Forgets a removed account.
+    pub(super) fn forget(&mut self, account: AccountKey) {
+        self.known.remove(&account);
+        self.rooms.remove(&account);
+        self.pending.write().forget(account);
+    }
+
+    fn append(
+        &mut self,
+        database: &Database,
+        account: AccountKey,
+        message: &Arc<Message>,
+    ) -> Result<(), StoreError> {
+        let body = self.group.add(message)?;
+        let limit = self.limit;
+        let room = self.room(database, account)?;
+        if room.bytes + body.len() > limit {
+            return Err(StoreError::OfflineFull);
+        }
+        room.bytes += body.len();
+        self.group.push(Entry::Append { account, id: message.id, body });
+        Ok(())
+    }
+
+    fn write_group(&mut self) {
+        let group = std::mem::take(&mut self.group);
+        if self.failed.is_none() {
+            self.failed = self.journal.append(&group).err().map(StoreError::from);
+        }
+        self.written.push(group);
+    }
+
+    /// Adds a durable group to what is pending.
+    fn take_over(&mut self, database: &Database, group: Group) -> Result<(), StoreError> {
+        let (entries, bodies) = group.into_parts();
+        for entry in entries {
+            if !self.has_account(database, pending::owner(&entry))? {
+                continue;
+            }
+            match entry {
+                Entry::Archive { account, id, with, outgoing, body } => {
+                    let line = Line { outgoing, body: body.within(&bodies) };
+                    self.pending.write().add_line(LineKey { account, id, with: Some(with) }, line);
+                }
+                Entry::Append { account, id, body } => {
+                    let room = self.room(database, account)?;
+                    room.last += 1;
+                    let message = Appended { number: room.last, id, body: body.within(&bodies) };
+                    self.pending.write().append(account, message);
+                }
+                Entry::Trim { account, through } => self.trim(database, account, through)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn trim(
+        &mut self,
+        database: &Database,
+        account: AccountKey,
+        through: MessageId,
+    ) -> Result<(), StoreError> {
+        let (trimmed, appended) = match self.pending.read().offline.get(&account) {
+            Some(waiting) => (waiting.trimmed.unwrap_or(0), waiting.number_of(through)),
+            None => (0, None),
+        };
+        // What is in the table was there first.
+        if let Some(number) = database.offline_number(account, trimmed, through)?.or(appended) {
+            self.pending.write().trim(account, number);
+            self.rooms.remove(&account);
+        }
+        Ok(())
+    }
+
+    /// Where an account's waiting messages are continued.
+    fn room(&mut self, database: &Database, account: AccountKey) -> Result<&mut Room, StoreError> {
+        if self.rooms.len() >= ROOMS && !self.rooms.contains_key(&account) {
+            self.rooms.clear();
+        }
+        match self.rooms.entry(account) {
+            Place::Occupied(entry) => Ok(entry.into_mut()),
+            Place::Vacant(entry) => {
+                let (trimmed, last, new) = match self.pending.read().offline.get(&account) {
+                    Some(waiting) => (waiting.trimmed.unwrap_or(0), waiting.last(), waiting.bytes()),
+                    None => (0, 0, 0),
+                };
+                let (in_table, old) = database.offline_size(account, trimmed)?;
+                Ok(entry.insert(Room { last: in_table.max(trimmed).max(last), bytes: old + new }))
+            }
+        }
+    }
+
+    fn has_account(&mut self, database: &Database, account: AccountKey) -> Result<bool, StoreError> {
+        if self.known.contains(&account) {
+            return Ok(true);
+        }
+        if self.known.len() >= KNOWN {
+            self.known.clear();
+        }
+        let exists = database.has_account(account)?;
+        if exists {
+            self.known.insert(account);
+        }
+        Ok(exists)
+    }
+}
+
+fn fill_tables(database: &Database, state: &State) -> Result<(), StoreError> {
+    database.add_to_archive(state.archive.iter())?;
+    for (account, waiting) in &state.offline {
+        if let Some(through) = waiting.trimmed {
+            database.trim_offline(*account, through)?;
+        }
+        database.add_offline(*account, waiting.appended.iter())?;
+    }
+    Ok(())
+}
+
+fn new_turn() -> Result<Turn, StoreError> {
+    let mut name = [0; 16];
+    getrandom::fill(&mut name).map_err(|error| StoreError::File(error.to_string()))?;
+    Ok(Turn(name))
+}
+
+/// Entries after which the tables get what is pending: enough that a page gets several of them,
+/// few enough that it is a matter of milliseconds.
+const PENDING_ENTRIES: usize = 8192;
+const JOURNAL_BYTES: u64 = 8 << 20;
+/// Where the tables cannot be filled, no more than this is kept in memory.
+const PENDING_BYTES: usize = 64 << 20;
+/// Larger groups are several records.
+const RECORD_BYTES: usize = 4 << 20;
+/// Accounts that are remembered to exist.
+const KNOWN: usize = 100_000;
+/// Accounts whose room is remembered.
+const ROOMS: usize = 10_000;
