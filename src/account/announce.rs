@@ -145,7 +145,7 @@ impl Account {
 
     /// Tells everybody who may know what `session` shows now.
     fn spread(&mut self, session: SessionId, now: Timestamp, effects: &mut Effects) {
-        self.aggregate = Arc::new(self.endpoints.aggregate(now));
+        self.aggregate = self.endpoints.aggregate(now);
         let Some(endpoint) = self.endpoints.find(session) else { return };
         let Some(presence) = endpoint.shown.clone() else { return };
         let from = Party::full(self.address.clone(), endpoint.resource().clone());
@@ -175,7 +175,7 @@ impl Account {
         let directed = std::mem::take(&mut endpoint.directed);
         let from = Party::full(self.address.clone(), endpoint.resource().clone());
         endpoint.say(None);
-        self.aggregate = Arc::new(self.endpoints.aggregate(now));
+        self.aggregate = self.endpoints.aggregate(now);
         let aggregate = Some(Arc::clone(&self.aggregate));
         let notice = Arc::new(PresenceNotice::new(from, presence, aggregate));
         for to in directed {

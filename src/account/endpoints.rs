@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::session::{SessionChange, SessionKind, SessionSpec};
 use crate::{
     presence::{aggregate, during_call},
-    signal::{Party, Presence, Resource, ResourceState, SessionId, Timestamp},
+    signal::{Native, Party, Presence, Resource, ResourceState, SessionId, Timestamp},
 };
 
 /// One session.
@@ -144,9 +144,14 @@ impl Endpoints {
         self.0.iter().filter(|endpoint| wanted(endpoint)).map(|endpoint| endpoint.session).collect()
     }
 
-    /// The account's state as a whole.
-    pub(super) fn aggregate(&self, now: Timestamp) -> Presence {
-        aggregate(self.0.iter().filter_map(|endpoint| endpoint.shown.as_deref()), now)
+    /// The account's state as a whole. The only available session speaks for the person as it is,
+    /// unless a client's own form says more of the session than of the person.
+    pub(super) fn aggregate(&self, now: Timestamp) -> Arc<Presence> {
+        let mut shown = self.0.iter().filter_map(|endpoint| endpoint.shown.as_ref());
+        match (shown.next(), shown.next()) {
+            (Some(only), None) if only.native == Native::None => Arc::clone(only),
+            _ => Arc::new(aggregate(self.0.iter().filter_map(|endpoint| endpoint.shown.as_deref()), now)),
+        }
     }
 
     /// The available sessions as watchers see them.

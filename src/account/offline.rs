@@ -19,8 +19,8 @@ use crate::{
 pub(super) struct Offline {
     /// Something may wait in it.
     waiting: bool,
-    /// The session that takes it now.
-    taker: Option<Taker>,
+    /// The session that takes it now. Boxed: few accounts have one at any moment.
+    taker: Option<Box<Taker>>,
 }
 
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl Account {
     pub(super) fn collect_offline(&mut self, session: SessionId, effects: &mut Effects) {
         let can = self.endpoints.find(session).is_some_and(|endpoint| self.takes_unasked(endpoint));
         if can && self.offline.waiting && self.offline.taker.is_none() {
-            self.offline.taker = Some(Taker { session, last: None, more: false });
+            self.offline.taker = Some(Box::new(Taker { session, last: None, more: false }));
             effects.push(Effect::ReadOffline { session });
         }
     }

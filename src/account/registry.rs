@@ -31,7 +31,10 @@ impl<K: Hash + Eq, V> Registry<K, V> {
     }
 
     pub(super) fn remove(&self, key: &K) -> Option<V> {
-        self.shard(key).write().unwrap_or_else(PoisonError::into_inner).remove(key)
+        let mut shard = self.shard(key).write().unwrap_or_else(PoisonError::into_inner);
+        let removed = shard.remove(key);
+        trim(&mut shard);
+        removed
     }
 
     /// The value of `key`, made by `make` where there is none. Tells whether it was made.
@@ -64,6 +67,7 @@ impl<K: Hash + Eq, V> Registry<K, V> {
         let mut shard = self.shard(key).write().unwrap_or_else(PoisonError::into_inner);
         if shard.get(key).is_some_and(|value| !keep(value)) {
             shard.remove(key);
+            trim(&mut shard);
         }
     }
 
@@ -83,4 +87,14 @@ impl<K: Hash + Eq, V> Registry<K, V> {
     }
 }
 
+/// Gives room back once most of it is empty: a crowd that came once is not paid for ever after. The
+/// next trim is so far off that each removal pays a constant share of it.
+fn trim<K: Hash + Eq, V>(shard: &mut FxHashMap<K, V>) {
+    if shard.capacity() > SMALL && shard.len() < shard.capacity() / 8 {
+        shard.shrink_to(shard.len() * 2);
+    }
+}
+
+/// Entries for which a shard always has room.
+const SMALL: usize = 64;
 const SHARDS: usize = 16;

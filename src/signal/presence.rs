@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
 use super::{Address, Native, Party, Resource, Text, Timestamp};
 
@@ -37,8 +36,8 @@ pub struct Presence {
     /// Not only there but eager to talk ("free for chat").
     pub eager: bool,
     /// Words for people, once per language.
-    pub notes: SmallVec<[Text; 1]>,
-    pub activities: SmallVec<[Activity; 1]>,
+    pub notes: Vec<Text>,
+    pub activities: Vec<Activity>,
     /// No key was touched since.
     pub idle_since: Option<Timestamp>,
     /// When this was said.

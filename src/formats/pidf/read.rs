@@ -3,7 +3,6 @@
 
 use compact_str::CompactString;
 use roxmltree::Node;
-use smallvec::SmallVec;
 
 use super::{AG_PROJECTS, CLIENT, CPIM_PIDF, DATA_MODEL, PIDF, RPID, activity, unescape_uri};
 use crate::{
@@ -18,9 +17,9 @@ pub struct Document {
     pub entity: CompactString,
     pub tuples: Vec<Tuple>,
     /// What the persons in it do, all of them together.
-    pub activities: SmallVec<[Activity; 1]>,
+    pub activities: Vec<Activity>,
     /// Notes outside of tuples: of the person first, then of the document.
-    pub notes: SmallVec<[Text; 1]>,
+    pub notes: Vec<Text>,
     /// The person's `user-input`.
     pub input: Option<Input>,
 }
@@ -36,11 +35,11 @@ pub struct Tuple {
     /// `show` of `jabber:client`, and whether it is the eager one.
     pub show: Option<(Availability, bool)>,
     /// Activities that the publisher put into the tuple instead of the person.
-    pub activities: SmallVec<[Activity; 1]>,
+    pub activities: Vec<Activity>,
     pub contact: Option<CompactString>,
     /// The contact's priority, in thousandths.
     pub priority: Option<u16>,
-    pub notes: SmallVec<[Text; 1]>,
+    pub notes: Vec<Text>,
     pub timestamp: Option<Timestamp>,
     pub input: Option<Input>,
 }
@@ -236,7 +235,7 @@ fn parse_show(text: &str) -> Option<(Availability, bool)> {
 }
 
 /// The activities within `parent`. `other` and `unknown` are words for people or none at all.
-fn parse_activities(parent: Node<'_, '_>) -> SmallVec<[Activity; 1]> {
+fn parse_activities(parent: Node<'_, '_>) -> Vec<Activity> {
     let lists = xml::children(parent, RPID, "activities");
     let named = |child: &Node<'_, '_>| {
         child.tag_name().namespace() == Some(RPID)
@@ -247,7 +246,7 @@ fn parse_activities(parent: Node<'_, '_>) -> SmallVec<[Activity; 1]> {
     found.take(ACTIVITIES).map(|child| activity::from_name(child.tag_name().name())).collect()
 }
 
-fn parse_notes(parent: Node<'_, '_>, namespace: &'static str) -> SmallVec<[Text; 1]> {
+fn parse_notes(parent: Node<'_, '_>, namespace: &'static str) -> Vec<Text> {
     let note = |note: Node<'_, '_>| {
         let text = xml::text_of(note);
         let lang = xml::lang_of(note).map(CompactString::from);
