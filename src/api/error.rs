@@ -72,7 +72,8 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let Self(reject) = self;
         let mut response = (status(&reject), Json(Body { error: Refusal::from(&reject) })).into_response();
-        if let Some(seconds) = reject.retry_after {
+        let is_busy = reject.reason == Reason::Overloaded;
+        if let Some(seconds) = reject.retry_after.or_else(|| is_busy.then_some(BUSY_SECONDS)) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
@@ -110,6 +111,9 @@ fn status(reject: &Reject) -> StatusCode {
         reason => row(reason).0,
     }
 }
+
+/// When it makes sense to ask a busy server again (RFC 9110 §15.6.4).
+const BUSY_SECONDS: u32 = 5;
 
 /// The table.
 fn row(reason: Reason) -> (StatusCode, &'static str) {
@@ -193,5 +197,7 @@ mod tests {
     fn throttled_client_is_told_when_to_come_back() {
         let response = Failure::from(AuthError::Throttled { retry_after: 7 }).into_response();
         assert_eq!(response.headers()[header::RETRY_AFTER], "7");
+        let response = Failure::from(AuthError::Overloaded).into_response();
+        assert_eq!(response.headers()[header::RETRY_AFTER], "5");
     }
 }

@@ -167,15 +167,15 @@ impl Authenticator {
             return Err(AuthError::Limit("an account's address needs a part before the '@'"));
         }
         prepare_password(password).ok_or(AuthError::Password)?;
-        let turn = self.inner.workers.acquire().await.map_err(|_| AuthError::Overloaded)?;
+        let turn = self.inner.turns.turn().await?;
         let (owner, typed) = (address.clone(), password.to_owned());
         let verifiers = self
             .blocking(move |inner| {
+                let _turn = turn;
                 let salts = Salts { argon2: random(), scram: [random(), random(), random()] };
                 Ok(Verifiers::new(&owner, &typed, &salts, &inner.config))
             })
             .await?;
-        drop(turn);
         self.seal(&context(address, "account"), &verifiers.ok_or(AuthError::Password)?)
     }
 

@@ -9,10 +9,7 @@ use std::{
     thread,
 };
 
-use tokio::{
-    sync::{Semaphore, broadcast},
-    task,
-};
+use tokio::{sync::broadcast, task};
 
 use crate::{
     signal::{Address, Timestamp},
@@ -27,6 +24,7 @@ use super::{
     key::{IfMissing, ServerKey, hmac, random},
     nonce::{NonceId, Nonces, UsedCounts},
     throttle::Throttle,
+    turns::Turns,
 };
 
 /// Checks who somebody is, and changes what is checked. Cheap to clone.
@@ -50,10 +48,8 @@ pub(super) struct Inner {
     /// Spread over several locks by the random bytes of a nonce; each is held for a look-up.
     used: Vec<Mutex<UsedCounts>>,
     throttle: Mutex<Throttle>,
-    /// Who computes Argon2.
-    pub(super) workers: Arc<Semaphore>,
-    /// Who waits to compute or computes.
-    queue: Arc<Semaphore>,
+    /// Who computes Argon2, and who waits to.
+    pub(super) turns: Turns,
     pub(super) changes: broadcast::Sender<Changed>,
     pub(super) seen: Seen,
 }
@@ -109,8 +105,7 @@ impl Authenticator {
             nonces: Nonces::new(random(), config.nonce_seconds),
             used: (0..SHARDS).map(|_| Mutex::new(UsedCounts::new(NONCES / SHARDS))).collect(),
             throttle: Mutex::new(Throttle::new(config.guesses, config.guess_seconds, THROTTLED)),
-            workers: Arc::new(Semaphore::new(workers)),
-            queue: Arc::new(Semaphore::new(workers + config.argon2_queue)),
+            turns: Turns::new(workers, config.argon2_queue),
             changes: broadcast::channel(CHANGES).0,
             seen: Seen::default(),
             config,
@@ -310,13 +305,14 @@ impl Authenticator {
         password: &str,
         peer: IpAddr,
     ) -> Result<Option<Login>, AuthError> {
-        let _place = self.inner.queue.try_acquire().map_err(|_| AuthError::Overloaded)?;
-        let _turn = self.inner.workers.acquire().await.map_err(|_| AuthError::Overloaded)?;
+        let turn = self.inner.turns.turn_of(peer).await?;
         // Others may have failed while this one waited.
         self.check_throttle(address, peer)?;
         let (typed, checked) = (password.to_owned(), known.clone());
         let is_right = self
             .blocking(move |inner| {
+                // Held to the end, also where the client went away and nobody waits.
+                let _turn = turn;
                 Ok(match checked {
                     Some(known) => known.verifiers.is_password(&typed) && !known.account.disabled,
                     None => {

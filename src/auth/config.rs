@@ -12,7 +12,8 @@ pub struct Config {
     pub argon2_passes: u32,
     /// Argon2id computations at once; 0 takes the number of cores less one. 0 to 256. Default: 0.
     pub argon2_parallel: usize,
-    /// Passwords that may wait to be checked; 1 to 100000. Default: 256.
+    /// Passwords that may wait to be checked, a quarter of them from one network; 1 to 100000.
+    /// Default: 256.
     pub argon2_queue: usize,
     /// PBKDF2 iterations of SCRAM-SHA-1, -SHA-256 and -SHA-512 for passwords set from now on; 1 to
     /// 10000000. Default: 10000. RFC 7677 §4 asks for at least 4096. The verifiers are sealed by the

@@ -11,7 +11,8 @@
 //! - Whether an account exists cannot be told from an answer; a password in the clear takes as long
 //!   to check for an account that does not.
 //! - Every guess is counted by account and by address; every table here has a bound.
-//! - Argon2 runs on threads that may block, never more at once than configured.
+//! - Argon2 runs on threads that may block, never more at once than configured; so many more wait as
+//!   configured, of one network a quarter of them; who finds no place is told that the server is busy.
 //! - After a change of password nothing of the old one is accepted, and [`Changed`] is sent.
 
 mod accounts;
@@ -27,6 +28,7 @@ mod password;
 mod scram;
 mod throttle;
 mod token;
+mod turns;
 
 pub use accounts::{Device, NewDevice};
 pub use authenticator::{Authenticator, Change, Changed, Login};

@@ -38,7 +38,7 @@ enum Key {
 
 /// An IPv4 address, or the first 64 bits of an IPv6 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Network(u64);
+pub(super) struct Network(u64);
 
 impl Throttle {
     pub(super) fn new(guesses: u32, seconds: u32, most: usize) -> Self {
@@ -118,7 +118,8 @@ impl Throttle {
     }
 }
 
-fn network(peer: IpAddr) -> Network {
+/// What an address counts as.
+pub(super) fn network(peer: IpAddr) -> Network {
     let v6 = match peer.to_canonical() {
         // Kept apart from every IPv6 network by a prefix that is never routed.
         IpAddr::V4(v4) => return Network(0xffff_ffff_0000_0000 | u64::from(v4.to_bits())),

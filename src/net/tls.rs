@@ -2,9 +2,13 @@
 //!
 //! One [`Tls`] holds the certificates in use; an [`Acceptor`] per listener adds its ALPN names. A
 //! handshake uses the certificates of the moment it began, and remembers which one for
-//! `tls-server-end-point` (RFC 5929 §4). A reload replaces certificates and ticket keys together, so a
-//! resumed session never outlives the certificate it was made with. The provider is ring, always
-//! named; protocol versions are TLS 1.2 and 1.3.
+//! `tls-server-end-point` (RFC 5929 §4). The provider is ring, always named; protocol versions are
+//! TLS 1.2 and 1.3.
+//!
+//! Sessions are resumed by tickets (RFC 8446 §2.2, RFC 5077), under keys that every listener shares and
+//! that change every six hours; the server keeps nothing per session. A ticket is good for the name it
+//! was given for. A reload that brings other certificates replaces the ticket keys with them, so a
+//! resumed session never outlives the certificate it was made with. No early data: it can be replayed.
 
 mod certificate;
 mod connector;
@@ -20,7 +24,7 @@ use tokio_rustls::{
     rustls::{
         self, ServerConfig,
         crypto::ring,
-        server::{ClientHello, ResolvesServerCert},
+        server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
         sign::CertifiedKey,
     },
     server::TlsStream,
@@ -133,13 +137,14 @@ impl Tls {
         } else {
             config.certificates.clone()
         };
-        let current = ArcSwap::from_pointee(Generation::load(&files)?);
+        let current = ArcSwap::from_pointee(Generation::load(&files, None)?);
         Ok(Arc::new(Self { files, current }))
     }
 
     /// Reads the files again. On an error the certificates in use stay.
     pub fn reload(&self) -> Result<(), TlsError> {
-        self.current.store(Arc::new(Generation::load(&self.files)?));
+        let current = self.current.load_full();
+        self.current.store(Arc::new(Generation::load(&self.files, Some(&current))?));
         Ok(())
     }
 
@@ -165,7 +170,7 @@ impl Tls {
 }
 
 impl Generation {
-    fn load(files: &[CertificateFiles]) -> Result<Self, TlsError> {
+    fn load(files: &[CertificateFiles], before: Option<&Self>) -> Result<Self, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let loaded =
             files.iter().map(|files| Certificate::load(files, &provider)).collect::<Result<_, _>>()?;
@@ -174,7 +179,13 @@ impl Generation {
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
-        config.ticketer = ring::Ticketer::new()?;
+        config.ticketer = match before.filter(|before| before.certificates.is_same(&certificates)) {
+            Some(before) => Arc::clone(&before.config.ticketer),
+            None => ring::Ticketer::new()?,
+        };
+        // Each is sealed and sent at every login. Who connects several times at once resumes once.
+        config.send_tls13_tickets = 1;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(Self { certificates, config: Arc::new(config) })
     }
 }
@@ -188,6 +199,13 @@ impl Certificates {
     fn choose(&self, name: Option<&str>) -> Option<&Certificate> {
         let fitting = name.and_then(|name| self.0.iter().find(|certificate| certificate.is_for(name)));
         fitting.or_else(|| self.0.first())
+    }
+
+    /// Whether these are the same certificates, in the same order; their keys then are, too.
+    fn is_same(&self, other: &Self) -> bool {
+        let chains = |of: &Self| of.0.iter().map(|one| one.key()).collect::<Vec<_>>();
+        let (ours, theirs) = (chains(self), chains(other));
+        ours.len() == theirs.len() && ours.iter().zip(&theirs).all(|(ours, theirs)| ours.cert == theirs.cert)
     }
 }
 

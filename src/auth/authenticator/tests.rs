@@ -269,13 +269,78 @@ async fn everything_is_there_after_a_restart_and_nothing_without_the_key() {
     assert_eq!(foreign.verify_password(&alice(), "secret", peer()).await, Err(AuthError::Sealed));
 }
 
+/// A room in which every check of a password takes long, one at a time, and four may wait.
+fn slow_room() -> Room {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = storage::Config { data_dir: folder.path().to_owned(), ..storage::Config::default() };
+    let store = Store::open(&storage).unwrap();
+    let config = Config {
+        argon2_memory_kib: 64 << 10,
+        argon2_passes: 2,
+        argon2_parallel: 1,
+        argon2_queue: 15,
+        guesses: 1000,
+        ..config()
+    };
+    Room { auth: Authenticator::open(config, folder.path(), store).unwrap(), folder }
+}
+
+/// Somebody at `network` who tries a password for an account that does not exist.
+fn guess(room: &Room, network: u8) -> task::JoinHandle<Result<Login, AuthError>> {
+    let auth = room.auth.clone();
+    let peer = IpAddr::from([192, 0, 2, network]);
+    tokio::spawn(async move { auth.verify_password(&alice(), "guess", peer).await })
+}
+
 #[tokio::test]
-async fn more_logins_than_can_wait_are_refused() {
-    let room = room().await;
-    let queue = Arc::clone(&room.auth.inner.queue);
-    let all = u32::try_from(queue.available_permits()).unwrap();
-    let taken = queue.acquire_many_owned(all).await.unwrap();
-    assert_eq!(room.auth.verify_password(&alice(), "secret", peer()).await, Err(AuthError::Overloaded));
-    drop(taken);
-    assert!(room.auth.verify_password(&alice(), "secret", peer()).await.is_ok());
+async fn flood_of_guesses_is_bounded_and_the_reactor_answers_meanwhile() {
+    let room = slow_room();
+    let flood: Vec<_> = (0..200).map(|index| guess(&room, index % 2)).collect();
+    let (mut near, mut far) = tokio::io::duplex(64);
+    for _ in 0..100 {
+        tokio::io::AsyncWriteExt::write_all(&mut near, b"ping").await.unwrap();
+        tokio::io::AsyncReadExt::read_exact(&mut far, &mut [0; 4]).await.unwrap();
+        task::yield_now().await;
+    }
+    assert!(flood.iter().any(|guess| !guess.is_finished()), "all were checked between two pings");
+    let mut refused = 0;
+    for guess in flood {
+        match guess.await.unwrap() {
+            Err(AuthError::Overloaded) => refused += 1,
+            outcome => assert_eq!(outcome, Err(AuthError::Wrong)),
+        }
+    }
+    // Four places are for each of the two networks, and at most a few became free again.
+    assert!((150..=192).contains(&refused), "{refused}");
+}
+
+#[tokio::test]
+async fn one_network_does_not_take_every_place() {
+    let room = slow_room();
+    let flood: Vec<_> = (0..50).map(|_| guess(&room, 1)).collect();
+    while room.auth.inner.turns.free() > 0 {
+        task::yield_now().await;
+    }
+    assert_eq!(guess(&room, 2).await.unwrap(), Err(AuthError::Wrong));
+    for guess in flood {
+        guess.abort();
+    }
+}
+
+#[tokio::test]
+async fn client_that_goes_away_makes_no_room_before_its_check_is_done() {
+    let room = slow_room();
+    let gone = guess(&room, 1);
+    while room.auth.inner.turns.free() > 0 {
+        task::yield_now().await;
+    }
+    // Until here it may wait for the store; from now on it computes or is about to.
+    while !gone.is_finished() && room.auth.inner.turns.free() == 0 {
+        gone.abort();
+        task::yield_now().await;
+    }
+    assert!(gone.await.unwrap_err().is_cancelled());
+    assert_eq!(room.auth.inner.turns.free(), 0, "the computation goes on");
+    let turn = room.auth.inner.turns.turn().await;
+    assert!(turn.is_ok());
 }

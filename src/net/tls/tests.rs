@@ -173,20 +173,66 @@ async fn bad_reload_keeps_the_old_certificate() {
     bench.connect(&client("a.example", &[before], "xmpp-client", &TLS13)).await.0.unwrap();
 }
 
-#[tokio::test]
-async fn returning_client_resumes_its_session() {
-    let bench = bench(&[("a", &["a.example"])]);
-    let returning = client("a.example", &[bench.leaf("a")], "xmpp-client", &TLS13);
-    for resumed in [false, true] {
-        let (server, peer) = bench.connect(&returning).await;
-        let (mut server, mut peer) = (server.unwrap(), peer.unwrap());
-        // Reading lets the client see the ticket that follows the handshake.
-        server.write_all(b"x").await.unwrap();
-        server.flush().await.unwrap();
-        tokio::io::AsyncReadExt::read_exact(&mut peer, &mut [0]).await.unwrap();
-        let kind = peer.get_ref().1.handshake_kind();
-        assert_eq!(kind == Some(rustls::HandshakeKind::Resumed), resumed, "{kind:?}");
+/// Connects as `peer`, checks the channel bindings, and says whether the session was resumed.
+async fn is_resumed(bench: &Bench, peer: &Client) -> bool {
+    let (server, theirs) = bench.connect(peer).await;
+    let (mut server, mut theirs) = (server.unwrap(), theirs.unwrap());
+    // Reading lets the client see the ticket that follows the handshake.
+    server.write_all(b"x").await.unwrap();
+    server.flush().await.unwrap();
+    tokio::io::AsyncReadExt::read_exact(&mut theirs, &mut [0]).await.unwrap();
+    let connection = theirs.get_ref().1;
+    if let Some(binding) = server.exporter_binding() {
+        let label = b"EXPORTER-Channel-Binding";
+        assert_eq!(connection.export_keying_material([0; 32], label, Some(b"")), Ok(binding));
     }
+    let current = bench.tls.current.load();
+    let certificate = current.certificates.choose(Some(peer.name)).unwrap();
+    assert_eq!(server.end_point_binding(), certificate.end_point());
+    connection.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
+}
+
+#[tokio::test]
+async fn returning_client_resumes_its_session_and_its_bindings_are_right() {
+    for version in [&TLS13, &TLS12] {
+        let bench = bench(&[("a", &["a.example"]), ("b", &["b.example"])]);
+        let trusted = [bench.leaf("a"), bench.leaf("b")];
+        for name in ["a.example", "b.example"] {
+            let returning = client(name, &trusted, "xmpp-client", version);
+            for expect in [false, true, true] {
+                assert_eq!(is_resumed(&bench, &returning).await, expect, "{name} {version:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn ticket_outlives_a_reload_of_the_same_certificate_only() {
+    for version in [&TLS13, &TLS12] {
+        let bench = bench(&[("a", &["a.example"])]);
+        let returning = client("a.example", &[bench.leaf("a")], "xmpp-client", version);
+        assert!(!is_resumed(&bench, &returning).await);
+        bench.tls.reload().unwrap();
+        assert!(is_resumed(&bench, &returning).await, "{version:?}");
+
+        let before = bench.leaf("a");
+        write_pair(bench.folder.path(), "a", &["a.example"]);
+        bench.tls.reload().unwrap();
+        // The client comes with a ticket, and trusts the old certificate alone.
+        let (server, peer) = bench.connect(&returning).await;
+        assert!(peer.is_err() && server.is_err(), "{version:?}");
+        assert_ne!(bench.leaf("a"), before);
+    }
+}
+
+#[tokio::test]
+async fn listeners_share_their_tickets() {
+    let bench = bench(&[("a", &["a.example"])]);
+    let tickets = |alpn: &[&str]| {
+        let acceptor = bench.tls.acceptor(alpn, Duration::from_secs(10));
+        Arc::clone(&acceptor.offer().config.ticketer)
+    };
+    assert!(Arc::ptr_eq(&tickets(&["xmpp-client"]), &tickets(&[])));
 }
 
 #[tokio::test]
