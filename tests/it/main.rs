@@ -12,6 +12,7 @@ mod sip_presence;
 mod sip_registering_and_paging;
 mod story;
 mod support;
+mod tls;
 mod web;
 mod xmpp;
 mod xmpp_interop;
