@@ -226,6 +226,20 @@ async fn ticket_outlives_a_reload_of_the_same_certificate_only() {
 }
 
 #[tokio::test]
+async fn cheapest_cipher_is_chosen_whatever_the_client_likes_best() {
+    for (version, expect) in [
+        (&TLS13, CipherSuite::TLS13_AES_128_GCM_SHA256),
+        (&TLS12, CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+    ] {
+        let bench = bench(&[("a", &["a.example"])]);
+        let peer = client("a.example", &[bench.leaf("a")], "xmpp-client", version);
+        let (_server, peer) = bench.connect(&peer).await;
+        let chosen = peer.unwrap().get_ref().1.negotiated_cipher_suite().unwrap();
+        assert_eq!(chosen.suite(), expect);
+    }
+}
+
+#[tokio::test]
 async fn listeners_share_their_tickets() {
     let bench = bench(&[("a", &["a.example"])]);
     let tickets = |alpn: &[&str]| {
