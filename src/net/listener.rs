@@ -116,7 +116,13 @@ impl Listener {
             next.set(admit(&self.socket, &self.gate));
             let Some(stream) = admitted else { continue };
             let span = info_span!("connection", name = self.name, peer = %stream.peer());
-            let connection = converse(stream, self.direct_tls.clone(), Arc::clone(&handler));
+            // Boxed: the state of a handshake is large, and gone once the handler is at work.
+            let opening = Box::pin(open(stream, self.direct_tls.clone(), Arc::clone(&handler)));
+            let connection = async move {
+                if let Some(handling) = opening.await {
+                    handling.await;
+                }
+            };
             tasks.spawn(connection.instrument(span));
         }
     }
@@ -171,11 +177,10 @@ async fn accept(socket: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-/// One connection's life: the handshake where there is one, then the door's handler.
-async fn converse<H, F>(stream: Stream, direct_tls: Option<Acceptor>, handler: Arc<H>)
+/// How a connection's life begins: the handshake where there is one, then what the door's handler does.
+async fn open<H, F>(stream: Stream, direct_tls: Option<Acceptor>, handler: Arc<H>) -> Option<F>
 where
     H: Fn(Stream) -> F,
-    F: Future<Output = ()>,
 {
     let stream = match direct_tls {
         None => stream,
@@ -183,11 +188,11 @@ where
             Ok(stream) => stream,
             Err(error) => {
                 debug!(%error, "handshake");
-                return;
+                return None;
             }
         },
     };
-    handler(stream).await;
+    Some(handler(stream))
 }
 
 /// How long to wait after failed accepts: doubling from [`FIRST_WAIT`] to [`LONGEST_WAIT`].
