@@ -1,13 +1,13 @@
 //! Which bytes and characters may stand where (XML 1.0 §2.2, §2.3; Namespaces in XML §3).
 
+use super::Error;
+
 /// May start a name. Bytes above ASCII count here and are looked at as characters afterwards.
 pub(super) const NAME_START: u8 = 1;
 /// May continue a name.
 pub(super) const NAME: u8 = 2;
 /// Needs a look inside an attribute value: quotes, markup, control characters.
 pub(super) const VALUE_STOP: u8 = 4;
-/// Needs a look inside text: markup and control characters.
-pub(super) const TEXT_STOP: u8 = 8;
 
 const CLASSES: [u8; 256] = classes();
 
@@ -29,9 +29,6 @@ const fn classes() -> [u8; 256] {
         if b == b'"' || b == b'\'' {
             class |= VALUE_STOP;
         }
-        if (b < b' ' && b != b'\t' && b != b'\n' && b != b'\r') || b == b'<' || b == b'&' || b == b'>' {
-            class |= TEXT_STOP;
-        }
         table[byte] = class;
         byte += 1;
     }
@@ -42,6 +39,23 @@ const fn classes() -> [u8; 256] {
 #[inline]
 pub(super) fn is(byte: u8, class: u8) -> bool {
     CLASSES[usize::from(byte)] & class != 0
+}
+
+/// How far plain text goes, and the markup (`<`, `>` or `&`) that ends it.
+///
+/// Looks for the two kinds of trouble apart, each many bytes at a time: most of what clients send is text.
+///
+/// # Errors
+///
+/// A control character before the markup.
+pub(super) fn find_text_stop(bytes: &[u8]) -> Result<(usize, Option<u8>), Error> {
+    let end = memchr::memchr3(b'<', b'>', b'&', bytes);
+    let text = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
+    let is_control = |byte: u8| byte < b' ' && byte != b'\t' && byte != b'\n' && byte != b'\r';
+    if text.iter().fold(false, |any, byte| any | is_control(*byte)) {
+        return Err(Error::NotWellFormed("control character"));
+    }
+    Ok((text.len(), end.and_then(|end| bytes.get(end)).copied()))
 }
 
 /// The four characters of XML white space.

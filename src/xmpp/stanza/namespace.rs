@@ -4,18 +4,29 @@
 //! the bytes it came in.
 
 use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
 
 use compact_str::CompactString;
 
 use super::tag::Attribute;
 use super::text::{Span, Value};
-use super::{Error, Limits};
+use super::{CLIENT, Error, Limits};
 
 /// What the stream header declared. `""` as a prefix is the default namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct StreamNamespaces(pub(super) Vec<(CompactString, CompactString)>);
 
 impl StreamNamespaces {
+    /// What most clients declare is there once for all of them.
+    pub(super) fn into_shared(self) -> Arc<Self> {
+        static USUAL: LazyLock<Arc<StreamNamespaces>> = LazyLock::new(|| {
+            let usual = [("", CLIENT), ("stream", STREAMS)];
+            Arc::new(StreamNamespaces(usual.map(|(prefix, uri)| (prefix.into(), uri.into())).into()))
+        });
+        let is_usual = self.0.len() == USUAL.0.len() && USUAL.0.iter().all(|one| self.0.contains(one));
+        if is_usual { Arc::clone(&USUAL) } else { Arc::new(self) }
+    }
+
     fn find(&self, prefix: &[u8]) -> Option<usize> {
         self.0.iter().position(|(known, _)| known.as_bytes() == prefix)
     }
@@ -107,11 +118,6 @@ impl Scope {
         }
     }
 
-    /// Forgets everything and gives the memory back.
-    pub(super) fn release(&mut self) {
-        self.bindings = Vec::new();
-    }
-
     /// What `prefix` (empty for the default namespace) means here.
     pub(super) fn resolve(&self, bytes: &[u8], prefix: Span, stream: &StreamNamespaces) -> Option<Resolved> {
         let name = prefix.bytes(bytes);
@@ -156,4 +162,5 @@ pub(super) fn check_declaration(prefix: &[u8], uri: &str) -> Result<(), Error> {
 }
 
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
+const STREAMS: &str = "http://etherx.jabber.org/streams";
 const XMLNS: &str = "http://www.w3.org/2000/xmlns/";

@@ -4,13 +4,13 @@
 //! §11 is. It keeps its place between feeds, so bytes that trickle in one by one are each looked at a
 //! bounded number of times. It must not build trees and must not know what any stanza means.
 
-use std::sync::Arc;
+use std::{cell::Cell, mem, sync::Arc};
 
 use bytes::{Buf, Bytes, BytesMut};
 use compact_str::CompactString;
 
 use super::header::{self, Header};
-use super::names::{self, TEXT_STOP};
+use super::names;
 use super::namespace::{Namespace, Resolved, Scope, StreamNamespaces};
 use super::stanza::{Child, Draft};
 use super::tag::{self, Attribute, QualifiedName, StartTag};
@@ -32,7 +32,6 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Scanner {
     limits: Limits,
-    buffer: BytesMut,
     phase: Phase,
     stream_name: CompactString,
     stream: Arc<StreamNamespaces>,
@@ -40,11 +39,28 @@ pub struct Scanner {
     /// stanza begins.
     at: usize,
     token: Token,
+    buffer: BytesMut,
     /// The names of the elements that are open, outermost first.
     open: Vec<Span>,
     scope: Scope,
     attributes: Vec<Attribute>,
-    draft: Draft,
+    /// The envelope of the stanza that is being read. Boxed, for it goes on with the stanza.
+    draft: Option<Box<Draft>>,
+    /// Something was fed since the last release.
+    is_at_work: bool,
+}
+
+/// What a scanner at work needs and an idle one does not: the idle leave it to the next one of their thread.
+#[derive(Default)]
+struct Tools {
+    buffer: BytesMut,
+    open: Vec<Span>,
+    scope: Scope,
+    attributes: Vec<Attribute>,
+}
+
+thread_local! {
+    static SPARE: Cell<Tools> = Cell::default();
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,27 +94,37 @@ impl Scanner {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            buffer: BytesMut::new(),
             phase: Phase::Prolog,
             stream_name: CompactString::default(),
             stream: Arc::default(),
             at: 0,
             token: Token::Text,
+            buffer: BytesMut::new(),
             open: Vec::new(),
             scope: Scope::default(),
             attributes: Vec::new(),
-            draft: Draft::default(),
+            draft: None,
+            is_at_work: false,
         }
     }
 
     /// Appends what the peer sent.
     pub fn feed(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+        self.buffer().extend_from_slice(bytes);
     }
 
     /// The buffer itself, for a socket to append to. Only appending keeps the scanner right.
     pub fn buffer(&mut self) -> &mut BytesMut {
+        if !self.is_at_work {
+            self.is_at_work = true;
+            self.take_tools();
+        }
         &mut self.buffer
+    }
+
+    /// Whether everything that was fed has been read.
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
     }
 
     /// Expects a new stream header next, as after SASL. Bytes already fed stay (RFC 6120 §4.3.3).
@@ -114,13 +140,24 @@ impl Scanner {
 
     /// Gives back the memory that an idle connection has no use for.
     pub fn release(&mut self) {
-        if self.buffer.is_empty() && self.open.is_empty() {
-            self.buffer = BytesMut::new();
-            self.attributes = Vec::new();
-            self.open = Vec::new();
-            self.scope.release();
-            self.draft = Draft::default();
+        if !self.is_at_work || !self.buffer.is_empty() || !self.open.is_empty() {
+            return;
         }
+        self.is_at_work = false;
+        let tools = Tools {
+            buffer: mem::take(&mut self.buffer),
+            open: mem::take(&mut self.open),
+            scope: mem::take(&mut self.scope),
+            attributes: mem::take(&mut self.attributes),
+        };
+        if tools.buffer.capacity() <= KEPT && tools.open.capacity() <= KEPT {
+            SPARE.set(tools);
+        }
+    }
+
+    fn take_tools(&mut self) {
+        let Tools { buffer, open, scope, attributes } = SPARE.take();
+        (self.buffer, self.open, self.scope, self.attributes) = (buffer, open, scope, attributes);
     }
 
     /// The next event, `Ok(None)` when more bytes are needed. After an error the scanner is of no more use.
@@ -154,7 +191,7 @@ impl Scanner {
         self.token = Token::Text;
         self.phase = Phase::Stream;
         self.stream_name = opening.name;
-        self.stream = Arc::new(opening.namespaces);
+        self.stream = opening.namespaces.into_shared();
         Ok(Some(Event::Header(opening.header)))
     }
 
@@ -184,26 +221,25 @@ impl Scanner {
         }
         loop {
             let rest = self.buffer.get(self.at..).unwrap_or_default();
-            let Some(step) = rest.iter().position(|byte| names::is(*byte, TEXT_STOP)) else {
-                self.at = self.buffer.len();
-                return Ok(Progress::NeedMore);
-            };
+            let (step, markup) = names::find_text_stop(rest)?;
             self.at += step;
-            let rest = rest.get(step..).unwrap_or_default();
-            match rest.first() {
+            match markup {
+                None => return Ok(Progress::NeedMore),
                 Some(b'<') => return self.read_tag(),
-                Some(b'&') => match parse_reference(rest) {
-                    None => return Err(tag::reference_error(rest)),
-                    Some(None) => return Ok(Progress::NeedMore),
-                    Some(Some((_, length))) => self.at += length,
-                },
-                Some(b'>') => {
+                Some(b'&') => {
+                    let rest = rest.get(step..).unwrap_or_default();
+                    match parse_reference(rest) {
+                        None => return Err(tag::reference_error(rest)),
+                        Some(None) => return Ok(Progress::NeedMore),
+                        Some(Some((_, length))) => self.at += length,
+                    }
+                }
+                Some(_) => {
                     if self.buffer.get(..self.at).is_some_and(|before| before.ends_with(b"]]")) {
                         return Err(Error::NotWellFormed("']]>' in text"));
                     }
                     self.at += 1;
                 }
-                _ => return Err(Error::NotWellFormed("control character")),
             }
         }
     }
@@ -240,20 +276,13 @@ impl Scanner {
     fn read_cdata(&mut self, start: usize) -> Result<Progress, Error> {
         loop {
             let rest = self.buffer.get(self.at..).unwrap_or_default();
-            let Some(step) = rest.iter().position(|byte| names::is(*byte, TEXT_STOP)) else {
-                self.at = self.buffer.len();
-                return Ok(Progress::NeedMore);
-            };
-            self.at += step + 1;
-            match rest.get(step) {
-                Some(b'>') => {
-                    if self.buffer.get(start..self.at).is_some_and(|all| all.ends_with(b"]]>")) {
-                        self.token = Token::Text;
-                        return Ok(Progress::Moved);
-                    }
-                }
-                Some(b'<' | b'&') => {}
-                _ => return Err(Error::NotWellFormed("control character")),
+            let (step, markup) = names::find_text_stop(rest)?;
+            self.at += step;
+            let Some(markup) = markup else { return Ok(Progress::NeedMore) };
+            self.at += 1;
+            if markup == b'>' && self.buffer.get(start..self.at).is_some_and(|all| all.ends_with(b"]]>")) {
+                self.token = Token::Text;
+                return Ok(Progress::Moved);
             }
         }
     }
@@ -333,8 +362,11 @@ impl Scanner {
             if earlier.iter().any(|other| self.is_same_attribute(other, attribute, resolved.namespace)) {
                 return Err(Error::NotWellFormed("duplicate attribute"));
             }
-            if depth > 1 && resolved.depth <= 1 {
-                self.draft.uses_outer_namespace = true;
+            if depth > 1
+                && resolved.depth <= 1
+                && let Some(draft) = &mut self.draft
+            {
+                draft.uses_outer_namespace = true;
             }
         }
         Ok(())
@@ -361,19 +393,23 @@ impl Scanner {
         resolved: Resolved,
         depth: usize,
     ) -> Result<(), Error> {
-        let is_client = resolved.namespace.is(&self.buffer, &self.stream, CLIENT);
-        if depth > 1 && resolved.depth <= 1 && !(is_client && parsed.name.prefix.is_empty()) {
-            self.draft.uses_outer_namespace = true;
+        if depth == 1 {
+            let is_client = resolved.namespace.is(&self.buffer, &self.stream, CLIENT);
+            let draft = Draft::begin(&self.buffer, parsed, resolved.namespace, is_client, &self.attributes);
+            self.draft = Some(Box::new(draft));
+            return Ok(());
         }
-        match depth {
-            1 => self.draft.begin(&self.buffer, parsed, resolved.namespace, is_client, &self.attributes),
-            2 => {
-                if self.draft.children.len() >= self.limits.children {
-                    return Err(Error::TooLarge("children"));
-                }
-                self.draft.children.push(Child::begin(start, parsed, resolved.namespace));
+        let Some(draft) = &mut self.draft else { return Ok(()) };
+        if resolved.depth <= 1 && !draft.uses_outer_namespace {
+            let is_default = parsed.name.prefix.is_empty();
+            draft.uses_outer_namespace =
+                !(is_default && resolved.namespace.is(&self.buffer, &self.stream, CLIENT));
+        }
+        if depth == 2 {
+            if draft.children.len() >= self.limits.children {
+                return Err(Error::TooLarge("children"));
             }
-            _ => {}
+            draft.children.push(Child::begin(start, parsed, resolved.namespace));
         }
         Ok(())
     }
@@ -404,22 +440,19 @@ impl Scanner {
     /// An element at `depth` ended at `at`; its content ended at `content_end`.
     fn close_element(&mut self, depth: usize, content_end: usize) -> Result<Progress, Error> {
         self.scope.leave(depth);
-        match depth {
-            1 => {
-                self.draft.content_end(content_end);
-                return self.finish_stanza().map(|stanza| Progress::Done(Event::Stanza(stanza)));
-            }
-            2 => {
-                if let Some(child) = self.draft.children.last_mut() {
-                    child.finish(content_end, self.at);
-                }
-            }
-            _ => {}
+        if depth > 2 {
+            return Ok(Progress::Moved);
+        }
+        if depth == 1 {
+            return self.finish_stanza(content_end).map(|stanza| Progress::Done(Event::Stanza(stanza)));
+        }
+        if let Some(child) = self.draft.as_mut().and_then(|draft| draft.children.last_mut()) {
+            child.finish(content_end, self.at);
         }
         Ok(Progress::Moved)
     }
 
-    fn finish_stanza(&mut self) -> Result<Stanza, Error> {
+    fn finish_stanza(&mut self, content_end: usize) -> Result<Stanza, Error> {
         if self.at > self.limits.stanza_bytes {
             return Err(Error::TooLarge("stanza"));
         }
@@ -427,7 +460,9 @@ impl Scanner {
         check_characters(&bytes)?;
         self.at = 0;
         self.token = Token::Text;
-        Ok(std::mem::take(&mut self.draft).finish(bytes, Arc::clone(&self.stream)))
+        let mut draft = self.draft.take().unwrap_or_default();
+        draft.content_end(content_end);
+        Ok(Stanza::new(bytes, Arc::clone(&self.stream), draft))
     }
 
     /// A small stanza is copied, so that one that is kept does not keep a whole read buffer alive.
@@ -463,3 +498,5 @@ fn check_characters(bytes: &[u8]) -> Result<(), Error> {
 
 const CDATA: &[u8] = b"<![CDATA[";
 const COPIED_UP_TO: usize = 4096;
+/// The most memory that is left to the next scanner.
+const KEPT: usize = 64 * 1024;

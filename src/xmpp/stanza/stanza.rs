@@ -43,7 +43,7 @@ impl Kind {
 pub struct Stanza {
     bytes: Bytes,
     stream: Arc<StreamNamespaces>,
-    draft: Draft,
+    draft: Box<Draft>,
 }
 
 /// A direct child of a stanza, by position.
@@ -90,44 +90,48 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn begin(
-        &mut self,
         bytes: &[u8],
         parsed: &StartTag,
         namespace: Namespace,
         is_client: bool,
         attributes: &[Attribute],
-    ) {
-        self.local = parsed.name.local;
-        self.namespace = namespace;
-        self.content = Span::new(parsed.end, parsed.end);
-        self.kind = match (is_client, parsed.name.local.bytes(bytes)) {
+    ) -> Self {
+        let kind = match (is_client, parsed.name.local.bytes(bytes)) {
             (true, b"message") => Kind::Message,
             (true, b"presence") => Kind::Presence,
             (true, b"iq") => Kind::Iq,
             _ => Kind::Other,
         };
+        let mut draft = Self {
+            kind,
+            local: parsed.name.local,
+            namespace,
+            content: Span::new(parsed.end, parsed.end),
+            ..Self::default()
+        };
         for attribute in attributes {
             match attribute.name.whole.bytes(bytes) {
-                b"to" => self.to = Some(attribute.value),
-                b"from" => self.from = Some(attribute.value),
-                b"id" => self.id = Some(attribute.value),
-                b"type" => self.stanza_type = Some(attribute.value),
-                b"xml:lang" => self.language = Some(attribute.value),
+                b"to" => draft.to = Some(attribute.value),
+                b"from" => draft.from = Some(attribute.value),
+                b"id" => draft.id = Some(attribute.value),
+                b"type" => draft.stanza_type = Some(attribute.value),
+                b"xml:lang" => draft.language = Some(attribute.value),
                 _ => {}
             }
         }
+        draft
     }
 
     pub(super) fn content_end(&mut self, end: usize) {
         self.content = Span::new(self.content.start(), end.max(self.content.start()));
     }
-
-    pub(super) fn finish(self, bytes: Bytes, stream: Arc<StreamNamespaces>) -> Stanza {
-        Stanza { bytes, stream, draft: self }
-    }
 }
 
 impl Stanza {
+    pub(super) fn new(bytes: Bytes, stream: Arc<StreamNamespaces>, draft: Box<Draft>) -> Self {
+        Self { bytes, stream, draft }
+    }
+
     /// Which kind of stanza it is.
     pub fn kind(&self) -> Kind {
         self.draft.kind
@@ -145,7 +149,8 @@ impl Stanza {
 
     /// Whether the element has this name and namespace.
     pub fn is(&self, name: &str, namespace: &str) -> bool {
-        self.name() == name && self.draft.namespace.is(&self.bytes, &self.stream, namespace)
+        self.draft.local.bytes(&self.bytes) == name.as_bytes()
+            && self.draft.namespace.is(&self.bytes, &self.stream, namespace)
     }
 
     /// The attribute `to`.
@@ -262,7 +267,8 @@ impl<'a> ChildView<'a> {
 
     /// Whether the child has this name and namespace.
     pub fn is(&self, name: &str, namespace: &str) -> bool {
-        self.name() == name && self.child.namespace.is(&self.stanza.bytes, &self.stanza.stream, namespace)
+        self.child.local.bytes(&self.stanza.bytes) == name.as_bytes()
+            && self.child.namespace.is(&self.stanza.bytes, &self.stanza.stream, namespace)
     }
 
     /// The text directly inside.
