@@ -39,7 +39,7 @@ impl Client {
     fn check_from(&self, stanza: &Stanza) -> Result<(), StreamError> {
         let Some(from) = stanza.from() else { return Ok(()) };
         let own = self.session.party();
-        let is_own = from == self.full.as_str()
+        let is_own = is_text_of(&from, own)
             || Party::parse(&from).is_ok_and(|from| {
                 from.address == own.address && (from.resource.is_none() || from.resource == own.resource)
             });
@@ -125,4 +125,10 @@ impl Client {
             }
         }
     }
+}
+
+/// Whether `text` is the full address of `party`, in its normal form.
+fn is_text_of(text: &str, party: &Party) -> bool {
+    let rest = text.strip_prefix(party.address.as_str()).and_then(|rest| rest.strip_prefix('/'));
+    rest.is_some() && rest == party.resource.as_ref().map(|resource| resource.as_str())
 }

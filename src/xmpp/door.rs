@@ -1,12 +1,12 @@
 //! The listeners of this room, and what all their connections share.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
-use super::{Config, login, session, stream::Settings, xep::caps};
+use super::{Config, conversation, login, stream::Settings, xep::caps};
 use crate::{
     account::Accounts,
     auth::Authenticator,
-    net::{Acceptor, BindError, Gate, Limits, Listener, ShutdownSignal, Stream, Tasks, Tls},
+    net::{Acceptor, BindError, Gate, Limits, Listener, ShutdownSignal, Tasks, Tls},
 };
 
 /// What the door needs of the rest of the house.
@@ -114,7 +114,11 @@ impl Door {
             let (shared, signal) = (Arc::clone(&self.shared), signal.clone());
             tasks.spawn(async move {
                 let stop = signal.clone();
-                let handler = move |stream| converse(Arc::clone(&shared), entrance, stream, signal.clone());
+                let handler = move |stream| {
+                    // Boxed: the state of a login is large, and gone once the session begins.
+                    let login = Box::pin(login::log_in(Arc::clone(&shared), entrance, stream));
+                    converse(login, signal.clone())
+                };
                 listener.serve(stop, handler).await;
             });
         }
@@ -137,14 +141,13 @@ impl Shared {
     }
 }
 
-/// One connection's life. The login is boxed: its state is large and gone once the session begins.
-async fn converse(shared: Arc<Shared>, entrance: Entrance, stream: Stream, signal: ShutdownSignal) {
-    let login = Box::pin(login::log_in(shared, entrance, stream));
+/// One connection's life.
+async fn converse(login: Pin<Box<impl Future<Output = Option<login::Bound>>>>, signal: ShutdownSignal) {
     let bound = tokio::select! {
         bound = login => bound,
         () = signal.draining() => None,
     };
     if let Some(login::Bound { client, wire, queue }) = bound {
-        session::run(client, wire, queue, signal).await;
+        conversation::run(client, wire, queue, signal).await;
     }
 }

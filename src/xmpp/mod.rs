@@ -15,6 +15,7 @@
 //! - An idle session holds no buffer.
 
 mod config;
+mod conversation;
 mod dispatch;
 mod door;
 mod login;

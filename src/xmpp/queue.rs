@@ -9,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::{Context, Poll, ready},
 };
 
 use crate::{
@@ -32,16 +33,10 @@ impl Queue {
     }
 
     /// Waits until something is there and moves all of it to the end of `into`.
-    pub(super) async fn drain(&self, into: &mut VecDeque<Parcel>) {
-        self.outbox.drain(into).await;
+    pub(super) fn poll_drain(&self, into: &mut VecDeque<Parcel>, context: &mut Context<'_>) -> Poll<()> {
+        ready!(self.outbox.poll_drain(into, context));
         self.waiting.store(0, Ordering::Relaxed);
-    }
-
-    /// As [`Queue::drain`], without waiting.
-    pub(super) fn try_drain(&self, into: &mut VecDeque<Parcel>) {
-        if self.outbox.try_drain(into) {
-            self.waiting.store(0, Ordering::Relaxed);
-        }
+        Poll::Ready(())
     }
 
     /// Takes nothing more; what waits goes back to the account.
@@ -91,6 +86,8 @@ const OVERHEAD: usize = 256;
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
     use super::*;
     use crate::account::CloseReason;
     use crate::signal::{Address, Party, Query, QueryKind};
@@ -115,7 +112,8 @@ mod tests {
         let goodbye = Parcel::Event(Event::Closed(CloseReason::TooSlow));
         assert_eq!(queue.push(session, goodbye), Ok(()));
         let mut taken = VecDeque::new();
-        queue.try_drain(&mut taken);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(queue.poll_drain(&mut taken, &mut context).is_ready());
         assert_eq!(taken.len(), 2);
         assert_eq!(queue.push(session, query(1000)), Ok(()));
         assert_eq!(queue.push(session, query(100)), Ok(()));

@@ -1,29 +1,23 @@
 //! One bound session: what its client sends goes to the account, what the account tells goes to the client.
 //!
-//! [`Client`] turns the one into the other and writes into a buffer; [`run`] is the connection's task, the
-//! only one that touches its socket. It drains what waits and writes once.
+//! [`Client`] turns the one into the other and writes into a buffer; the socket is the affair of the
+//! connection's task, in [`conversation`](super::conversation).
 
-use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use bytes::BytesMut;
 use compact_str::CompactString;
 use rustc_hash::FxHashMap;
-use tokio::time::{Instant, sleep_until};
-use tracing::debug;
 
 use super::{
     door::Shared,
-    queue::Queue,
     roster,
-    stanza::{Event as Scanned, Head, Kind, Stanza},
+    stanza::{Head, Jid, Kind, Stanza},
     stream::{Condition, Management, StreamError, Ticket, Unacknowledged},
     translate::{Refusal, Scope, print_contact_signal, print_message, print_notice, print_query},
-    wire::Wire,
     xep::ping,
 };
 use crate::{
     account::{About, CloseReason, Delivery, Event, Parcel, Replied, Reply, Session},
-    net::ShutdownSignal,
     signal::{Address, ContactEvent, ContactSignal, Message, MessageKind, Native, Query, Reject, RequestId},
 };
 
@@ -55,17 +49,13 @@ pub(super) enum Pending {
 pub(super) struct Client {
     pub(super) session: Session,
     /// Written, but not known to be on its way yet.
-    unconfirmed: Vec<Delivery>,
+    pub(super) unconfirmed: Vec<Delivery>,
     pub(super) management: Management<Option<Delivery>>,
     pub(super) shared: Arc<Shared>,
-    /// The full address as text.
-    pub(super) full: String,
-    /// The bare address as text.
-    bare: String,
     /// The language of the client's stream.
     pub(super) language: Option<CompactString>,
     /// What is to be written.
-    pub(super) out: BytesMut,
+    pub(super) out: Vec<u8>,
     pending: FxHashMap<RequestId, Pending>,
     last_request: u64,
     /// Whose question this session has just answered with no.
@@ -74,7 +64,6 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(shared: Arc<Shared>, session: Session, language: Option<CompactString>) -> Self {
-        let (full, bare) = (session.party().to_string(), session.party().address.to_string());
         let most =
             Unacknowledged { stanzas: shared.config.unacknowledged, bytes: shared.limits.outgoing_bytes };
         let management = Management::new(most);
@@ -83,10 +72,8 @@ impl Client {
             unconfirmed: Vec::new(),
             management,
             shared,
-            full,
-            bare,
             language,
-            out: BytesMut::new(),
+            out: Vec::new(),
             pending: FxHashMap::default(),
             last_request: 0,
             denied: None,
@@ -103,8 +90,9 @@ impl Client {
 
     /// The stanza of this ticket is dealt with.
     pub(super) fn settle(&mut self, ticket: Option<Ticket>) {
-        let acknowledgement = ticket.and_then(|ticket| self.management.note_settled(ticket));
-        self.out.extend_from_slice(&acknowledgement.unwrap_or_default());
+        if let Some(acknowledgement) = ticket.and_then(|ticket| self.management.note_settled(ticket)) {
+            self.out.extend_from_slice(&acknowledgement);
+        }
     }
 
     /// Answers a stanza with an error. Errors and results are never answered.
@@ -114,15 +102,16 @@ impl Client {
         }
         let is_result = stanza.kind() == Kind::Iq && stanza.stanza_type().as_deref() == Some("result");
         if !is_result {
-            self.send_error(stanza.kind(), stanza.to().as_deref(), stanza.id().as_deref(), refusal);
+            let (to, id) = (stanza.to(), stanza.id());
+            self.send_error(stanza.kind(), to.as_deref().map(Jid::from), id.as_deref(), refusal);
         }
     }
 
-    fn send_error(&mut self, kind: Kind, from: Option<&str>, id: Option<&str>, refusal: &Refusal) {
+    fn send_error(&mut self, kind: Kind, from: Option<Jid<'_>>, id: Option<&str>, refusal: &Refusal) {
         let mut error = Vec::new();
         refusal.print(&mut error);
-        let head =
-            Head { kind, from, to: Some(&self.full), id, stanza_type: Some("error"), ..Head::default() };
+        let to = Some(self.session.party().into());
+        let head = Head { kind, from, to, id, stanza_type: Some("error"), ..Head::default() };
         head.print(&[&error], &mut self.out);
         self.management.note_sent(None, SMALL);
     }
@@ -135,8 +124,8 @@ impl Client {
     fn send_iq(&mut self, stanza_type: &str, from: Option<&str>, id: Option<&str>, content: &[u8]) {
         let head = Head {
             kind: Kind::Iq,
-            from,
-            to: Some(&self.full),
+            from: from.map(Jid::from),
+            to: Some(self.session.party().into()),
             id,
             stanza_type: Some(stanza_type),
             ..Head::default()
@@ -151,7 +140,7 @@ impl Client {
         self.send_iq("set", None, Some(&id), content.as_bytes());
     }
 
-    fn ping(&mut self) {
+    pub(super) fn ping(&mut self) {
         self.last_request += 1;
         let id = format!("ping{}", self.last_request);
         let domain = self.session.party().address.domain().to_owned();
@@ -159,7 +148,7 @@ impl Client {
     }
 
     /// Writes what the account handed over.
-    fn handle_parcel(&mut self, parcel: Parcel) -> Result<(), StreamError> {
+    pub(super) fn handle_parcel(&mut self, parcel: Parcel) -> Result<(), StreamError> {
         match parcel {
             Parcel::Message(delivery) => {
                 let before = self.out.len();
@@ -178,7 +167,7 @@ impl Client {
     fn handle_event(&mut self, event: Event) -> Result<(), StreamError> {
         match event {
             Event::Presence(notice) => {
-                print_notice(&notice, &self.bare, &mut self.out);
+                print_notice(&notice, &self.session.party().address, &mut self.out);
                 self.management.note_sent(None, SMALL);
             }
             Event::Contact(signal) => self.send_contact(&signal),
@@ -225,7 +214,7 @@ impl Client {
             }
             (Some(Pending::Contact { to, id }), Err(reject)) => {
                 let refusal = Refusal::from_reject(&reject, Scope::Own);
-                self.send_error(Kind::Presence, Some(&to), id.as_deref(), &refusal);
+                self.send_error(Kind::Presence, Some(to.as_str().into()), id.as_deref(), &refusal);
             }
             (None, Err(reject)) => self.refuse_passed(replied.about, &reject),
             (Some(Pending::Contact { .. }) | None, Ok(_)) => {}
@@ -241,7 +230,12 @@ impl Client {
     ) {
         match (expect, outcome) {
             (_, Err(reject)) => {
-                self.send_error(Kind::Iq, from, Some(id), &Refusal::from_reject(&reject, Scope::Own));
+                self.send_error(
+                    Kind::Iq,
+                    from.map(Jid::from),
+                    Some(id),
+                    &Refusal::from_reject(&reject, Scope::Own),
+                );
             }
             (Expect::Roster, Ok(Reply::Roster(view))) if view.complete => {
                 self.send_iq("result", from, Some(id), roster::print_view(&view).as_bytes());
@@ -266,172 +260,26 @@ impl Client {
 
     fn refuse_message(&mut self, message: &Message, refusal: &Refusal) {
         if message.kind != MessageKind::Error {
-            let from = message.to.to_string();
-            self.send_error(Kind::Message, Some(&from), message.origin_id.as_deref(), refusal);
+            let from = Some(Jid::from(&message.to));
+            self.send_error(Kind::Message, from, message.origin_id.as_deref(), refusal);
         }
     }
 
     fn refuse_query(&mut self, query: &Query, refusal: &Refusal) {
         if query.kind.is_question() {
-            let from = query.to.to_string();
-            self.send_error(Kind::Iq, Some(&from), Some(&query.id), refusal);
+            self.send_error(Kind::Iq, Some(Jid::from(&query.to)), Some(&query.id), refusal);
         }
     }
 
     /// Whether more may be read: what waits for the account's answer is bounded.
-    fn takes_input(&self) -> bool {
+    pub(super) fn takes_input(&self) -> bool {
         self.pending.len() < MOST_PENDING
     }
 
     /// What was written is on its way.
-    fn note_written(&mut self) {
+    pub(super) fn note_written(&mut self) {
         self.unconfirmed.drain(..).for_each(Delivery::confirm);
     }
-}
-
-/// How a session ended.
-enum End {
-    /// The client said goodbye.
-    Said,
-    /// The connection is gone, or of no use.
-    Gone,
-    Error(StreamError),
-}
-
-impl<E: Into<StreamError>> From<E> for End {
-    fn from(error: E) -> Self {
-        Self::Error(error.into())
-    }
-}
-
-/// Runs the session until client, account or server ends it.
-///
-/// The boxes keep the task's own state small: a state machine holds its arguments twice.
-pub(super) async fn run(
-    mut client: Box<Client>,
-    mut wire: Box<Wire>,
-    queue: Arc<Queue>,
-    signal: ShutdownSignal,
-) {
-    let mut parcels = VecDeque::new();
-    let Err(end) = converse(&mut client, &mut wire, &queue, &mut parcels, &signal).await else { return };
-    let mut last = std::mem::take(&mut client.out).to_vec();
-    match end {
-        End::Error(error) => {
-            debug!(condition = error.condition.name(), text = error.text, "stream closed");
-            error.print(&mut last);
-        }
-        End::Said => last.extend_from_slice(b"</stream:stream>"),
-        End::Gone => last.clear(),
-    }
-    let is_written = last.is_empty() || wire.write(&last).await.is_ok();
-    if is_written && !last.is_empty() {
-        client.note_written();
-    }
-    drop(client);
-    drop(parcels);
-    queue.close();
-    wire.close().await;
-}
-
-/// Never returns `Ok`: a session goes on until it ends.
-async fn converse(
-    client: &mut Client,
-    wire: &mut Wire,
-    queue: &Queue,
-    parcels: &mut VecDeque<Parcel>,
-    signal: &ShutdownSignal,
-) -> Result<(), End> {
-    let patience = Duration::from_secs(client.shared.config.patience_seconds.into());
-    let silence = Duration::from_secs(client.shared.config.ping_seconds.into());
-    let mut draining = pin!(signal.draining());
-    let mut alarm = pin!(sleep_until(Instant::now() + silence));
-    let mut heard = Instant::now();
-    let mut has_pinged = false;
-    let mut has_more = true;
-    loop {
-        if has_more {
-            has_more = read_stanzas(client, wire)?;
-        }
-        queue.try_drain(parcels);
-        write_parcels(client, wire, parcels).await?;
-        if !has_more {
-            wire.scanner.release();
-        }
-        tokio::select! {
-            read = wire.read_unless(has_more), if client.takes_input() => {
-                match read {
-                    Ok(None) => {}
-                    Ok(Some(0)) | Err(_) => return Err(End::Gone),
-                    Ok(Some(_)) => (heard, has_pinged, has_more) = (Instant::now(), false, true),
-                }
-            }
-            () = queue.drain(parcels) => {}
-            () = &mut draining => return Err(Condition::SystemShutdown.into()),
-            () = &mut alarm => {
-                if has_pinged && heard.elapsed() >= silence {
-                    return Err(Condition::ConnectionTimeout.into());
-                }
-                has_pinged = heard.elapsed() >= silence;
-                let next = if has_pinged {
-                    client.ping();
-                    Instant::now() + patience
-                } else {
-                    heard + silence
-                };
-                alarm.as_mut().reset(next);
-            }
-        }
-    }
-}
-
-/// Handles what was read. Tells whether some is left, because the client sends faster than it may.
-fn read_stanzas(client: &mut Client, wire: &mut Wire) -> Result<bool, End> {
-    loop {
-        if !client.takes_input() || !wire.may_take_stanza() {
-            return Ok(true);
-        }
-        match wire.scanner.next_event()? {
-            None => return Ok(false),
-            // The client says what is wrong with us, and goes.
-            Some(Scanned::Stanza(stanza)) if stanza.is("error", STREAMS) => return Err(End::Said),
-            Some(Scanned::Stanza(stanza)) => client.handle_element(&stanza)?,
-            Some(Scanned::End) => return Err(End::Said),
-            Some(Scanned::Header(_)) => return Err(Condition::BadFormat.into()),
-        }
-    }
-}
-
-/// Writes all that waits, in one go unless it is a great deal.
-async fn write_parcels(
-    client: &mut Client,
-    wire: &mut Wire,
-    parcels: &mut VecDeque<Parcel>,
-) -> Result<(), End> {
-    while let Some(parcel) = parcels.pop_front() {
-        client.handle_parcel(parcel)?;
-        if client.out.len() > WRITE_BYTES {
-            flush(client, wire).await?;
-        }
-    }
-    *parcels = VecDeque::new();
-    if client.management.is_full() {
-        let text = "too many stanzas are not acknowledged";
-        return Err(StreamError::with_text(Condition::ResourceConstraint, text).into());
-    }
-    let request = client.management.request();
-    client.out.extend_from_slice(request.unwrap_or_default());
-    flush(client, wire).await
-}
-
-async fn flush(client: &mut Client, wire: &mut Wire) -> Result<(), End> {
-    if client.out.is_empty() {
-        return Ok(());
-    }
-    let out = std::mem::take(&mut client.out);
-    wire.write(&out).await.map_err(|_| End::Gone)?;
-    client.note_written();
-    Ok(())
 }
 
 fn error_of(reason: CloseReason) -> StreamError {
@@ -450,24 +298,5 @@ fn error_of(reason: CloseReason) -> StreamError {
 
 /// Requests that may wait for the account's answer before the client is read no further.
 const MOST_PENDING: usize = 1000;
-const STREAMS: &str = "http://etherx.jabber.org/streams";
 /// What a stanza counts that is kept as a number only.
 const SMALL: usize = 16;
-/// Bytes that are gathered before they are written.
-const WRITE_BYTES: usize = 64 * 1024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn size_of_task<A, B, C, D, F: Future>(_: fn(A, B, C, D) -> F) -> usize {
-        size_of::<F>()
-    }
-
-    #[test]
-    fn an_idle_session_costs_little() {
-        let task = size_of_task(run);
-        let client = size_of::<Client>() + size_of::<Wire>();
-        assert!(task <= 2048 && client <= 1536, "task {task}, client and wire {client}");
-    }
-}

@@ -5,11 +5,11 @@ use std::{
     mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
-use tokio::time::{sleep_until, timeout};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::stanza::Scanner;
 use crate::net::{Gcra, Limits, Rate, Stream};
@@ -23,6 +23,8 @@ pub(super) struct Wire {
     patience: Duration,
     /// Nothing is read before.
     rest_until: Option<Instant>,
+    /// How much of what is being written the stream has taken.
+    taken: usize,
 }
 
 struct Rates {
@@ -40,43 +42,36 @@ impl Wire {
             read: Gcra::default(),
             taken: Gcra::default(),
         };
-        Self { stream, scanner, rates, patience, rest_until: None }
+        Self { stream, scanner, rates, patience, rest_until: None, taken: 0 }
     }
 
     /// Reads once into the scanner: the number of bytes, 0 at the end. Safe to drop and call again.
     pub(super) async fn read(&mut self) -> io::Result<usize> {
-        self.rested().await;
-        let count = std::future::poll_fn(|context| self.poll_read(context)).await?;
-        let units = u32::try_from(count).unwrap_or(u32::MAX);
-        let now = Instant::now();
-        if let Err(wait) = self.rates.read.take(self.rates.bytes, units, now) {
-            self.rest_until = Some(now + wait);
+        if let Some(until) = self.rest_until {
+            sleep_until(until).await;
         }
-        Ok(count)
+        std::future::poll_fn(|context| self.poll_read(context, Instant::now())).await
     }
 
-    /// Reads once; or, where something is read and not handled yet, waits until it may be.
-    pub(super) async fn read_unless(&mut self, has_more: bool) -> io::Result<Option<usize>> {
-        if has_more {
-            self.rested().await;
-            return Ok(None);
-        }
-        self.read().await.map(Some)
-    }
-
+    /// As [`Wire::read`], whether or not the peer may be heard now: see [`Wire::rest_until`].
+    ///
     /// The buffer lives on the stack and only while the socket is asked, so that waiting costs none.
-    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_read(&mut self, context: &mut Context<'_>, now: Instant) -> Poll<io::Result<usize>> {
         let mut space = [const { MaybeUninit::<u8>::uninit() }; READ_BYTES];
         let mut buffer = ReadBuf::uninit(&mut space);
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
         self.scanner.feed(buffer.filled());
-        Poll::Ready(Ok(buffer.filled().len()))
+        let count = buffer.filled().len();
+        let units = u32::try_from(count).unwrap_or(u32::MAX);
+        if let Err(wait) = self.rates.read.take(self.rates.bytes, units, now.into_std()) {
+            self.rest_until = Some(now + wait);
+        }
+        Poll::Ready(Ok(count))
     }
 
-    /// Whether one more stanza may be taken now. If not, [`Wire::rested`] tells when.
-    pub(super) fn may_take_stanza(&mut self) -> bool {
-        let now = Instant::now();
-        match self.rates.taken.take(self.rates.stanzas, 1, now) {
+    /// Whether one more stanza may be taken now. If not, [`Wire::rest_until`] tells when.
+    pub(super) fn may_take_stanza(&mut self, now: Instant) -> bool {
+        match self.rates.taken.take(self.rates.stanzas, 1, now.into_std()) {
             Ok(()) => true,
             Err(wait) => {
                 self.rest_until = Some(now + wait);
@@ -85,12 +80,34 @@ impl Wire {
         }
     }
 
-    /// Waits until the peer may be heard again.
-    pub(super) async fn rested(&mut self) {
-        if let Some(until) = self.rest_until {
-            sleep_until(until.into()).await;
-            self.rest_until = None;
+    /// When the peer may be heard again, where it sent faster than it may.
+    pub(super) fn rest_until(&mut self, now: Instant) -> Option<Instant> {
+        self.rest_until = self.rest_until.filter(|until| *until > now);
+        self.rest_until
+    }
+
+    /// How long the peer may take over one write.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// Writes and flushes all of `out`, and empties it. Until that is done, `out` may grow but not change.
+    pub(super) fn poll_write(
+        &mut self,
+        out: &mut Vec<u8>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut stream = Pin::new(&mut self.stream);
+        while let Some(rest) = out.get(self.taken..).filter(|rest| !rest.is_empty()) {
+            match ready!(stream.as_mut().poll_write(context, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.taken += count,
+            }
         }
+        ready!(stream.poll_flush(context))?;
+        self.taken = 0;
+        out.clear();
+        Poll::Ready(Ok(()))
     }
 
     /// Writes and flushes everything.

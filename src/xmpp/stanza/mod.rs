@@ -26,7 +26,7 @@ mod text;
 mod tests;
 
 pub use error::Error;
-pub use head::{Head, print_addressed};
+pub use head::{Head, Jid, print_addressed};
 pub use header::Header;
 pub use limits::Limits;
 pub use scan::{Event, Scanner};

@@ -1,4 +1,3 @@
-use bytes::BytesMut;
 use proptest::prelude::*;
 use rxml::Parse;
 
@@ -46,9 +45,14 @@ fn rxml_accepts(header: &[u8], stanza: &[u8]) -> bool {
 
 /// The whole of one stanza sent on under a new head.
 fn spliced(stanza: &Stanza) -> Vec<u8> {
-    let mut out = BytesMut::new();
+    let mut out = Vec::new();
     let payload = stanza.payload().expect("a scanned stanza has a payload");
-    let head = Head { kind: Kind::Message, from: Some("a'&<@b/c"), to: Some("d@e"), ..Head::default() };
+    let head = Head {
+        kind: Kind::Message,
+        from: Some("a'&<@b/c".into()),
+        to: Some("d@e".into()),
+        ..Head::default()
+    };
     head.print(&[&payload], &mut out);
     out.to_vec()
 }

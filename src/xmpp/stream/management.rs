@@ -11,7 +11,8 @@ use crate::xmpp::stanza::Stanza;
 /// The counters of one stream. `T` is what is remembered of each stanza sent.
 #[derive(Debug)]
 pub struct Management<T> {
-    enabled: Option<Counters<T>>,
+    /// Boxed: most idle sessions of most clients have none.
+    enabled: Option<Box<Counters<T>>>,
     most: Unacknowledged,
 }
 
@@ -72,7 +73,7 @@ impl<T> Management<T> {
     pub fn handle_element(&mut self, element: &Stanza) -> Reply<T> {
         match (element.name(), &mut self.enabled) {
             ("enable", None) => {
-                self.enabled = Some(Counters::new());
+                self.enabled = Some(Box::new(Counters::new()));
                 Reply::Send(b"<enabled xmlns='urn:xmpp:sm:3'/>".to_vec())
             }
             ("enable" | "resume", _) => Reply::Send(print_failed("unexpected-request")),

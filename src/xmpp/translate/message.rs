@@ -1,7 +1,6 @@
 //! `<message/>` (RFC 6121 §5) and what XEPs put into it: XEP-0085, XEP-0184, XEP-0203, XEP-0280, XEP-0333,
 //! XEP-0334.
 
-use bytes::BytesMut;
 use compact_str::CompactString;
 use smallvec::SmallVec;
 
@@ -10,7 +9,7 @@ use crate::account::Copy;
 use crate::signal::{
     Content, Keep, Message, MessageId, MessageKind, Party, Receipt, ReceiptKind, Text, Timestamp, Typing,
 };
-use crate::xmpp::stanza::{CLIENT, ChildView, Head, Kind, Stanza, print_attribute};
+use crate::xmpp::stanza::{CLIENT, ChildView, Head, Jid, Kind, Stanza, print_attribute};
 use crate::xmpp::xep::{delay, hints};
 
 /// What the connection knows about a message beside the stanza.
@@ -140,7 +139,7 @@ fn typing(name: &str) -> Option<Typing> {
 
 /// Appends the message as its receiver gets it: as it is, with its delay, or wrapped as a carbon copy.
 /// `owner` is the receiving session.
-pub(in crate::xmpp) fn print_message(message: &Message, copy: Copy, owner: &Party, out: &mut BytesMut) {
+pub(in crate::xmpp) fn print_message(message: &Message, copy: Copy, owner: &Party, out: &mut Vec<u8>) {
     let wrapper = match copy {
         Copy::Original => return print_plain(message, &[], None, out),
         Copy::Offline => {
@@ -150,13 +149,12 @@ pub(in crate::xmpp) fn print_message(message: &Message, copy: Copy, owner: &Part
         Copy::Received => "received",
         Copy::Sent => "sent",
     };
-    let mut inner = BytesMut::new();
+    let mut inner = Vec::new();
     print_plain(message, &[], Some(CLIENT), &mut inner);
-    let (from, to) = (owner.address.to_string(), owner.to_string());
     let head = Head {
         kind: Kind::Message,
-        from: Some(&from),
-        to: Some(&to),
+        from: Some(Jid::from(&owner.address)),
+        to: Some(owner.into()),
         stanza_type: type_of(message.kind),
         ..Head::default()
     };
@@ -165,8 +163,7 @@ pub(in crate::xmpp) fn print_message(message: &Message, copy: Copy, owner: &Part
     head.print(&[start.as_bytes(), &inner, end.as_bytes()], out);
 }
 
-fn print_plain(message: &Message, more: &[u8], namespace: Option<&str>, out: &mut BytesMut) {
-    let (from, to) = (message.from.to_string(), message.to.to_string());
+fn print_plain(message: &Message, more: &[u8], namespace: Option<&str>, out: &mut Vec<u8>) {
     let content = elements(&message.native);
     let given;
     let id = match &message.origin_id {
@@ -178,8 +175,8 @@ fn print_plain(message: &Message, more: &[u8], namespace: Option<&str>, out: &mu
     };
     let head = Head {
         kind: Kind::Message,
-        from: Some(&from),
-        to: Some(&to),
+        from: Some(Jid::from(&message.from)),
+        to: Some(Jid::from(&message.to)),
         id: Some(id),
         stanza_type: type_of(message.kind),
         language: content.and_then(|(_, lang)| lang),

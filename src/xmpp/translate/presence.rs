@@ -1,13 +1,13 @@
 //! `<presence/>`: how somebody is, and who may know (RFC 6121 §3, §4.7).
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use compact_str::CompactString;
 
 use super::{elements, native, print_text_element};
 use crate::signal::{
-    Activity, Availability, ContactEvent, ContactSignal, Party, Presence, PresenceNotice, Text, Timestamp,
+    Activity, Address, Availability, ContactEvent, ContactSignal, Presence, PresenceNotice, Text, Timestamp,
 };
-use crate::xmpp::stanza::{CLIENT, Head, Kind, Stanza, print_addressed};
+use crate::xmpp::stanza::{CLIENT, Head, Jid, Kind, Stanza, print_addressed};
 
 /// What a presence stanza without type, or of type unavailable, says.
 pub(in crate::xmpp) fn parse_presence(stanza: &Stanza, language: Option<&str>, now: Timestamp) -> Presence {
@@ -43,28 +43,27 @@ fn attribute_time(stanza: &Stanza, name: &str, namespace: &str, attribute: &str)
 }
 
 /// Appends what a watcher is told. All but his own address is printed once for all watchers.
-pub(in crate::xmpp) fn print_notice(notice: &PresenceNotice, to: &str, out: &mut BytesMut) {
-    print_addressed(notice.printed.or_print(|| print_shared(notice)), to, out);
+pub(in crate::xmpp) fn print_notice(notice: &PresenceNotice, to: &Address, out: &mut Vec<u8>) {
+    print_addressed(notice.printed.or_print(|| print_shared(notice)), to.into(), out);
 }
 
 /// What every watcher is told alike: the stanza without `to`.
 fn print_shared(notice: &PresenceNotice) -> Bytes {
     let presence = &notice.presence;
-    let from = notice.from.to_string();
     let content = elements(&presence.native);
     let head = Head {
         kind: Kind::Presence,
-        from: Some(&from),
+        from: Some(Jid::from(&notice.from)),
         stanza_type: (!presence.is_available()).then_some("unavailable"),
         language: content.and_then(|(_, lang)| lang),
         ..Head::default()
     };
-    let mut out = BytesMut::new();
+    let mut out = Vec::new();
     match content {
         Some((payload, _)) => head.print(&[payload], &mut out),
         None => head.print(&[&print_neutral(presence)], &mut out),
     }
-    out.freeze()
+    Bytes::from(out)
 }
 
 /// The content for presence that came by another protocol, or that a call changed.
@@ -96,19 +95,18 @@ fn print_neutral(presence: &Presence) -> Vec<u8> {
 }
 
 /// Appends the stanza of type subscribe, subscribed, unsubscribe or unsubscribed.
-pub(in crate::xmpp) fn print_contact_signal(signal: &ContactSignal, out: &mut BytesMut) {
+pub(in crate::xmpp) fn print_contact_signal(signal: &ContactSignal, out: &mut Vec<u8>) {
     let stanza_type = match signal.event {
         ContactEvent::Subscribe => "subscribe",
         ContactEvent::Subscribed => "subscribed",
         ContactEvent::Unsubscribe => "unsubscribe",
         ContactEvent::Unsubscribed => "unsubscribed",
     };
-    let (from, to) = (Party::from(signal.from.clone()).to_string(), signal.to.to_string());
     let content = elements(&signal.native);
     let head = Head {
         kind: Kind::Presence,
-        from: Some(&from),
-        to: Some(&to),
+        from: Some(Jid::from(&signal.from)),
+        to: Some(Jid::from(&signal.to)),
         stanza_type: Some(stanza_type),
         language: content.and_then(|(_, lang)| lang),
         ..Head::default()

@@ -1,10 +1,8 @@
 //! `<iq/>` between sessions (RFC 6120 §8.2.3, RFC 6121 §8.5.3).
 
-use bytes::BytesMut;
-
 use super::{elements, native};
 use crate::signal::{Party, Query, QueryKind};
-use crate::xmpp::stanza::{Head, Kind, Stanza};
+use crate::xmpp::stanza::{Head, Jid, Kind, Stanza};
 
 /// The question or answer in an `<iq/>` of a valid type. `None` for any other.
 pub(in crate::xmpp) fn parse_query(stanza: &Stanza, from: Party, to: Party) -> Option<Query> {
@@ -20,8 +18,7 @@ pub(in crate::xmpp) fn parse_query(stanza: &Stanza, from: Party, to: Party) -> O
 }
 
 /// Appends the `<iq/>`.
-pub(in crate::xmpp) fn print_query(query: &Query, out: &mut BytesMut) {
-    let (from, to) = (query.from.to_string(), query.to.to_string());
+pub(in crate::xmpp) fn print_query(query: &Query, out: &mut Vec<u8>) {
     let stanza_type = match query.kind {
         QueryKind::Ask => "get",
         QueryKind::Change => "set",
@@ -31,8 +28,8 @@ pub(in crate::xmpp) fn print_query(query: &Query, out: &mut BytesMut) {
     let content = elements(&query.native);
     let head = Head {
         kind: Kind::Iq,
-        from: Some(&from),
-        to: Some(&to),
+        from: Some(Jid::from(&query.from)),
+        to: Some(Jid::from(&query.to)),
         id: Some(&query.id),
         stanza_type: Some(stanza_type),
         language: content.and_then(|(_, lang)| lang),

@@ -1,13 +1,11 @@
 use std::sync::Arc;
 
-use bytes::BytesMut;
-
 use super::message::Envelope;
 use super::*;
 use crate::account::Copy;
 use crate::signal::{
-    Activity, Availability, Content, Keep, Message, MessageId, MessageKind, Party, Presence, PresenceNotice,
-    Reason, Receipt, ReceiptKind, Reject, Text, Timestamp, Typing,
+    Activity, Address, Availability, Content, Keep, Message, MessageId, MessageKind, Party, Presence,
+    PresenceNotice, Reason, Receipt, ReceiptKind, Reject, Text, Timestamp, Typing,
 };
 use crate::xmpp::stanza::{Event, Limits, Scanner};
 
@@ -112,7 +110,7 @@ fn copies_follow_kind_content_and_hints() {
 }
 
 fn printed(message: &Message, copy: Copy) -> String {
-    let mut out = BytesMut::new();
+    let mut out = Vec::new();
     print_message(message, copy, &party("bob@x/b"), &mut out);
     String::from_utf8(out.to_vec()).expect("utf-8")
 }
@@ -196,8 +194,8 @@ fn presence_from_elsewhere_is_written_from_its_neutral_form() {
         ..Presence::default()
     };
     let notice = PresenceNotice::new(party("alice@x/phone"), Arc::new(presence), None);
-    let mut out = BytesMut::new();
-    print_notice(&notice, "bob@x", &mut out);
+    let mut out = Vec::new();
+    print_notice(&notice, &Address::parse("bob@x").unwrap(), &mut out);
     assert_eq!(
         &out[..],
         b"<presence from='alice@x/phone' to='bob@x'><show>dnd</show>\

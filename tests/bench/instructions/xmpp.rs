@@ -2,7 +2,6 @@
 
 use std::hint::black_box;
 
-use bytes::BytesMut;
 use rollcall::xmpp::stanza::{Event, Head, Kind, Limits, Scanner, Stanza};
 
 use crate::{ROUNDS, counted, repeat};
@@ -24,7 +23,7 @@ pub(crate) fn splice() {
     let mut scanner = open_stream();
     scanner.feed(message().as_bytes());
     let Ok(Some(Event::Stanza(stanza))) = scanner.next_event() else { panic!("a stanza") };
-    let mut out = BytesMut::with_capacity(4096);
+    let mut out = Vec::with_capacity(4096);
     repeat(|| {
         out.clear();
         print(&stanza, &mut out);
@@ -32,13 +31,13 @@ pub(crate) fn splice() {
     });
 }
 
-fn print(stanza: &Stanza, out: &mut BytesMut) {
+fn print(stanza: &Stanza, out: &mut Vec<u8>) {
     let payload = stanza.payload().unwrap();
     let (id, stanza_type) = (stanza.id(), stanza.stanza_type());
     let head = Head {
         kind: Kind::Message,
-        from: Some("alice@example.org/phone"),
-        to: Some("bob@example.org/desk"),
+        from: Some("alice@example.org/phone".into()),
+        to: Some("bob@example.org/desk".into()),
         id: id.as_deref(),
         stanza_type: stanza_type.as_deref(),
         ..Head::default()

@@ -1,0 +1,341 @@
+//! The task of one bound session, the only one that touches its socket.
+//!
+//! It reads as much as waits, handles all of it, takes all that the account handed over, and writes once.
+//! [`Conversation::poll`] is written by hand: what an `async fn` with its `select!` would keep of each thing it
+//! waits for is kilobytes per idle session, and one timer serves for everything that has a time.
+
+use std::{
+    cell::Cell,
+    collections::VecDeque,
+    mem,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+use tracing::debug;
+
+use super::{
+    queue::Queue,
+    session::Client,
+    stanza::Event as Scanned,
+    stream::{Condition, StreamError},
+    wire::Wire,
+};
+use crate::{
+    account::{Delivery, Parcel},
+    net::ShutdownSignal,
+};
+
+/// How a session ended.
+enum End {
+    /// The client said goodbye.
+    Said,
+    /// The connection is gone, or of no use.
+    Gone,
+    Error(StreamError),
+}
+
+impl<E: Into<StreamError>> From<E> for End {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+/// Runs the session until client, account or server ends it.
+pub(super) fn run(
+    client: Box<Client>,
+    wire: Box<Wire>,
+    queue: Arc<Queue>,
+    signal: ShutdownSignal,
+) -> impl Future<Output = ()> + Send {
+    let mut conversation = Conversation::new(client, wire, queue);
+    // What is captured is used in place: an `async fn` would keep its arguments twice.
+    async move {
+        let end = {
+            let mut draining = pin!(signal.draining());
+            let mut alarm = pin!(sleep_until(conversation.armed));
+            let poll =
+                |context: &mut Context<'_>| conversation.poll(context, draining.as_mut(), alarm.as_mut());
+            std::future::poll_fn(poll).await
+        };
+        Box::pin(conversation.finish(end)).await;
+    }
+}
+
+struct Conversation {
+    client: Box<Client>,
+    wire: Box<Wire>,
+    queue: Arc<Queue>,
+    /// Taken from the queue and not handled yet.
+    parcels: VecDeque<Parcel>,
+    /// When something must have been heard of the client.
+    quiet_until: Instant,
+    /// When the client must have taken what is being written.
+    write_by: Option<Instant>,
+    /// What the alarm is set to.
+    armed: Instant,
+    /// The client is silent and was asked whether it is there.
+    has_pinged: bool,
+    /// The scanner may hold another stanza.
+    has_more: bool,
+}
+
+/// What one turn came to.
+enum Turn {
+    /// Something happened: look again.
+    Moved,
+    /// Nothing to do before something comes.
+    Idle,
+    /// Nothing is done before the client has taken what is written to it.
+    Blocked,
+}
+
+impl Conversation {
+    fn new(client: Box<Client>, wire: Box<Wire>, queue: Arc<Queue>) -> Self {
+        let now = Instant::now();
+        let quiet_until = now + silence(&client);
+        Self {
+            client,
+            wire,
+            queue,
+            parcels: VecDeque::new(),
+            quiet_until,
+            write_by: None,
+            armed: now,
+            has_pinged: false,
+            has_more: true,
+        }
+    }
+
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        mut draining: Pin<&mut impl Future<Output = ()>>,
+        alarm: Pin<&mut Sleep>,
+    ) -> Poll<End> {
+        let now = Instant::now();
+        borrow(&OUT, &mut self.client.out);
+        borrow(&UNCONFIRMED, &mut self.client.unconfirmed);
+        let turned = self.handle_time(now).and_then(|()| {
+            loop {
+                match self.turn(context, now)? {
+                    Turn::Moved => {}
+                    Turn::Blocked => return Ok(()),
+                    Turn::Idle if draining.as_mut().poll(context).is_ready() => {
+                        return Err(Condition::SystemShutdown.into());
+                    }
+                    Turn::Idle => {
+                        self.release();
+                        return Ok(());
+                    }
+                }
+            }
+        });
+        match turned {
+            Ok(()) => self.arm(context, alarm, now),
+            Err(end) => Poll::Ready(end),
+        }
+    }
+
+    /// Writes what is left, reads what is there, takes what waits.
+    fn turn(&mut self, context: &mut Context<'_>, now: Instant) -> Result<Turn, End> {
+        if !self.flush(context, now)? {
+            return Ok(Turn::Blocked);
+        }
+        let has_read = self.read(context, now)?;
+        let has_taken = self.take_parcels(context)?;
+        let is_idle = !has_read && !has_taken && self.client.out.is_empty();
+        Ok(if is_idle { Turn::Idle } else { Turn::Moved })
+    }
+
+    /// Does what is due.
+    fn handle_time(&mut self, now: Instant) -> Result<(), End> {
+        match self.write_by {
+            Some(by) if by <= now => return Err(End::Gone),
+            Some(_) => return Ok(()),
+            None => {}
+        }
+        if self.quiet_until <= now {
+            if mem::replace(&mut self.has_pinged, true) {
+                return Err(Condition::ConnectionTimeout.into());
+            }
+            self.client.ping();
+            self.quiet_until = now + self.wire.patience();
+        }
+        Ok(())
+    }
+
+    /// Sets the alarm to the next thing that is due. One that rings too early is set anew then, so that
+    /// hearing of the client costs no work on the timer.
+    fn arm(&mut self, context: &mut Context<'_>, mut alarm: Pin<&mut Sleep>, now: Instant) -> Poll<End> {
+        let due = self.write_by.unwrap_or(self.quiet_until);
+        let due = self.wire.rest_until(now).map_or(due, |until| until.min(due));
+        if due < self.armed || self.armed <= now {
+            self.armed = due;
+            alarm.as_mut().reset(due);
+            if alarm.poll(context).is_ready() {
+                context.waker().wake_by_ref();
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Writes what there is to write; `false` when the client does not take it yet.
+    fn flush(&mut self, context: &mut Context<'_>, now: Instant) -> Result<bool, End> {
+        if self.parcels.is_empty() {
+            if self.client.management.is_full() {
+                let text = "too many stanzas are not acknowledged";
+                return Err(StreamError::with_text(Condition::ResourceConstraint, text).into());
+            }
+            let request = self.client.management.request();
+            self.client.out.extend_from_slice(request.unwrap_or_default());
+        }
+        if self.client.out.is_empty() {
+            return Ok(true);
+        }
+        match self.wire.poll_write(&mut self.client.out, context) {
+            Poll::Pending => {
+                self.write_by.get_or_insert(now + self.wire.patience());
+                Ok(false)
+            }
+            Poll::Ready(written) => {
+                written.map_err(|_| End::Gone)?;
+                self.write_by = None;
+                self.client.note_written();
+                Ok(true)
+            }
+        }
+    }
+
+    /// Reads once, unless something is left of the last time, and handles it. Tells whether there was
+    /// anything.
+    fn read(&mut self, context: &mut Context<'_>, now: Instant) -> Result<bool, End> {
+        if !self.client.takes_input() || self.wire.rest_until(now).is_some() {
+            return Ok(false);
+        }
+        if !self.has_more {
+            match self.wire.poll_read(context, now) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Ok(0) | Err(_)) => return Err(End::Gone),
+                Poll::Ready(Ok(_)) => {
+                    self.quiet_until = now + silence(&self.client);
+                    self.has_pinged = false;
+                }
+            }
+        }
+        self.has_more = self.handle_input(now)?;
+        Ok(true)
+    }
+
+    /// Handles what was read. Tells whether some is left: the client sends faster than it may, or the
+    /// answers fill a buffer.
+    fn handle_input(&mut self, now: Instant) -> Result<bool, End> {
+        while !self.wire.scanner.is_empty() {
+            let is_full = self.client.out.len() > WRITE_BYTES;
+            if is_full || !self.client.takes_input() || !self.wire.may_take_stanza(now) {
+                return Ok(true);
+            }
+            match self.wire.scanner.next_event()? {
+                None => return Ok(false),
+                // The client says what is wrong with us, and goes.
+                Some(Scanned::Stanza(stanza)) if stanza.is("error", STREAMS) => return Err(End::Said),
+                Some(Scanned::Stanza(stanza)) => self.client.handle_element(&stanza)?,
+                Some(Scanned::End) => return Err(End::Said),
+                Some(Scanned::Header(_)) => return Err(Condition::BadFormat.into()),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes what the account handed over, as much as a buffer holds. Tells whether there was anything.
+    fn take_parcels(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
+        if self.parcels.is_empty() && self.queue.poll_drain(&mut self.parcels, context).is_pending() {
+            return Ok(false);
+        }
+        while self.client.out.len() <= WRITE_BYTES {
+            let Some(parcel) = self.parcels.pop_front() else { break };
+            self.client.handle_parcel(parcel)?;
+        }
+        Ok(true)
+    }
+
+    /// Gives back all memory that an idle session has no use for.
+    fn release(&mut self) {
+        self.wire.scanner.release();
+        self.parcels = VecDeque::new();
+        lend(&OUT, &mut self.client.out, LENT_BYTES);
+        lend(&UNCONFIRMED, &mut self.client.unconfirmed, LENT_DELIVERIES);
+    }
+
+    /// Says goodbye, and gives back to the account what was not confirmed.
+    async fn finish(mut self, end: End) {
+        let mut last = mem::take(&mut self.client.out);
+        match end {
+            End::Error(error) => {
+                debug!(condition = error.condition.name(), text = error.text, "stream closed");
+                error.print(&mut last);
+            }
+            End::Said => last.extend_from_slice(b"</stream:stream>"),
+            End::Gone => last.clear(),
+        }
+        let is_written = last.is_empty() || self.wire.write(&last).await.is_ok();
+        if is_written && !last.is_empty() {
+            self.client.note_written();
+        }
+        let Self { client, parcels, queue, mut wire, .. } = self;
+        drop(client);
+        drop(parcels);
+        queue.close();
+        wire.close().await;
+    }
+}
+
+fn silence(client: &Client) -> Duration {
+    Duration::from_secs(client.shared.config.ping_seconds.into())
+}
+
+thread_local! {
+    /// Buffers that the sessions of this thread use in turn: only one of them is at work at a time, and one
+    /// that waits for its client keeps what it has.
+    static OUT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static UNCONFIRMED: Cell<Vec<Delivery>> = const { Cell::new(Vec::new()) };
+}
+
+fn borrow<T>(from: &'static std::thread::LocalKey<Cell<Vec<T>>>, into: &mut Vec<T>) {
+    if into.capacity() == 0 {
+        *into = from.take();
+    }
+}
+
+/// Leaves an empty buffer to the next session, unless it has grown large.
+fn lend<T>(to: &'static std::thread::LocalKey<Cell<Vec<T>>>, from: &mut Vec<T>, most: usize) {
+    let buffer = mem::take(from);
+    if buffer.is_empty() && buffer.capacity() <= most {
+        to.set(buffer);
+    }
+}
+
+const STREAMS: &str = "http://etherx.jabber.org/streams";
+/// Bytes that are gathered before they are written.
+const WRITE_BYTES: usize = 64 * 1024;
+const LENT_BYTES: usize = 2 * WRITE_BYTES;
+const LENT_DELIVERIES: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_task<A, B, C, D, F: Future>(_: fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_session_costs_little() {
+        let task = size_of_task(run);
+        let (client, wire) = (size_of::<Client>(), size_of::<Wire>());
+        assert!(task <= 512 && client <= 320 && wire <= 480, "task {task}, client {client}, wire {wire}");
+    }
+}
