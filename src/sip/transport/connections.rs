@@ -4,13 +4,13 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 
 use super::{
     SendError,
@@ -31,16 +31,66 @@ pub(super) struct Connections {
 #[derive(Debug)]
 struct Connection {
     flow: Flow,
-    outgoing: mpsc::Sender<Bytes>,
-    waiting: Arc<AtomicUsize>,
+    outgoing: Arc<Queue>,
 }
 
-/// What waits to be written to a connection.
-#[derive(Debug)]
+/// What waits to be written to a connection. Nothing is allocated while nothing waits.
+#[derive(Debug, Default)]
 pub(super) struct Queue {
-    pub(super) messages: mpsc::Receiver<Bytes>,
-    /// Bytes put into the queue and not yet written; the writer takes off what it has written.
-    pub(super) waiting: Arc<AtomicUsize>,
+    messages: Mutex<Waiting>,
+    /// Something is to be written, or nothing more will be.
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    messages: Vec<Bytes>,
+    /// Bytes put into the queue and not yet written.
+    bytes: usize,
+    is_closed: bool,
+}
+
+impl Queue {
+    /// Everything that waits; nothing once the queue is closed and empty. The bytes count as waiting until
+    /// [`Queue::note_written`].
+    pub(super) async fn take(&self) -> Vec<Bytes> {
+        loop {
+            {
+                let mut waiting = locked(&self.messages);
+                if !waiting.messages.is_empty() || waiting.is_closed {
+                    return std::mem::take(&mut waiting.messages);
+                }
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    /// So many bytes do not wait any more.
+    pub(super) fn note_written(&self, bytes: usize) {
+        let mut waiting = locked(&self.messages);
+        waiting.bytes = waiting.bytes.saturating_sub(bytes);
+    }
+
+    /// Adds a message; `false` where it is one too many.
+    fn push(&self, bytes: Bytes, messages: usize, most: usize) -> bool {
+        let mut waiting = locked(&self.messages);
+        // One message of any size may wait alone.
+        let has_room = waiting.bytes == 0 || waiting.bytes + bytes.len() <= most;
+        if !has_room || waiting.messages.len() >= messages {
+            return false;
+        }
+        waiting.bytes += bytes.len();
+        waiting.messages.push(bytes);
+        if waiting.messages.len() == 1 {
+            self.changed.notify_one();
+        }
+        true
+    }
+
+    fn close(&self) {
+        locked(&self.messages).is_closed = true;
+        self.changed.notify_one();
+    }
 }
 
 impl Connections {
@@ -56,24 +106,23 @@ impl Connections {
 
     /// A new connection: its flow, and the queue its task writes from. When the queue is full the
     /// connection is closed.
-    pub(super) fn insert(&self, protocol: Protocol, local: SocketAddr, peer: SocketAddr) -> (Flow, Queue) {
+    pub(super) fn insert(
+        &self,
+        protocol: Protocol,
+        local: SocketAddr,
+        peer: SocketAddr,
+    ) -> (Flow, Arc<Queue>) {
         let flow = Flow { protocol, peer, local, id: self.next_id.fetch_add(1, Ordering::Relaxed) };
-        let (outgoing, messages) = mpsc::channel(self.queue);
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let queue = Queue { messages, waiting: Arc::clone(&waiting) };
-        locked(self.shard(flow.id)).insert(flow.id, Connection { flow, outgoing, waiting });
+        let queue = Arc::new(Queue::default());
+        let connection = Connection { flow, outgoing: Arc::clone(&queue) };
+        locked(self.shard(flow.id)).insert(flow.id, connection);
         locked(&self.by_peer).insert((protocol, peer), flow);
         (flow, queue)
     }
 
     pub(super) fn send(&self, id: u64, bytes: Bytes) -> Result<(), SendError> {
         let sent = match locked(self.shard(id)).get(&id) {
-            Some(connection) => {
-                let before = connection.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
-                // One message of any size may wait alone.
-                let has_room = before == 0 || before + bytes.len() <= self.queue_bytes;
-                has_room && connection.outgoing.try_send(bytes).is_ok()
-            }
+            Some(connection) => connection.outgoing.push(bytes, self.queue, self.queue_bytes),
             None => return Err(SendError::Closed),
         };
         sent.then_some(()).ok_or_else(|| {
@@ -86,6 +135,7 @@ impl Connections {
     /// Forgets a connection; its task writes what is queued and ends.
     pub(super) fn remove(&self, id: u64) {
         let Some(connection) = locked(self.shard(id)).remove(&id) else { return };
+        connection.outgoing.close();
         let mut by_peer = locked(&self.by_peer);
         let key = (connection.flow.protocol, connection.flow.peer);
         if by_peer.get(&key).is_some_and(|flow| flow.id == id) {

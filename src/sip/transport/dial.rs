@@ -30,7 +30,7 @@ pub(super) struct Dialler {
 struct Order {
     flow: Flow,
     name: Option<CompactString>,
-    queue: Queue,
+    queue: Arc<Queue>,
 }
 
 impl Default for Dialler {
@@ -96,7 +96,7 @@ impl Transport {
         }
     }
 
-    async fn secure(&self, stream: TcpStream, flow: Flow, name: Option<CompactString>, queue: Queue) {
+    async fn secure(&self, stream: TcpStream, flow: Flow, name: Option<CompactString>, queue: Arc<Queue>) {
         let name = name.map_or_else(|| flow.peer.ip().to_string(), String::from);
         let (Some(connector), Ok(stream)) = (&self.config.tls_client, Stream::from_tcp(stream)) else {
             return self.give_up(flow);
