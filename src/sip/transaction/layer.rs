@@ -241,7 +241,7 @@ impl Layer {
 
     pub(super) fn wake_before(&self, at: Option<Instant>) {
         if let Some(at) = at
-            && self.millis(self.tick_after(at)) < self.wake_at.load(Ordering::SeqCst)
+            && self.millis(at + self.tick()) < self.wake_at.load(Ordering::SeqCst)
         {
             self.wake.notify_one();
         }
@@ -250,9 +250,13 @@ impl Layer {
     /// The tick at which a timer fires, so that one waking serves many: up to a sixteenth of T1, which is
     /// itself an estimate, after its time.
     fn tick_after(&self, at: Instant) -> Instant {
-        let tick = (self.timers.t1 / 16).max(Duration::from_millis(1)).as_nanos();
+        let tick = self.tick().as_nanos();
         let rest = at.saturating_duration_since(self.begun).as_nanos() % tick;
         if rest == 0 { at } else { at + Duration::from_nanos(u64::try_from(tick - rest).unwrap_or_default()) }
+    }
+
+    fn tick(&self) -> Duration {
+        (self.timers.t1 / 16).max(Duration::from_millis(1))
     }
 
     fn millis(&self, at: Instant) -> u64 {

@@ -186,9 +186,10 @@ impl Shard {
     /// timer is due.
     pub(super) fn apply(&mut self, key: &TransactionKey, actions: &Actions, now: Instant) -> Option<Instant> {
         let entry = self.entries.get_mut(key)?;
+        let mut is_answered_until = None;
         for action in actions {
             match action {
-                Action::Arm(Timer::J, after) => self.answered.push_back((now + *after, key.clone())),
+                Action::Arm(Timer::J, after) => is_answered_until = Some(now + *after),
                 Action::Arm(timer, after) => arm(&mut entry.timers, *timer, now + *after),
                 Action::End => {
                     self.entries.remove(key);
@@ -197,7 +198,27 @@ impl Shard {
                 _ => {}
             }
         }
+        if let Some(until) = is_answered_until {
+            self.answered.push_back((until, key.clone()));
+            self.drop_stale();
+        }
         self.queue(key, now)
+    }
+
+    /// Lets go of what the queues still hold of transactions that have ended, once it is more than half:
+    /// whoever makes transactions end early (by a source address nobody can send to) does not fill them.
+    fn drop_stale(&mut self) {
+        let most = 2 * self.entries.len() + SLACK;
+        let entries = &self.entries;
+        if self.answered.len() > most {
+            let is_live =
+                |key: &TransactionKey| entries.get(key).is_some_and(|entry| entry.machine.is_answered());
+            self.answered.retain(|(_, key)| is_live(key));
+        }
+        if self.due.len() > most {
+            let is_live = |due: &Due| entries.get(&due.key).is_some_and(|entry| entry.queued == Some(due.at));
+            self.due.retain(is_live);
+        }
     }
 
     /// The next transaction whose queue entry is due, with the timers to fire.
@@ -241,6 +262,7 @@ impl Shard {
         }
         entry.queued = Some(at);
         self.due.push(Due { at, key: key.clone() });
+        self.drop_stale();
         Some(at)
     }
 }
@@ -278,7 +300,52 @@ fn locked(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 }
 
 const SHARDS: usize = 16;
+/// Stale entries of a queue that nobody minds.
+const SLACK: usize = 64;
 /// How long answered transactions may stay beyond their time.
 const GATHER: Duration = Duration::from_secs(1);
 /// How far ahead a client transaction is queued at most.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use smallvec::smallvec;
+
+    use super::*;
+    use crate::sip::{message::Method, transaction::timers::Timers, transport::Protocol};
+
+    #[test]
+    fn transactions_that_end_early_leave_nothing_that_grows() {
+        let (mut shard, now) = (Shard::default(), Instant::now());
+        let flow = Flow::for_test(Protocol::Udp, ([192, 0, 2, 1], 5060).into(), 1);
+        for number in 0..2_000 {
+            let key = TransactionKey::of_client(&format!("z9hG4bK{number}"), &Method::Message);
+            let mut server = Server::new(false, Timers::default());
+            let answered = server.respond(200, Bytes::from_static(b"x"));
+            shard.insert(key.clone(), Entry::new(Machine::Server(server), flow, None));
+            shard.apply(&key, &answered, now);
+            shard.apply(&key, &smallvec![Action::Arm(Timer::A, Duration::from_secs(1))], now);
+            shard.apply(&key, &smallvec![Action::End], now);
+            assert!(shard.answered.len() <= SLACK + 2 && shard.due.len() <= SLACK + 2);
+        }
+    }
+
+    #[test]
+    fn answered_transactions_stay_until_their_time() {
+        let (mut shard, now) = (Shard::default(), Instant::now());
+        let flow = Flow::for_test(Protocol::Udp, ([192, 0, 2, 1], 5060).into(), 1);
+        let timers = Timers::default();
+        for number in 0..200 {
+            let key = TransactionKey::of_client(&format!("z9hG4bK{number}"), &Method::Message);
+            let mut server = Server::new(false, timers);
+            let answered = server.respond(200, Bytes::from_static(b"x"));
+            shard.insert(key.clone(), Entry::new(Machine::Server(server), flow, None));
+            shard.apply(&key, &answered, now);
+        }
+        shard.sweep(now + timers.patience() - Duration::from_millis(1));
+        assert_eq!(shard.len(), 200);
+        shard.sweep(now + timers.patience());
+        assert_eq!(shard.len(), 0);
+    }
+}
