@@ -7,17 +7,19 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use crate::signal::Timestamp;
-
-use super::key::hmac;
 
 /// Makes nonces and knows them again.
 pub(super) struct Nonces {
     /// Random for each run of the program: nonces of an earlier run, whose counts are forgotten,
     /// are stale.
-    secret: [u8; 32],
+    ///
+    /// Here as the beginning of the hash that it keys, which is the same for all.
+    keyed: Hmac<Sha256>,
     /// Milliseconds for which a nonce is good.
     lifetime: i64,
 }
@@ -38,7 +40,8 @@ impl NonceId {
 
 impl Nonces {
     pub(super) fn new(secret: [u8; 32], lifetime_seconds: u32) -> Self {
-        Self { secret, lifetime: i64::from(lifetime_seconds) * 1000 }
+        let keyed = Hmac::new_from_slice(&secret).expect("a key of any length is fine");
+        Self { keyed, lifetime: i64::from(lifetime_seconds) * 1000 }
     }
 
     /// A new nonce.
@@ -68,8 +71,10 @@ impl Nonces {
     fn proof(&self, id: NonceId, realm: &str, flow: &[u8]) -> [u8; 16] {
         let realm_len = (realm.len() as u64).to_be_bytes();
         let parts = [&id.made.to_be_bytes()[..], &id.random, &realm_len, realm.as_bytes(), flow];
-        let mac = hmac(&self.secret, &parts);
-        std::array::from_fn(|index| mac[index])
+        let mut hash = self.keyed.clone();
+        parts.iter().for_each(|part| hash.update(part));
+        let hash = hash.finalize().into_bytes();
+        std::array::from_fn(|index| hash[index])
     }
 }
 

@@ -73,6 +73,8 @@ pub(in crate::sip) struct Door {
     pub(in crate::sip) calls: Calls,
     /// Registrations that end, and messages that a phone has not answered.
     pub(in crate::sip) alarm: Alarm<Due>,
+    /// The second that was last printed as a `Date`, and the text.
+    pub(in crate::sip) date: Mutex<(i64, String)>,
     /// Requests that wait for something.
     tasks: Mutex<Tasks>,
 }
@@ -104,6 +106,7 @@ impl Door {
             layer,
             locations: Locations::default(),
             alarm: Alarm::default(),
+            date: Mutex::default(),
             tasks: Mutex::default(),
         })
     }

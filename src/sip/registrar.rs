@@ -4,7 +4,7 @@
 //! phone opens its session first and then applies the whole request; should another request have
 //! changed the bindings meanwhile, it is planned anew.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::time::Instant;
 use tracing::debug;
@@ -72,8 +72,18 @@ async fn handle_register(
     for contact in door.locations.list(&sender.login.address, Instant::now()) {
         builder = builder.header(HeaderName::Contact, contact);
     }
-    let date = jiff::Timestamp::from_millisecond(Timestamp::now().0).map(print_date).unwrap_or_default();
-    Ok((builder.header(HeaderName::Date, date).finish(), added))
+    let builder = with_date(&door.date, Timestamp::now(), |date| builder.text(HeaderName::Date, date));
+    Ok((builder.finish(), added))
+}
+
+/// Gives the time as a header has it; printed once a second.
+fn with_date<T>(printed: &Mutex<(i64, String)>, now: Timestamp, give: impl FnOnce(&str) -> T) -> T {
+    let mut printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
+    let second = now.0.div_euclid(1000);
+    if printed.1.is_empty() || printed.0 != second {
+        *printed = (second, jiff::Timestamp::from_second(second).map(print_date).unwrap_or_default());
+    }
+    give(&printed.1)
 }
 
 /// RFC 3261 §10.3 step 1: this registrar's domain, or the server itself where its address stands there.
