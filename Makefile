@@ -4,7 +4,7 @@ CARGO ?= cargo
 HAS_WEB := $(wildcard web/package.json)
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
 
-.PHONY: help run test check lint web web-test browser-test bench bench-compare bench-instructions bench-table bench-tools clean
+.PHONY: help run test check lint web web-test browser-test bench bench-compare bench-instructions bench-table bench-tools bench-scale bench-growth crowd-tools clean
 
 help:
 	@echo 'make run     build the server and its web client, and start it with config/dev.toml'
@@ -68,6 +68,19 @@ bench-compare: bench-tools
 bench-instructions: web bench-tools
 	$(CARGO) build --quiet --profile count --bin rollcall --bench instructions
 	tests/bench/count
+
+# 100,000 sessions and registrations, held and used.
+bench-scale: crowd-tools
+	tests/bench/crowd/scale
+
+# Cost per operation as accounts, contacts, archive, sessions and registrations grow: docs/growth.svg.
+bench-growth: crowd-tools
+	tests/bench/crowd/growth
+
+crowd-tools: web
+	scripts/setup crowd
+	$(CARGO) build --quiet --release --bin rollcall --example fill
+	$(CARGO) build --quiet --release --manifest-path tests/bench/Cargo.toml
 
 # Puts the last table and chart into docs/ and README.md.
 bench-table:
