@@ -166,7 +166,7 @@ pub async fn archive(options: &Options) -> anyhow::Result<()> {
     let queries = [
         ("archive: newest page", "limit=50".to_owned()),
         ("archive: page in the middle, by time", format!("limit=50&before={middle}")),
-        ("archive: newest page with a frequent peer", "limit=50&with=p1@localhost".to_owned()),
+        ("archive: newest page with one of a thousand peers", "limit=50&with=p1@localhost".to_owned()),
         ("archive: page with one who never wrote", "limit=50&with=nobody@localhost".to_owned()),
     ];
     for (what, query) in queries {
