@@ -198,7 +198,7 @@ impl Conversation {
         }
         match self.wire.poll_write(&mut self.client.out, context) {
             Poll::Pending => {
-                self.write_by.get_or_insert(now + self.wire.patience());
+                self.write_by.get_or_insert_with(|| now + self.wire.patience());
                 Ok(false)
             }
             Poll::Ready(written) => {

@@ -155,7 +155,7 @@ fn message(owner: &Address, with: &Address, number: u64, at: u64) -> Message {
     let text =
         format!("message {number} of many, about as long as what people write to each other in a chat");
     let payload = format!("<body>{text}</body><origin-id xmlns='urn:xmpp:sid:0' id='fill-{number:016x}'/>");
-    let (from, to) = if number % 2 == 0 { (owner, with) } else { (with, owner) };
+    let (from, to) = if number.is_multiple_of(2) { (owner, with) } else { (with, owner) };
     Message {
         id: MessageId::from_parts(at, u128::from(number) << 16),
         from: Party::bare(from.clone()),

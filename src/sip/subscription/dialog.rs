@@ -67,8 +67,8 @@ impl Dialog {
         let head = head
             .value(HeaderName::From, request.to()?.with_param("tag", Some(tag)))
             .value(HeaderName::To, &from)
-            .text(HeaderName::CallId, &call_id)
-            .value(HeaderName::Event, &event)
+            .text(HeaderName::CallId, call_id)
+            .value(HeaderName::Event, event)
             .text(HeaderName::UserAgent, PRODUCT);
         Ok(Self {
             call_id: call_id.into(),

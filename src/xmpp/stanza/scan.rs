@@ -477,7 +477,6 @@ impl Scanner {
 }
 
 /// What one step of the scanner came to.
-#[expect(clippy::large_enum_variant, reason = "it never leaves the scanner")]
 enum Progress {
     NeedMore,
     Moved,

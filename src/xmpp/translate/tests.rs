@@ -189,7 +189,7 @@ fn presence_is_read() {
 fn presence_from_elsewhere_is_written_from_its_neutral_form() {
     let presence = Presence {
         availability: Availability::Busy,
-        activities: vec![Activity::OnThePhone].into(),
+        activities: vec![Activity::OnThePhone],
         priority: 5,
         ..Presence::default()
     };
