@@ -264,7 +264,7 @@ impl Connection {
 }
 
 /// Serves one connection: requests, and the WebSocket that one of them may become.
-async fn serve(stream: Stream, shared: Arc<Shared>, router: Router) {
+fn serve(stream: Stream, shared: Arc<Shared>, router: Router) -> impl Future<Output = ()> + Send {
     let (upgrades, mut aftermath) = mpsc::channel(1);
     let connection = Connection {
         peer: stream.peer().ip(),
@@ -272,14 +272,20 @@ async fn serve(stream: Stream, shared: Arc<Shared>, router: Router) {
         pace: Arc::default(),
         upgrades,
     };
-    serve_requests(stream, &shared, connection, router).await;
-    // The last sender goes when the upgrade is done, or came to nothing.
-    if let Some(conversation) = aftermath.recv().await {
-        conversation.await;
+    // Boxed: the state of HTTP is large, and gone once a WebSocket has taken its place.
+    let requests = Box::pin(serve_requests(stream, shared, connection, router));
+    async move {
+        requests.await;
+        // The last sender goes when the upgrade is done, or came to nothing.
+        let conversation = aftermath.recv().await;
+        drop(aftermath);
+        if let Some(conversation) = conversation {
+            conversation.await;
+        }
     }
 }
 
-async fn serve_requests(stream: Stream, shared: &Shared, connection: Connection, router: Router) {
+async fn serve_requests(stream: Stream, shared: Arc<Shared>, connection: Connection, router: Router) {
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(connection.clone());

@@ -6,13 +6,14 @@
 
 use std::{
     collections::VecDeque,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use axum::extract::ws::{CloseFrame, Message as Wire, WebSocket};
-use futures_util::SinkExt;
-use tokio::time::timeout;
+use futures_util::{FutureExt, SinkExt};
+use tokio::time::{sleep_until, timeout};
 use tracing::debug;
 
 use super::{
@@ -44,7 +45,8 @@ pub(super) async fn converse(mut socket: WebSocket, shared: Arc<Shared>, identit
     match opened {
         Ok(session) => {
             debug!(account = %identity.address, session = session.id().0, "page connected");
-            Conversation::new(socket, shared, identity, outbox, session).run().await;
+            // Boxed: it is held over every wait, and moved from one to the next.
+            Box::new(Conversation::new(socket, shared, identity, outbox, session)).run().await;
         }
         Err(reject) => {
             let reason = match reject.reason {
@@ -82,6 +84,8 @@ struct Conversation {
     /// Taken from the outbox and not written yet, because the window is full. When it holds as much
     /// as the outbox may, nothing more is taken, and the outbox fills up in turn.
     held: VecDeque<Parcel>,
+    /// Frames that are written at the end of the turn.
+    out: Vec<String>,
     window: Window,
     pending: Pending,
     pace: Pace,
@@ -111,16 +115,16 @@ impl Conversation {
         let clock = Clock::new(Duration::from_secs(config.ping_seconds.into()), Instant::now());
         let window = Window::new(config.unacknowledged, Duration::from_secs(config.ack_seconds.into()));
         let pending = Pending::new(config.pending);
-        let (held, pace) = (VecDeque::new(), Pace::default());
-        Self { socket, shared, identity, outbox, session, held, window, pending, pace, clock }
+        let (held, out, pace) = (VecDeque::new(), Vec::new(), Pace::default());
+        Self { socket, shared, identity, outbox, session, held, out, window, pending, pace, clock }
     }
 
-    async fn run(mut self) {
+    async fn run(mut self: Box<Self>) {
         let end = match self.greet().await {
             Ok(()) => self.talk().await,
             Err(end) => end,
         };
-        let Self { mut socket, identity, outbox, session, held, window, .. } = self;
+        let Self { mut socket, identity, outbox, session, held, window, .. } = *self;
         debug!(
             account = %identity.address,
             session = session.id().0,
@@ -139,39 +143,72 @@ impl Conversation {
         let fault = Some(Farewell::Account(CloseReason::Fault));
         let Ok(Reply::Summary(summary)) = self.session.ask(Request::Summary).await else { return Err(fault) };
         let ready = print_ready(self.session.party(), &summary, self.identity.is_admin, self.session.id());
-        self.write(vec![ready]).await
+        self.out.push(ready);
+        self.write().await
     }
 
     async fn talk(&mut self) -> End {
+        let signal = self.shared.signal.clone();
+        let mut draining = pin!(signal.draining());
+        let mut armed = Instant::now();
+        let mut alarm = pin!(sleep_until(armed.into()));
         loop {
             let now = Instant::now();
             let deadlines = [self.window.deadline(), self.pace.resumes()];
             let wake = deadlines.into_iter().flatten().fold(self.clock.next(), Instant::min).max(now);
+            // An alarm that rings too early costs less than one that is set anew for every frame.
+            if wake < armed || armed <= now {
+                armed = wake;
+                alarm.as_mut().reset(armed.into());
+            }
             let may_hold = self.held.len() < self.shared.config.queue;
             let turn = tokio::select! {
                 frame = self.socket.recv(), if self.pace.may_read(now) => Turn::Frame(frame),
                 () = self.outbox.drain(&mut self.held), if may_hold => Turn::Parcels,
-                () = tokio::time::sleep_until(wake.into()) => Turn::Time,
-                () = self.shared.signal.draining() => Turn::Shutdown,
+                () = &mut alarm => Turn::Time,
+                () = &mut draining => Turn::Shutdown,
             };
             let done = match turn {
-                Turn::Frame(frame) => self.handle_wire(frame).await,
+                Turn::Frame(frame) => self.handle_wires(frame),
                 Turn::Parcels => Ok(()),
                 Turn::Time => self.handle_time().await,
                 Turn::Shutdown => Err(Some(Farewell::Account(CloseReason::Shutdown))),
             };
             if let Err(end) = done {
+                // Who is still there gets the answers to what it sent before.
+                if end.is_some() {
+                    let _ = self.write().await;
+                }
                 return end;
             }
-            if let Err(end) = self.write_held().await {
+            if self.held.len() < self.shared.config.queue {
+                self.outbox.try_drain(&mut self.held);
+            }
+            let done = self.print_held();
+            if let Err(end) = self.write().await.and(done) {
                 return end;
             }
         }
     }
 
-    async fn handle_wire(&mut self, wire: Option<Result<Wire, axum::Error>>) -> Result<(), End> {
+    /// Handles a frame, and those that wait behind it.
+    fn handle_wires(&mut self, first: Option<Result<Wire, axum::Error>>) -> Result<(), End> {
         let now = Instant::now();
         self.clock.hear(now);
+        self.handle_wire(first, now)?;
+        for _ in 1..FRAMES {
+            if !self.pace.may_read(now) {
+                break;
+            }
+            match self.socket.recv().now_or_never() {
+                Some(next) => self.handle_wire(next, now)?,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_wire(&mut self, wire: Option<Result<Wire, axum::Error>>, now: Instant) -> Result<(), End> {
         let wire = match wire {
             None | Some(Ok(Wire::Close(_))) => return Err(None),
             Some(Err(fault)) => {
@@ -182,56 +219,51 @@ impl Conversation {
         };
         self.pace.count(&self.shared.limits, &wire, now);
         match wire {
-            Wire::Text(text) => self.handle_text(text.as_str()).await,
+            Wire::Text(text) => self.handle_text(text.as_str()),
             Wire::Binary(_) => {
                 let reject = Reject::with_text(Reason::UnsupportedMedia, "frames are JSON text");
-                self.write(vec![print_outcome(None, Some(&reject))]).await
+                self.out.push(print_outcome(None, Some(&reject)));
             }
-            Wire::Ping(_) | Wire::Pong(_) | Wire::Close(_) => Ok(()),
+            Wire::Ping(_) | Wire::Pong(_) | Wire::Close(_) => {}
         }
+        Ok(())
     }
 
-    async fn handle_text(&mut self, text: &str) -> Result<(), End> {
+    fn handle_text(&mut self, text: &str) {
         let now = Timestamp::now();
         let message = self.shared.accounts.new_message_id(now);
         let sender = Sender { party: self.session.party(), now, message };
         let (id, wish) = parse_frame(text, &sender);
         let outcome = match wish {
-            Ok(Wish::Ask(request)) => return self.ask(id, request, None).await,
-            Ok(Wish::AskBoth(first, then)) => return self.ask(id, first, Some(then)).await,
-            Ok(Wish::Acknowledge(message)) => {
-                self.window.acknowledge(message);
-                return Ok(());
-            }
+            Ok(Wish::Ask(request)) => return self.ask(id, request, None),
+            Ok(Wish::AskBoth(first, then)) => return self.ask(id, first, Some(then)),
+            Ok(Wish::Acknowledge(message)) => return self.window.acknowledge(message),
             Ok(Wish::Announce(presence)) => {
                 self.session.announce(Arc::new(presence));
                 match id {
                     Some(_) => Ok(()),
-                    None => return Ok(()),
+                    None => return,
                 }
             }
             Ok(Wish::Ping) => Ok(()),
             Err(reject) => Err(reject),
         };
-        self.write(vec![print_outcome(id.as_deref(), outcome.as_ref().err())]).await
+        self.out.push(print_outcome(id.as_deref(), outcome.as_ref().err()));
     }
 
     /// Asks the account; the reply comes through the outbox.
-    async fn ask(&mut self, id: Option<String>, request: Request, then: Option<Request>) -> Result<(), End> {
+    fn ask(&mut self, id: Option<String>, request: Request, then: Option<Request>) {
         match self.pending.add(id, then) {
-            Ok(tag) => {
-                self.session.ask_tagged(request, Some(tag));
-                Ok(())
-            }
+            Ok(tag) => self.session.ask_tagged(request, Some(tag)),
             Err(id) => {
                 let reject = Reject::with_text(Reason::Overloaded, "too many requests wait for replies");
-                self.write(vec![print_outcome(id.as_deref(), Some(&reject))]).await
+                self.out.push(print_outcome(id.as_deref(), Some(&reject)));
             }
         }
     }
 
-    /// Writes what is held, as far as the window goes, in one go.
-    async fn write_held(&mut self) -> Result<(), End> {
+    /// Prints what is held, as far as the window goes.
+    fn print_held(&mut self) -> Result<(), End> {
         if !self.window.has_room() {
             // The end of a session is the last thing that it is told, and waits for no window.
             return match self.held.back() {
@@ -239,29 +271,27 @@ impl Conversation {
                 _ => Ok(()),
             };
         }
-        if self.held.is_empty() {
-            return Ok(());
-        }
         let now = Instant::now();
-        let (mut frames, mut end) = (Vec::new(), None);
         while self.window.has_room()
             && let Some(parcel) = self.held.pop_front()
         {
             match parcel {
                 Parcel::Message(delivery) => {
-                    frames.push(print_message(&delivery.message, delivery.copy));
+                    self.out.push(print_message(&delivery.message, delivery.copy));
                     self.window.add(delivery, now);
                 }
-                Parcel::Event(Event::Reply(replied)) => frames.extend(self.settle(&replied)),
-                Parcel::Event(Event::Closed(reason)) => {
-                    end = Some(Farewell::Account(reason));
-                    break;
+                Parcel::Event(Event::Reply(replied)) => {
+                    let reply = self.settle(&replied);
+                    self.out.extend(reply);
                 }
-                Parcel::Event(event) => frames.extend(print_event(&event)),
+                Parcel::Event(Event::Closed(reason)) => return Err(Some(Farewell::Account(reason))),
+                Parcel::Event(event) => self.out.extend(print_event(&event)),
             }
         }
-        self.write(frames).await?;
-        end.map_or(Ok(()), |farewell| Err(Some(farewell)))
+        if self.held.is_empty() {
+            self.held = VecDeque::new();
+        }
+        Ok(())
     }
 
     /// Finds whom a reply is for. A first request that succeeded may be followed by a second one.
@@ -310,15 +340,19 @@ impl Conversation {
         }
     }
 
-    async fn write(&mut self, frames: Vec<String>) -> Result<(), End> {
-        let patience = self.window.patience();
+    /// Writes what this turn has printed, in one go.
+    async fn write(&mut self) -> Result<(), End> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let frames = std::mem::take(&mut self.out);
         let writing = async {
             for frame in frames {
                 self.socket.feed(Wire::Text(frame.into())).await?;
             }
             self.socket.flush().await
         };
-        written(timeout(patience, writing).await)
+        written(timeout(self.window.patience(), writing).await)
     }
 }
 
@@ -345,3 +379,5 @@ async fn say_goodbye(socket: &mut WebSocket, end: End) {
 
 /// How long the closing handshake may take.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// Frames that are handled before what they set off is written.
+const FRAMES: usize = 64;
