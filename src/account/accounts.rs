@@ -107,6 +107,13 @@ impl Accounts {
         self.0.bus.domains()
     }
 
+    /// Whether more waits for the disk than it is worth to keep waiting: whoever reads from a client rests a
+    /// little before he reads on. Who goes on all the same is refused in the end ([`Reason::Overloaded`]).
+    #[must_use]
+    pub fn is_strained(&self) -> bool {
+        self.0.is_behind(STRAINED)
+    }
+
     /// A new id for a message taken now.
     #[must_use]
     pub fn new_message_id(&self, now: Timestamp) -> MessageId {
@@ -417,7 +424,7 @@ impl Inner {
     /// it is refused as overloaded.
     pub(super) fn admit(self: &Arc<Self>, cell: &Arc<Cell>, input: Input) {
         let input = Mail::Input(input);
-        let taken = if self.store.backlog() >= CONGESTED || self.loading.load(Ordering::Relaxed) >= LOADING {
+        let taken = if self.is_behind(CONGESTED) || self.loading.load(Ordering::Relaxed) >= LOADING {
             Err(input)
         } else {
             cell.post_within(self.shared.limits.mailbox, self, input)
@@ -425,6 +432,11 @@ impl Inner {
         if let Err(mail) = taken {
             refuse(self, mail, Reason::Overloaded);
         }
+    }
+
+    /// Whether the writes that wait for the disk fill this part of their queue.
+    fn is_behind(&self, part: usize) -> bool {
+        self.store.backlog() >= (self.store.room() / part).max(1)
     }
 
     pub(super) fn watch_gone(&self, watch: WatchId) {
@@ -456,7 +468,10 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Writes that wait for the disk, from which on nothing new is taken: some seconds' worth.
-const CONGESTED: usize = 32_768;
+/// The part of the queue for the disk from which on clients are read more slowly: by default 4,096 writes, some
+/// tens of milliseconds' worth.
+const STRAINED: usize = 16;
+/// The part of it from which on nothing new is taken. The rest is for what follows from what was taken.
+const CONGESTED: usize = 2;
 /// Accounts that may be read at a time before nothing new is taken.
 const LOADING: usize = 4096;

@@ -40,6 +40,12 @@ impl Pace {
         }
     }
 
+    /// Reads nothing for a while.
+    pub(super) fn rest(&mut self, now: Instant, pause: Duration) {
+        let until = now + pause;
+        self.resumes = Some(self.resumes.map_or(until, |before| before.max(until)));
+    }
+
     pub(super) fn may_read(&self, now: Instant) -> bool {
         self.resumes.is_none_or(|at| at <= now)
     }

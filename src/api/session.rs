@@ -218,6 +218,9 @@ impl Conversation {
             Some(Ok(wire)) => wire,
         };
         self.pace.count(&self.shared.limits, &wire, now);
+        if self.shared.accounts.is_strained() {
+            self.pace.rest(now, BREATH);
+        }
         match wire {
             Wire::Text(text) => self.handle_text(text.as_str()),
             Wire::Binary(_) => {
@@ -379,5 +382,7 @@ async fn say_goodbye(socket: &mut WebSocket, end: End) {
 
 /// How long the closing handshake may take.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// How long a client is left waiting when the disk is behind.
+const BREATH: Duration = Duration::from_millis(20);
 /// Frames that are handled before what they set off is written.
 const FRAMES: usize = 64;

@@ -13,7 +13,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Most writes in one commit; 1 to 10000. Default: 512.
     pub group: usize,
-    /// Most writes that wait; beyond it a write is refused. 1 to 10000000. Default: 65536.
+    /// Most writes that wait; 1 to 10000000. From a sixteenth of it on, clients of XMPP and web are read more slowly;
+    /// from the half on, new messages are refused. Default: 65536.
     pub queue: usize,
     /// Connections for reading; 1 to 64. Default: 3.
     pub readers: usize,

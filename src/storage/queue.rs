@@ -134,6 +134,11 @@ impl<T> Queue<T> {
         self.filled.notify_all();
     }
 
+    /// How many jobs may wait.
+    pub(super) const fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Jobs that are not finished.
     pub(super) fn len(&self) -> usize {
         let state = self.lock();

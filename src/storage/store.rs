@@ -103,6 +103,12 @@ impl Store {
         self.inner.queue.len()
     }
 
+    /// How many writes may wait.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.inner.queue.limit()
+    }
+
     /// Reads an account. Blocks. Sees every write whose `done` was called.
     ///
     /// # Errors

@@ -230,12 +230,16 @@ impl Conversation {
         Ok(true)
     }
 
-    /// Handles what was read. Tells whether some is left: the client sends faster than it may, or the
-    /// answers fill a buffer.
+    /// Handles what was read. Tells whether some is left: the client sends faster than it may or than the disk
+    /// can take, or the answers fill a buffer.
     fn handle_input(&mut self, now: Instant) -> Result<bool, End> {
         while !self.wire.scanner.is_empty() {
             let is_full = self.client.out.len() > WRITE_BYTES;
             if is_full || !self.client.takes_input() || !self.wire.may_take_stanza(now) {
+                return Ok(true);
+            }
+            if self.client.shared.accounts.is_strained() {
+                self.wire.rest(now, BREATH);
                 return Ok(true);
             }
             match self.wire.scanner.next_event()? {
@@ -321,6 +325,8 @@ fn lend<T>(to: &'static std::thread::LocalKey<Cell<Vec<T>>>, from: &mut Vec<T>, 
 const STREAMS: &str = "http://etherx.jabber.org/streams";
 /// Bytes that are gathered before they are written.
 const WRITE_BYTES: usize = 64 * 1024;
+/// How long a client is left waiting when the disk is behind.
+const BREATH: Duration = Duration::from_millis(20);
 const LENT_BYTES: usize = 2 * WRITE_BYTES;
 const LENT_DELIVERIES: usize = 1024;
 

@@ -80,7 +80,13 @@ impl Wire {
         }
     }
 
-    /// When the peer may be heard again, where it sent faster than it may.
+    /// Hears nothing of the peer for a while.
+    pub(super) fn rest(&mut self, now: Instant, pause: Duration) {
+        let until = now + pause;
+        self.rest_until = Some(self.rest_until.map_or(until, |before| before.max(until)));
+    }
+
+    /// When the peer may be heard again, where it sent faster than it may or the server is behind.
     pub(super) fn rest_until(&mut self, now: Instant) -> Option<Instant> {
         self.rest_until = self.rest_until.filter(|until| *until > now);
         self.rest_until

@@ -1,6 +1,6 @@
 //! Messages between XMPP clients (RFC 6121 §8, XEP-0160, XEP-0198, XEP-0280).
 
-use rollcall::account::AcceptedSenders;
+use rollcall::{account::AcceptedSenders, net::Rate};
 
 use crate::support::{House, RawXmpp};
 
@@ -204,3 +204,28 @@ async fn a_session_that_wants_nothing_unasked_gets_nothing() {
     quiet.stanza("<body>you</body>").await;
     quiet.has_not("<body>hi</body>").await;
 }
+
+/// With a queue this short, every few messages would be too many.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sends_faster_than_the_disk_writes_waits_and_loses_nothing() {
+    let server = House::start_with(|config| {
+        (config.storage.queue, config.storage.group) = (256, 4);
+        config.limits.messages = Rate::new(1_000_000, 1_000_000);
+    })
+    .await;
+    server.add_account("alice").await;
+    server.add_account("bob").await;
+    let mut alice = RawXmpp::online("alice", "one", server.xmpp_plain()).await;
+    let mut bob = RawXmpp::online("bob", "two", server.xmpp_plain()).await;
+    let all: String = (0..MANY)
+        .map(|number| format!("<message id='{number}' to='bob@localhost'><body>m{number}</body></message>"))
+        .collect();
+    alice.send(&all).await;
+    for number in 0..MANY {
+        let message = bob.stanza("<message").await;
+        assert!(message.contains(&format!("<body>m{number}</body>")), "{message}");
+    }
+    alice.has_not("type='error'").await;
+}
+
+const MANY: usize = 600;
