@@ -4,7 +4,7 @@ CARGO ?= cargo
 HAS_WEB := $(wildcard web/package.json)
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
 
-.PHONY: help run test check lint web web-test browser-test bench bench-compare bench-instructions bench-table bench-tools bench-scale bench-growth crowd-tools clean
+.PHONY: help run test check lint web web-test browser-test bench bench-compare bench-instructions bench-profile bench-table bench-tools bench-scale bench-growth crowd-tools clean
 
 help:
 	@echo 'make run     build the server and its web client, and start it with config/dev.toml'
@@ -68,6 +68,11 @@ bench-compare: bench-tools
 bench-instructions: web bench-tools
 	$(CARGO) build --quiet --profile count --bin rollcall --bench instructions
 	tests/bench/count
+
+# Where the server's time goes in every scenario; bench-table takes it along.
+bench-profile: bench-tools
+	$(CARGO) build --release
+	tests/bench/profile
 
 # 100,000 sessions and registrations, held and used.
 bench-scale: crowd-tools
