@@ -225,7 +225,7 @@ impl Layer {
         let mut index = 0;
         while let Some(mut shard) = self.table.shard_at(index) {
             let Some((key, due)) = shard.next_due(now) else {
-                shard.sweep(now);
+                shard.answered.sweep(now);
                 next = next.into_iter().chain(shard.next_wake()).min();
                 index += 1;
                 continue;

@@ -12,6 +12,7 @@
 //!   none is left new requests get 503.
 //! - A request is handed up once, however often it comes; its last response is sent again from memory.
 
+mod answered;
 mod client;
 mod invite_client;
 mod invite_server;

@@ -13,6 +13,7 @@ use crate::sip::{
 };
 
 use super::{
+    answered::Again,
     invite_server::{self, InviteServer},
     key::TransactionKey,
     layer::Layer,
@@ -92,6 +93,10 @@ impl Layer {
             self.drive(key, again);
             return Begun::Again;
         }
+        if let Some(again) = shard.answered.find(key, &reply) {
+            drop(shard);
+            return self.answer_again(again, reply);
+        }
         if !shard.has_room(self.table.bound()) {
             debug!(open = shard.len(), "no room for a transaction");
             return Begun::Full;
@@ -107,6 +112,15 @@ impl Layer {
         drop(shard);
         self.wake_before(wake);
         Begun::New
+    }
+
+    fn answer_again(&self, again: Again, reply: Flow) -> Begun {
+        if let Again::Send(response) = again
+            && let Err(error) = self.transport().send(&reply, response)
+        {
+            debug!(%error, peer = %reply.peer, "not answered again");
+        }
+        Begun::Again
     }
 
     fn handle_ack(self: &Arc<Self>, key: &TransactionKey, ack: Message, flow: Flow) {

@@ -27,7 +27,7 @@ pub(super) struct Server {
     /// How long the last response is kept, 64·T1.
     patience: Duration,
     /// The last response; sent again when the request comes again.
-    last: Bytes,
+    pub(super) last: Bytes,
 }
 
 impl Server {

@@ -3,7 +3,7 @@
 
 use std::{
     cmp::Ordering,
-    collections::{BinaryHeap, VecDeque},
+    collections::BinaryHeap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::sip::{message::Message, transport::Flow};
 
 use super::{
+    answered::Answered,
     client::Client,
     invite_client::InviteClient,
     invite_server::InviteServer,
@@ -40,9 +41,9 @@ pub(super) struct Shard {
     /// The hash of a key is a secret's already.
     entries: FxHashMap<TransactionKey, Entry>,
     due: BinaryHeap<Due>,
-    /// Answered non-INVITE transactions and when their timer J fires, which is the same time after each
-    /// answer: so the oldest is first, and no heap is needed. They may go before when there is no room.
-    answered: VecDeque<(Instant, TransactionKey)>,
+    /// Non-INVITE transactions that have been answered; they are no entries any more, and go before their
+    /// time when there is no room.
+    pub(super) answered: Answered,
 }
 
 /// An entry of the queue; the soonest is the greatest.
@@ -99,10 +100,6 @@ impl Machine {
     fn is_client(&self) -> bool {
         matches!(self, Self::InviteClient(_) | Self::Client(_))
     }
-
-    fn is_answered(&self) -> bool {
-        matches!(self, Self::Server(machine) if machine.state == server::State::Completed)
-    }
 }
 
 impl Entry {
@@ -144,8 +141,9 @@ impl Shard {
         self.entries.get_mut(key)
     }
 
+    /// Open and answered transactions.
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.len() + self.answered.len()
     }
 
     pub(super) fn insert(&mut self, key: TransactionKey, entry: Entry) {
@@ -154,9 +152,10 @@ impl Shard {
 
     /// Makes room for one transaction more by forgetting the answered one that is oldest.
     pub(super) fn has_room(&mut self, bound: usize) -> bool {
-        while self.entries.len() >= bound {
-            let Some((_, key)) = self.answered.pop_front() else { return false };
-            self.forget_answered(&key);
+        while self.len() >= bound {
+            if !self.answered.forget_oldest() {
+                return false;
+            }
         }
         true
     }
@@ -168,28 +167,14 @@ impl Shard {
         self.entries.remove(key).map(|entry| entry.flow)
     }
 
-    /// Forgets the answered transactions whose timer J has fired.
-    pub(super) fn sweep(&mut self, now: Instant) {
-        while self.answered.front().is_some_and(|(at, _)| *at <= now) {
-            let Some((_, key)) = self.answered.pop_front() else { break };
-            self.forget_answered(&key);
-        }
-    }
-
-    fn forget_answered(&mut self, key: &TransactionKey) {
-        if self.entries.get(key).is_some_and(|entry| entry.machine.is_answered()) {
-            self.entries.remove(key);
-        }
-    }
-
     /// Does what concerns the table alone, arming timers and removing. Gives when the earliest newly queued
     /// timer is due.
     pub(super) fn apply(&mut self, key: &TransactionKey, actions: &Actions, now: Instant) -> Option<Instant> {
         let entry = self.entries.get_mut(key)?;
-        let mut is_answered_until = None;
+        let mut answered_until = None;
         for action in actions {
             match action {
-                Action::Arm(Timer::J, after) => is_answered_until = Some(now + *after),
+                Action::Arm(Timer::J, after) => answered_until = Some(now + *after),
                 Action::Arm(timer, after) => arm(&mut entry.timers, *timer, now + *after),
                 Action::End => {
                     self.entries.remove(key);
@@ -198,23 +183,27 @@ impl Shard {
                 _ => {}
             }
         }
-        if let Some(until) = is_answered_until {
-            self.answered.push_back((until, key.clone()));
-            self.drop_stale();
+        match answered_until {
+            Some(until) => self.put_away(key, until),
+            None => self.queue(key, now),
         }
-        self.queue(key, now)
     }
 
-    /// Lets go of what the queues still hold of transactions that have ended, once it is more than half:
-    /// whoever makes transactions end early (by a source address nobody can send to) does not fill them.
+    /// Keeps of an answered transaction what a copy of its request needs. Gives when to sweep, where nobody
+    /// knows yet.
+    fn put_away(&mut self, key: &TransactionKey, until: Instant) -> Option<Instant> {
+        let Entry { machine: Machine::Server(server), flow, .. } = self.entries.remove(key)? else {
+            return None;
+        };
+        let is_only = self.answered.keep(key, &flow, &server.last, until);
+        is_only.then(|| self.answered.next_sweep()).flatten()
+    }
+
+    /// Lets go of what the queue still holds of transactions that have ended, once it is more than half:
+    /// whoever makes transactions end early (by a source address nobody can send to) does not fill it.
     fn drop_stale(&mut self) {
         let most = 2 * self.entries.len() + SLACK;
         let entries = &self.entries;
-        if self.answered.len() > most {
-            let is_live =
-                |key: &TransactionKey| entries.get(key).is_some_and(|entry| entry.machine.is_answered());
-            self.answered.retain(|(_, key)| is_live(key));
-        }
         if self.due.len() > most {
             let is_live = |due: &Due| entries.get(&due.key).is_some_and(|entry| entry.queued == Some(due.at));
             self.due.retain(is_live);
@@ -242,11 +231,9 @@ impl Shard {
         None
     }
 
-    /// When to come again: at the next queue entry, and a while after the next J, so that many of them
-    /// have gathered.
+    /// When to come again: at the next queue entry, and to sweep.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        let answered = self.answered.front().map(|(at, _)| *at + GATHER);
-        self.due.peek().map(|due| due.at).into_iter().chain(answered).min()
+        self.due.peek().map(|due| due.at).into_iter().chain(self.answered.next_sweep()).min()
     }
 
     /// Queues a transaction at its next deadline, unless it is queued before that.
@@ -302,8 +289,6 @@ fn locked(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 const SHARDS: usize = 16;
 /// Stale entries of a queue that nobody minds.
 const SLACK: usize = 64;
-/// How long answered transactions may stay beyond their time.
-const GATHER: Duration = Duration::from_secs(1);
 /// How far ahead a client transaction is queued at most.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
@@ -327,7 +312,7 @@ mod tests {
             shard.apply(&key, &answered, now);
             shard.apply(&key, &smallvec![Action::Arm(Timer::A, Duration::from_secs(1))], now);
             shard.apply(&key, &smallvec![Action::End], now);
-            assert!(shard.answered.len() <= SLACK + 2 && shard.due.len() <= SLACK + 2);
+            assert!(shard.entries.is_empty() && shard.due.len() <= SLACK + 2);
         }
     }
 
@@ -343,9 +328,9 @@ mod tests {
             shard.insert(key.clone(), Entry::new(Machine::Server(server), flow, None));
             shard.apply(&key, &answered, now);
         }
-        shard.sweep(now + timers.patience() - Duration::from_millis(1));
+        shard.answered.sweep(now + timers.patience() - Duration::from_millis(1));
         assert_eq!(shard.len(), 200);
-        shard.sweep(now + timers.patience());
+        shard.answered.sweep(now + timers.patience());
         assert_eq!(shard.len(), 0);
     }
 }
