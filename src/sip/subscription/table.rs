@@ -72,6 +72,7 @@ struct Inner {
     by_watcher: FxHashMap<Address, usize>,
     /// Each id at most once: see [`Kept::is_ready`].
     ready: VecDeque<SubscriptionId>,
+    documents: Documents,
 }
 
 struct Kept {
@@ -175,15 +176,15 @@ impl Table {
     /// and drops what is finished.
     pub(super) fn take_batch(&self, now: Instant) -> Batch {
         let mut batch = Batch::default();
-        let mut documents = Documents::default();
-        let mut inner = self.lock();
+        let mut locked = self.lock();
+        let inner = &mut *locked;
         while batch.taken < BATCH {
             let Some(id) = inner.ready.pop_front() else { break };
             batch.taken += 1;
             let Some(kept) = inner.entries.get_mut(&id) else { continue };
             kept.is_ready = false;
             if let Some(notice) = kept.entry.notifier.poll(now) {
-                let document = notice.snapshot.map(|snapshot| documents.print(snapshot));
+                let document = notice.snapshot.map(|snapshot| inner.documents.print(snapshot));
                 let request = kept.entry.dialog.notify(notice.state, document);
                 batch.outgoing.push(Outgoing { id, request, flow: kept.entry.dialog.flow });
             }
@@ -237,22 +238,52 @@ impl Inner {
     }
 }
 
-/// Documents of one walk: a state that many watch is written once.
+/// The last documents: a state that many watch is written once, though some watchers are told later than
+/// others because they have not answered the NOTIFY before. There are never more than [`DOCUMENTS`].
 #[derive(Default)]
-struct Documents(FxHashMap<usize, (Arc<Snapshot>, Bytes)>);
+struct Documents(VecDeque<(Arc<Snapshot>, Bytes)>);
 
 impl Documents {
     fn print(&mut self, snapshot: Arc<Snapshot>) -> Bytes {
-        // The map keeps the snapshot, so that no other one can have its address meanwhile.
-        let key = Arc::as_ptr(&snapshot) as usize;
-        let (_, document) = self.0.entry(key).or_insert_with(|| {
-            let entity = crate::sip::translate::uri_of(&snapshot.of);
-            let document = Bytes::from(pidf::print_snapshot(&snapshot, entity.as_str()));
-            (snapshot, document)
-        });
-        document.clone()
+        // They are held here, so that no other snapshot can have the address of one.
+        if let Some((_, document)) = self.0.iter().find(|(known, _)| Arc::ptr_eq(known, &snapshot)) {
+            return document.clone();
+        }
+        let entity = crate::sip::translate::uri_of(&snapshot.of);
+        let document = Bytes::from(pidf::print_snapshot(&snapshot, entity.as_str()));
+        if self.0.len() >= DOCUMENTS {
+            self.0.pop_front();
+        }
+        self.0.push_back((snapshot, document.clone()));
+        document
     }
 }
 
+/// Most documents that are kept.
+const DOCUMENTS: usize = 16;
 /// Most subscriptions looked at while the table is locked.
 const BATCH: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::{Presence, Timestamp};
+
+    fn snapshot() -> Arc<Snapshot> {
+        let of = Address::parse("alice@example.org").unwrap();
+        Arc::new(Snapshot { of, aggregate: Arc::new(Presence::offline(Timestamp(0))), resources: Vec::new() })
+    }
+
+    #[test]
+    fn a_state_is_written_once_and_few_are_remembered() {
+        let (mut documents, state) = (Documents::default(), snapshot());
+        let first = documents.print(Arc::clone(&state));
+        assert_eq!(documents.print(Arc::clone(&state)).as_ptr(), first.as_ptr());
+        assert_ne!(documents.print(snapshot()).as_ptr(), first.as_ptr(), "another state");
+        for _ in 0..DOCUMENTS * 2 {
+            documents.print(snapshot());
+        }
+        assert_eq!(documents.0.len(), DOCUMENTS);
+        assert_ne!(documents.print(state).as_ptr(), first.as_ptr(), "forgotten by now");
+    }
+}
