@@ -6,6 +6,7 @@
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use compact_str::CompactString;
+use smallvec::SmallVec;
 use tracing::debug;
 
 use super::{
@@ -76,10 +77,12 @@ impl Door {
         }
         let only_md5 = knows_only_md5(message) || device.as_ref().is_some_and(|device| device.only_md5());
         let ask = Ask { door: self, role, realm: address.domain(), flow: request.flow, only_md5 };
-        let Some(credentials) = find_credentials(message, role, ask.realm) else {
+        let texts = credential_texts(message, role);
+        let mut credentials = texts.iter().filter_map(|text| Credentials::read(text));
+        let Some(credentials) = credentials.find(|found| found.is_for(ask.realm)) else {
             return Err(ask.challenge(false));
         };
-        let login = self.check(&ask, message, &credentials).await?;
+        let login = self.check(&ask, message, credentials).await?;
         if login.address != address {
             debug!(account = %login.address, claimed = %address, "another account's name");
             return Err(Refusal::because(403, "Forbidden: not your address"));
@@ -99,10 +102,10 @@ impl Door {
         &self,
         ask: &Ask<'_>,
         message: &Message,
-        credentials: &AuthParams,
+        credentials: Credentials<'_>,
     ) -> Result<Login, Refusal> {
         let fields =
-            Fields::read(credentials).ok_or_else(|| Refusal::because(400, "Bad Request: credentials"))?;
+            Fields::of(credentials).ok_or_else(|| Refusal::because(400, "Bad Request: credentials"))?;
         if !self.is_uri_fitting(message, &fields.uri) {
             debug!(uri = %fields.uri, "credentials for another uri");
             return Err(Refusal::because(400, "Bad Request: credentials for another uri"));
@@ -172,7 +175,35 @@ impl Ask<'_> {
     }
 }
 
-/// The parameters of credentials without their quotes.
+/// Digest credentials as they were written, without quotes.
+struct Credentials<'a> {
+    realm: Option<Cow<'a, str>>,
+    /// In the order of [`NAMES`].
+    values: [Option<Cow<'a, str>>; NAMES.len()],
+}
+
+impl<'a> Credentials<'a> {
+    /// Of one header; `None` where it is malformed or of another scheme. Of a parameter that comes twice
+    /// the first counts.
+    fn read(text: &'a str) -> Option<Self> {
+        let mut found = Self { realm: None, values: Default::default() };
+        let scheme = AuthParams::read_each(text, |name, value| {
+            let index = NAMES.iter().position(|known| known.eq_ignore_ascii_case(name));
+            if let Some(place) = index.and_then(|index| found.values.get_mut(index)) {
+                place.get_or_insert(value);
+            } else if name.eq_ignore_ascii_case("realm") {
+                found.realm.get_or_insert(value);
+            }
+        });
+        scheme.is_ok_and(|scheme| scheme.eq_ignore_ascii_case("Digest")).then_some(found)
+    }
+
+    fn is_for(&self, realm: &str) -> bool {
+        self.realm.as_deref() == Some(realm)
+    }
+}
+
+/// The parameters of credentials, understood.
 struct Fields<'a> {
     username: Cow<'a, str>,
     nonce: Cow<'a, str>,
@@ -183,16 +214,9 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// `None` where a parameter is missing or of an unknown kind. Of one that comes twice the first counts.
-    fn read(credentials: &'a AuthParams) -> Option<Self> {
-        let mut found: [Option<Cow<'a, str>>; NAMES.len()] = Default::default();
-        for (name, value) in credentials.values() {
-            let index = NAMES.iter().position(|known| known.eq_ignore_ascii_case(name));
-            if let Some(place) = index.and_then(|index| found.get_mut(index)) {
-                place.get_or_insert(value);
-            }
-        }
-        let [username, nonce, uri, response, algorithm, qop, nc, cnonce] = found;
+    /// `None` where a parameter is missing or of an unknown kind.
+    fn of(credentials: Credentials<'a>) -> Option<Self> {
+        let [username, nonce, uri, response, algorithm, qop, nc, cnonce] = credentials.values;
         let algorithm = match algorithm {
             None => DigestAlgorithm::Md5,
             Some(name) => algorithm_named(&name)?,
@@ -239,19 +263,14 @@ fn algorithm_named(name: &str) -> Option<DigestAlgorithm> {
     known.into_iter().find(|(text, _)| text.eq_ignore_ascii_case(name)).map(|(_, algorithm)| algorithm)
 }
 
-/// The digest credentials for a realm; those of the other header are taken too, as some phones send
+/// The headers that may have the credentials; those of the other role are taken too, as some phones send
 /// what they were asked for last.
-fn find_credentials(message: &Message, role: Role, realm: &str) -> Option<AuthParams> {
+fn credential_texts(message: &Message, role: Role) -> SmallVec<[Cow<'_, str>; 2]> {
     let names = match role {
         Role::Server => [HeaderName::Authorization, HeaderName::ProxyAuthorization],
         Role::Proxy => [HeaderName::ProxyAuthorization, HeaderName::Authorization],
     };
-    let fits = |params: &AuthParams| {
-        params.scheme.eq_ignore_ascii_case("Digest") && params.value("realm").as_deref() == Some(realm)
-    };
-    names.into_iter().find_map(|name| {
-        message.fields_of(name).filter_map(|field| AuthParams::parse(&field.text()).ok()).find(fits)
-    })
+    names.into_iter().flat_map(|name| message.fields_of(name)).map(|field| field.text()).collect()
 }
 
 /// The account that a user name means: `alice`, or `alice@example.org`.
@@ -283,8 +302,7 @@ mod tests {
     #[test]
     fn credentials_are_read_in_any_order_and_case() {
         let read = |text: &str| {
-            let credentials = AuthParams::parse(text).unwrap();
-            let fields = Fields::read(&credentials)?;
+            let fields = Fields::of(Credentials::read(text)?)?;
             let qop = fields.qop.as_ref().map(|(_, nc, cnonce)| format!("{nc} {cnonce}"));
             Some(format!("{} {} {} {} {:?}", fields.username, fields.nonce, fields.uri, fields.response, qop))
         };

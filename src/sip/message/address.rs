@@ -8,6 +8,7 @@ use compact_str::CompactString;
 use super::{
     error::Malformed,
     params::Params,
+    plain::is_plain_address,
     text::{
         is_space, is_token_byte, parse_digits, print_quoted, split_at_byte, split_before, split_quoted, trim,
         unescape_quoted,
@@ -53,6 +54,9 @@ impl NameAddr {
 
     /// Whether [`NameAddr::parse`] would read this, found without keeping anything.
     pub(super) fn check(text: &str) -> Result<(), Malformed> {
+        if is_plain_address(text) {
+            return Ok(());
+        }
         let pieces = Pieces::split(text)?;
         Uri::check(pieces.uri)?;
         Params::check_tail(pieces.tail)

@@ -6,6 +6,7 @@ use super::{
     name::HeaderName,
     span::{Message, StartLine},
     uri::Uri,
+    values::CSeq,
     via::Via,
 };
 
@@ -28,13 +29,14 @@ impl Message {
         self.max_forwards().map(|_| via)
     }
 
-    /// Checks the mandatory headers of a response, and gives the top `Via`.
+    /// Checks the mandatory headers of a response, and gives those that find its transaction
+    /// (RFC 3261 §17.1.3): the top `Via` and `CSeq`.
     ///
     /// # Errors
     /// The first thing wrong; such a response is dropped.
-    pub fn check_response(&self) -> Result<Via, HeaderError> {
+    pub fn check_response(&self) -> Result<(Via, CSeq), HeaderError> {
         let via = self.check_common()?;
-        self.cseq().map(|_| via)
+        self.cseq().map(|cseq| (via, cseq))
     }
 
     fn check_common(&self) -> Result<Via, HeaderError> {

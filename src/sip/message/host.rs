@@ -11,7 +11,7 @@ use memchr::memchr;
 
 use super::{
     error::Malformed,
-    text::{is_token_byte, parse_digits},
+    text::{TOKEN, parse_digits},
 };
 
 /// A host name or address.
@@ -40,10 +40,7 @@ impl Host {
         {
             return Ok(Self::V4(address));
         }
-        let is_name = !text.is_empty()
-            && text.bytes().all(|byte| {
-                is_token_byte(byte) && !matches!(byte, b'!' | b'%' | b'*' | b'+' | b'`' | b'\'' | b'~')
-            });
+        let is_name = !text.is_empty() && text.bytes().all(|byte| NAME[usize::from(byte)]);
         if is_name { Ok(Self::Name(text.into())) } else { Err(Malformed("host")) }
     }
 
@@ -112,6 +109,17 @@ pub(super) fn parse_host_port(text: &str) -> Result<(Host, Option<u16>), Malform
     };
     Ok((Host::parse(host.trim_end())?, port))
 }
+
+/// What may stand in a name: bytes of tokens without the signs that no host has.
+const NAME: [bool; 256] = {
+    let mut table = TOKEN;
+    let (signs, mut index) = (b"!%*+`'~", 0);
+    while index < signs.len() {
+        table[signs[index] as usize] = false;
+        index += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

@@ -37,6 +37,7 @@ mod method;
 mod name;
 mod params;
 mod parse;
+mod plain;
 mod reason;
 mod span;
 mod splice;

@@ -7,6 +7,7 @@ use compact_str::{CompactString, format_compact};
 
 use super::{
     error::Malformed,
+    plain::are_plain_params,
     text::{is_space, is_token, pieces, print_quoted, split_at_byte, split_quoted, trim, unescape_quoted},
 };
 
@@ -46,6 +47,13 @@ impl Params {
         text_of_tail(tail)?.map_or(Ok(()), |text| check(trim(text), b';'))
     }
 
+    /// As [`Params::parse`], without the shortcut for plain ones.
+    #[cfg(test)]
+    pub(super) fn parse_in_full(text: &str) -> Result<Self, Malformed> {
+        check_in_full(text, b';')?;
+        Ok(Self { text: text.into(), separator: b';' })
+    }
+
     pub(super) fn parse_separated(text: &str, separator: u8) -> Result<Self, Malformed> {
         let text = trim(text);
         check(text, separator)?;
@@ -78,11 +86,7 @@ impl Params {
     /// The value of the first parameter of this name, without quotes.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<Cow<'_, str>> {
-        let raw = self.raw(name)?;
-        Some(match split_quoted(raw) {
-            Some((inside, _)) => unescape_quoted(inside),
-            None => Cow::Borrowed(raw),
-        })
+        self.raw(name).map(unquoted)
     }
 
     /// Sets a parameter, quoting the value where it is not a token, a number or a host; `None` sets a
@@ -151,6 +155,13 @@ fn text_of_tail(tail: &str) -> Result<Option<&str>, Malformed> {
 }
 
 fn check(text: &str, separator: u8) -> Result<(), Malformed> {
+    if separator == b';' && are_plain_params(text) {
+        return Ok(());
+    }
+    check_in_full(text, separator)
+}
+
+fn check_in_full(text: &str, separator: u8) -> Result<(), Malformed> {
     pieces(text, separator).all(is_parameter).then_some(()).ok_or(Malformed("parameter"))
 }
 
@@ -168,15 +179,40 @@ fn split_parameter(piece: &str) -> (&str, Option<&str>) {
 }
 
 fn is_parameter(piece: &str) -> bool {
+    checked_parameter(piece).is_some()
+}
+
+/// The name of a parameter and its value as written; `None` where it is malformed.
+fn checked_parameter(piece: &str) -> Option<(&str, Option<&str>)> {
     let (name, value) = split_parameter(piece);
-    is_token(name.as_bytes())
+    let is_sound = is_token(name.as_bytes())
         && match value {
             None => true,
             Some(value) if value.starts_with('"') => {
                 split_quoted(value).is_some_and(|(_, rest)| rest.is_empty())
             }
             Some(value) => !value.bytes().any(|byte| is_space(byte) || byte == b'"'),
+        };
+    is_sound.then_some((name, value))
+}
+
+/// Gives each parameter that has a value to `each`, without quotes, in one walk that keeps nothing.
+pub(super) fn read_each<'a>(
+    text: &'a str,
+    separator: u8,
+    mut each: impl FnMut(&'a str, Cow<'a, str>),
+) -> Result<(), Malformed> {
+    for piece in pieces(trim(text), separator) {
+        let (name, value) = checked_parameter(piece).ok_or(Malformed("parameter"))?;
+        if let Some(value) = value {
+            each(name, unquoted(value));
         }
+    }
+    Ok(())
+}
+
+fn unquoted(raw: &str) -> Cow<'_, str> {
+    split_quoted(raw).map_or(Cow::Borrowed(raw), |(inside, _)| unescape_quoted(inside))
 }
 
 /// Whether a value may stand without quotes: a token or a host (`gen-value`, RFC 3261 §25.1).

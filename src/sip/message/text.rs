@@ -23,6 +23,13 @@ pub(super) fn is_space(byte: u8) -> bool {
 /// Cuts linear white space from both ends.
 pub(super) fn trim(text: &str) -> &str {
     let bytes = text.as_bytes();
+    // Nearly always there is none.
+    if let ([first, ..], [.., last]) = (bytes, bytes)
+        && !is_space(*first)
+        && !is_space(*last)
+    {
+        return text;
+    }
     let begin = bytes.iter().position(|byte| !is_space(*byte)).unwrap_or(bytes.len());
     let end = bytes.iter().rposition(|byte| !is_space(*byte)).map_or(begin, |last| last + 1);
     text.get(begin..end).unwrap_or_default()
@@ -172,7 +179,8 @@ pub(super) fn escaped_byte(text: &[u8]) -> Option<u8> {
     Some(digit(high)? * 16 + digit(low)?)
 }
 
-const TOKEN: [bool; 256] = token_table();
+/// The bytes of a `token`.
+pub(super) const TOKEN: [bool; 256] = token_table();
 
 const fn token_table() -> [bool; 256] {
     let mut table = [false; 256];

@@ -9,6 +9,7 @@ use memchr::memchr;
 use super::{
     error::Malformed,
     host::{Host, parse_host_port},
+    plain::is_plain_uri,
     text::{escaped_byte, split_at_byte, split_before, unescape_percent},
 };
 
@@ -80,15 +81,16 @@ impl Uri {
 
     /// Whether [`Uri::parse`] would read this.
     pub(super) fn check(text: &str) -> Result<(), Malformed> {
-        split(text).map(|_| ())
+        if is_plain_uri(text) { Ok(()) } else { split(text).map(|_| ()) }
     }
 
     /// Whether this can stand in a request line: a URI without headers, which would have no meaning and
     /// must not be forwarded (RFC 3261 §19.1.1).
     pub(super) fn is_request_uri(text: &str) -> bool {
-        split(text).is_ok_and(|(_, parts)| {
-            parts.is_none_or(|parts| parts.headers.of(text).bytes().all(|byte| byte == b'&'))
-        })
+        is_plain_uri(text)
+            || split(text).is_ok_and(|(_, parts)| {
+                parts.is_none_or(|parts| parts.headers.of(text).bytes().all(|byte| byte == b'&'))
+            })
     }
 
     /// Makes `sip:user@host:port`, escaping the user.

@@ -162,11 +162,10 @@ impl Layer {
     }
 
     fn handle_response(&self, response: Message) {
-        let via = match response.check_response() {
-            Ok(via) => via,
+        let (via, cseq) = match response.check_response() {
+            Ok(found) => found,
             Err(error) => return debug!(%error, "bad response"),
         };
-        let Ok(cseq) = response.cseq() else { return };
         let Some(branch) = via.branch() else { return };
         let key = TransactionKey::of_client(branch, &cseq.method);
         if !self.drive(&key, |machine| machine.handle_response(response)) {

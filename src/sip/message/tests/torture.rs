@@ -110,7 +110,11 @@ fn verdict(bytes: Vec<u8>) -> Verdict {
         Ok(message) => message,
         Err(error) => return Parse(error),
     };
-    let checked = if message.is_request() { message.check_request() } else { message.check_response() };
+    let checked = if message.is_request() {
+        message.check_request()
+    } else {
+        message.check_response().map(|(via, _)| via)
+    };
     checked.map_or_else(Check, |_| Sound)
 }
 
