@@ -199,8 +199,8 @@ impl Accounts {
         let store = self.0.store.clone();
         let address = address.clone();
         let read = move || {
-            let record = store.load_account(&address)?;
-            record.map(|record| store.archive_page(record.key, &query)).transpose()
+            let account = store.account(&address)?;
+            account.map(|account| store.archive_page(account.key, &query)).transpose()
         };
         match tokio::task::spawn_blocking(read).await {
             Ok(Ok(Some(page))) => Ok(page),

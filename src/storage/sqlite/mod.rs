@@ -1,4 +1,4 @@
-//! The store on SQLite: one connection that writes, a few that read.
+//! The store on SQLite: two connections that write, in turn, and a few that read.
 //!
 //! Write-ahead log, so that readers and the writer do not wait for each other;
 //! `synchronous=FULL`, so that a commit is durable when it returns. Knows nothing of threads,
@@ -56,6 +56,9 @@ impl Database {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(BUSY).map_err(failed)?;
+        // A page of an archive is spread over as many pages of the file as it has messages; most are
+        // in the system's cache, from where they need not be copied.
+        connection.pragma_update(None, "mmap_size", MAPPED_BYTES).map_err(failed)?;
         keep_plans(&connection)?;
         Ok(Self { connection })
     }
@@ -175,6 +178,9 @@ fn failed(error: rusqlite::Error) -> StoreError {
 const BUSY: Duration = Duration::from_secs(10);
 /// Pages that the writer keeps in memory, in KiB.
 const CACHE_KIB: i64 = 16 << 10;
+/// How much of the file a reader looks at without copying. Pages stay the system's, which takes them
+/// back when it wants; as long as the process uses them, they count as its own.
+const MAPPED_BYTES: i64 = 1 << 30;
 /// Pages of 4 KiB in the log before they are copied into the database.
 const CHECKPOINT_PAGES: i64 = 4096;
 /// Prepared statements kept per connection; more than there are.
