@@ -3,6 +3,7 @@
 //! Stored bytes outlive the program that wrote them: a change of a stored type needs the next
 //! version here, and the old one stays readable.
 
+use postcard::ser_flavors::Flavor;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::signal::MessageId;
@@ -12,8 +13,40 @@ use super::StoreError;
 /// A record of version 1.
 pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
     let mut bytes = Vec::with_capacity(256);
-    bytes.push(VERSION);
-    postcard::to_extend(value, bytes).map_err(|error| StoreError::Database(error.to_string()))
+    append(value, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Appends a record of version 1.
+pub(super) fn append<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), StoreError> {
+    out.push(VERSION);
+    append_plain(value, out).map_err(|error| StoreError::Database(error.to_string()))
+}
+
+/// Appends a value alone.
+pub(super) fn append_plain<T: Serialize>(value: &T, out: &mut Vec<u8>) -> postcard::Result<()> {
+    postcard::serialize_with_flavor(value, Append(out))
+}
+
+/// Bytes behind others. Postcard's own for vectors takes every byte by itself.
+struct Append<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Append<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
 }
 
 /// Reads what [`encode`] made; `what` names it in the error.

@@ -449,6 +449,71 @@ fn full_queue_refuses_and_closed_store_too() {
     assert_eq!(store.remove_account(&address("alice")), Err(StoreError::Closed));
 }
 
+/// What documentation promises about backups: the server is stopped, every file is copied.
+#[test]
+fn copy_of_a_closed_folder_is_complete() {
+    let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = open(dir.path());
+    let key = account(&store, "alice");
+    for id in 1..=300 {
+        let with = address("bob");
+        let archive = Write::Archive { message: message(id, "bob", "alice"), with, outgoing: false };
+        store.submit(key, archive, None);
+        write(&store, key, Write::OfflineAppend(message(id, "bob", "alice"))).unwrap();
+    }
+    store.close();
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            std::fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    let store = open(copy.path());
+    let all = ArchiveQuery { limit: 999, ..ArchiveQuery::default() };
+    let archived = store.archive_page(key, &all).unwrap();
+    assert!(archived.iter().map(|line| line.message.id.0).eq(1..=300));
+    assert_eq!(offline(&store, key, 999).unwrap(), (1..=300).collect::<Vec<_>>());
+}
+
+/// While a generation moves into the tables, nothing is missing and nothing is there twice.
+#[test]
+fn reader_sees_each_message_once_while_the_tables_are_filled() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let key = account(&store, "alice");
+    for id in 1..=500 {
+        write(&store, key, Write::OfflineAppend(message(id, "bob", "alice"))).unwrap();
+        if id % 7 == 0 {
+            let first = offline(&store, key, 1).unwrap()[0];
+            assert_eq!(offline(&store, key, 999).unwrap(), (first..=id).collect::<Vec<_>>());
+            write(&store, key, Write::OfflineTrim { through: MessageId(first + 2) }).unwrap();
+            assert!(load(&store, "alice").has_offline);
+        }
+    }
+}
+
+/// The database is the filler's meanwhile, and what is for it comes after.
+#[test]
+fn changes_are_made_while_the_tables_are_filled() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let key = account(&store, "alice");
+    for id in 1..=400 {
+        let with = address("bob");
+        let archive = Write::Archive { message: message(id, "bob", "alice"), with, outgoing: true };
+        store.submit(key, archive, None);
+        if id % 20 == 0 {
+            store.set_setting("last", id.to_be_bytes().to_vec()).unwrap();
+            assert_eq!(store.setting("last").unwrap(), Some(id.to_be_bytes().to_vec()));
+        }
+    }
+    store.remove_account(&address("alice")).unwrap();
+    drop(store);
+    let store = open(dir.path());
+    let all = ArchiveQuery { limit: 999, ..ArchiveQuery::default() };
+    assert!(store.archive_page(key, &all).unwrap().is_empty());
+}
+
 #[test]
 fn second_process_is_kept_away() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
 //! The way of a message to the disk: into the journal with its group, then held as pending, and
-//! at last into the tables with many others. Used by the writer's thread alone.
+//! at last into the tables with many others. Used by the writer's thread alone; the tables are
+//! filled by the filler's, a generation at a time.
 
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry as Place},
@@ -11,8 +12,9 @@ use crate::signal::{Message, MessageId};
 
 use super::{
     AccountKey, OfflineChunk, StoreError, Write, codec,
+    filler::{self, Filler},
     journal::{Entry, Group, Journal, Turn},
-    pending::{self, Appended, Line, LineKey, Pending, State},
+    pending::{self, Appended, Generation, Line, Pending},
     sqlite::Database,
 };
 
@@ -47,7 +49,7 @@ struct Room {
 impl Messages {
     /// Opens the journal, and moves into the tables what a crash left in it.
     pub(super) fn open(
-        path: &Path,
+        folder: &Path,
         database: &Database,
         pending: Arc<Pending>,
         limit: u64,
@@ -60,7 +62,7 @@ impl Messages {
                 turn
             }
         };
-        let (journal, groups) = Journal::open(path, turn)?;
+        let (journal, groups) = Journal::open(folder, turn)?;
         let mut messages = Self {
             journal,
             pending,
@@ -75,8 +77,19 @@ impl Messages {
         for group in groups {
             messages.take_over(database, group)?;
         }
-        messages.settle(database)?;
+        messages.take_stock(database)?;
         Ok(messages)
+    }
+
+    /// Moves what the journal held into the tables before anything else is written.
+    fn take_stock(&mut self, database: &Database) -> Result<(), StoreError> {
+        if self.is_settled() {
+            return Ok(());
+        }
+        self.journal.begin_next();
+        filler::fill_tables(database, &self.pending.read().fresh, self.journal.turn())?;
+        self.pending.write().fresh = Generation::default();
+        Ok(())
     }
 
     /// Takes a write into the group. Durable with the next [`Messages::commit`].
@@ -89,7 +102,7 @@ impl Messages {
         if !self.has_account(database, account)? {
             return Err(StoreError::NoSuchAccount);
         }
-        if self.suspect || self.pending.read().bytes > PENDING_BYTES {
+        if self.suspect || self.pending.read().bytes() > PENDING_BYTES {
             return Err(StoreError::Overloaded);
         }
         match write {
@@ -134,29 +147,48 @@ impl Messages {
 
     /// Whether enough is pending that the tables should get it.
     pub(super) fn is_due(&self) -> bool {
-        self.suspect || self.journal.len() >= JOURNAL_BYTES || self.pending.read().entries >= PENDING_ENTRIES
+        self.suspect
+            || self.journal.len() >= JOURNAL_BYTES
+            || self.pending.read().fresh.entries >= PENDING_ENTRIES
     }
 
-    /// Whether anything is pending.
+    /// Whether so much is pending that the tables must get some of it before more is taken.
+    pub(super) fn is_full(&self) -> bool {
+        let state = self.pending.read();
+        state.fresh.entries >= MOST_ENTRIES || state.bytes() > PENDING_BYTES / 2
+    }
+
+    /// Whether nothing is pending.
     pub(super) fn is_settled(&self) -> bool {
-        !self.suspect && self.pending.read().entries == 0
+        let state = self.pending.read();
+        !self.suspect && state.fresh.entries == 0 && state.settling.is_none()
     }
 
-    /// Moves all that is pending into the tables, durably, and begins the journal anew.
-    pub(super) fn settle(&mut self, database: &Database) -> Result<(), StoreError> {
+    /// Has the tables filled with what is pending, or with what they could not be given before, and
+    /// goes on in the journal's next turn. The filler must not be busy.
+    pub(super) fn begin_settling(&mut self, filler: &mut Filler) {
         if self.is_settled() {
-            return Ok(());
+            return;
         }
-        let turn = new_turn()?;
-        // Readers go on meanwhile.
-        database.alone(|database| {
-            fill_tables(database, &self.pending.read())?;
-            database.set_turn(turn)
-        })?;
-        *self.pending.write() = State::default();
-        self.journal.begin(turn);
-        self.suspect = false;
-        Ok(())
+        let mut state = self.pending.write();
+        if state.settling.is_none() {
+            state.settling = Some(Arc::new(std::mem::take(&mut state.fresh)));
+            // Nothing is left in doubt: what could not be synced is of a turn that ends.
+            self.journal.begin_next();
+            self.suspect = false;
+        }
+        if let Some(settling) = &state.settling {
+            filler.begin(Arc::clone(settling), self.journal.turn());
+        }
+    }
+
+    /// What became of the generation that the filler was given.
+    pub(super) fn settled(&mut self, outcome: Result<(), StoreError>) {
+        match outcome {
+            // The tables have it: whoever looks here no more finds it there.
+            Ok(()) => drop(self.pending.write().settling.take()),
+            Err(error) => tracing::error!(%error, "messages stay in the journal"),
+        }
     }
 
     /// The first `limit` messages that wait for the owner.
@@ -169,10 +201,7 @@ impl Messages {
         if !self.has_account(database, account)? {
             return Err(StoreError::NoSuchAccount);
         }
-        let (trimmed, appended) = match self.pending.read().offline.get(&account) {
-            Some(waiting) => (waiting.trimmed.unwrap_or(0), waiting.appended.clone()),
-            None => Default::default(),
-        };
+        let state = self.pending.read();
         let mut chunk = OfflineChunk::default();
         let mut take = |bytes: &[u8]| {
             chunk.more = chunk.messages.len() == limit;
@@ -185,8 +214,9 @@ impl Messages {
             }
             true
         };
-        database.offline_rows(account, trimmed, &mut take)?;
-        let _ = appended.iter().all(|message| take(&message.body));
+        database.offline_rows(account, state.rows(account), &mut take)?;
+        let _ = state.appended(account).all(|message| take(&message.body));
+        drop(state);
         Ok(chunk)
     }
 
@@ -231,14 +261,14 @@ impl Messages {
             }
             match entry {
                 Entry::Archive { account, id, with, outgoing, body } => {
-                    let line = Line { outgoing, body: body.within(&bodies) };
-                    self.pending.write().add_line(LineKey { account, id, with: Some(with) }, line);
+                    let line = Line { id, with, outgoing, body: body.within(&bodies) };
+                    self.pending.write().fresh.add_line(account, line);
                 }
                 Entry::Append { account, id, body } => {
                     let room = self.room(database, account)?;
                     room.last += 1;
                     let message = Appended { number: room.last, id, body: body.within(&bodies) };
-                    self.pending.write().append(account, message);
+                    self.pending.write().fresh.append(account, message);
                 }
                 Entry::Trim { account, through } => self.trim(database, account, through)?,
             }
@@ -252,13 +282,14 @@ impl Messages {
         account: AccountKey,
         through: MessageId,
     ) -> Result<(), StoreError> {
-        let (trimmed, appended) = match self.pending.read().offline.get(&account) {
-            Some(waiting) => (waiting.trimmed.unwrap_or(0), waiting.number_of(through)),
-            None => (0, None),
-        };
+        let state = self.pending.read();
+        let pending =
+            state.appended(account).find(|message| message.id == through).map(|message| message.number);
+        let rows = state.rows(account);
+        drop(state);
         // What is in the table was there first.
-        if let Some(number) = database.offline_number(account, trimmed, through)?.or(appended) {
-            self.pending.write().trim(account, number);
+        if let Some(number) = database.offline_number(account, rows, through)?.or(pending) {
+            self.pending.write().fresh.trim(account, number);
             self.rooms.remove(&account);
         }
         Ok(())
@@ -272,12 +303,12 @@ impl Messages {
         match self.rooms.entry(account) {
             Place::Occupied(entry) => Ok(entry.into_mut()),
             Place::Vacant(entry) => {
-                let (trimmed, last, new) = match self.pending.read().offline.get(&account) {
-                    Some(waiting) => (waiting.trimmed.unwrap_or(0), waiting.last(), waiting.bytes()),
-                    None => (0, 0, 0),
-                };
-                let (in_table, old) = database.offline_size(account, trimmed)?;
-                Ok(entry.insert(Room { last: in_table.max(trimmed).max(last), bytes: old + new }))
+                let state = self.pending.read();
+                let rows = state.rows(account);
+                let last = state.appended(account).last().map_or(rows.trimmed, |message| message.number);
+                let new: u64 = state.appended(account).map(|message| message.body.len() as u64).sum();
+                let (in_table, old) = database.offline_size(account, rows)?;
+                Ok(entry.insert(Room { last: in_table.max(last), bytes: old + new }))
             }
         }
     }
@@ -297,26 +328,17 @@ impl Messages {
     }
 }
 
-fn fill_tables(database: &Database, state: &State) -> Result<(), StoreError> {
-    database.add_to_archive(state.archive.iter())?;
-    for (account, waiting) in &state.offline {
-        if let Some(through) = waiting.trimmed {
-            database.trim_offline(*account, through)?;
-        }
-        database.add_offline(*account, waiting.appended.iter())?;
-    }
-    Ok(())
-}
-
 fn new_turn() -> Result<Turn, StoreError> {
     let mut name = [0; 16];
     getrandom::fill(&mut name).map_err(|error| StoreError::File(error.to_string()))?;
     Ok(Turn(name))
 }
 
-/// Entries after which the tables get what is pending: enough that a page gets several of them,
-/// few enough that it is a matter of milliseconds.
-const PENDING_ENTRIES: usize = 8192;
+/// Entries after which the tables get what is pending: enough that a page gets several of them. In
+/// tests so few that they see two generations, and crashes between them.
+const PENDING_ENTRIES: usize = if cfg!(test) { 64 } else { 8192 };
+/// Entries that may come while the tables are being filled.
+const MOST_ENTRIES: usize = 4 * PENDING_ENTRIES;
 const JOURNAL_BYTES: u64 = 8 << 20;
 /// Where the tables cannot be filled, no more than this is kept in memory.
 const PENDING_BYTES: usize = 64 << 20;

@@ -1,7 +1,7 @@
 //! Durable state: the database and per-account file storage.
 //!
 //! The door is [`Store`]: it speaks of accounts, rosters, archives and offline messages. Writes
-//! are queued and made durable in groups by one thread; reads have connections of their own and
+//! are queued and made durable in groups by one thread; another fills tables; reads have connections of their own and
 //! never wait for writes.
 //!
 //! Messages are what is written most. A group of them costs one write to the journal and one
@@ -16,6 +16,8 @@
 //!   messages are durable before the rest.
 //! - What is in the journal is in the tables exactly once: the transaction that brings it there
 //!   also ends the journal's turn.
+//! - Of the two threads that write to the database, one does so at a time; whoever waits for a
+//!   message to be durable waits for neither.
 //! - A read sees every write whose `done` was called, be it in the tables or pending.
 //! - SQL stands in `sqlite/` and in the numbered files of the top-level folder `storage/` only.
 //! - No secret is readable here: credentials come sealed, tokens come hashed.
@@ -25,6 +27,7 @@ mod codec;
 mod config;
 mod error;
 mod files;
+mod filler;
 mod journal;
 mod messages;
 mod pending;

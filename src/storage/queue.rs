@@ -8,7 +8,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -18,13 +21,15 @@ pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
     filled: Condvar,
     limit: usize,
+    /// Jobs that wait, and those taken and not finished.
+    unfinished: AtomicUsize,
 }
 
 struct State<T> {
     jobs: VecDeque<T>,
-    /// Taken from the queue and not finished.
-    taken: usize,
     closed: bool,
+    /// The writer is to look around, though there is no job.
+    nudged: bool,
     /// The writer sleeps and must be woken.
     waiting: bool,
     /// Groups to take without a nap.
@@ -37,6 +42,8 @@ pub(super) enum Taken<T> {
     Jobs(Vec<T>),
     /// Nothing came for a while.
     Idle,
+    /// [`Queue::nudge`] was called, and nothing waits.
+    Nudged,
     /// The queue is closed and empty.
     Closed,
 }
@@ -50,8 +57,8 @@ pub(super) enum Refused {
 
 impl<T> Queue<T> {
     pub(super) fn new(limit: usize) -> Self {
-        let state = State { jobs: VecDeque::new(), taken: 0, closed: false, waiting: false, hasty: 0 };
-        Self { state: Mutex::new(state), filled: Condvar::new(), limit }
+        let state = State { jobs: VecDeque::new(), closed: false, nudged: false, waiting: false, hasty: 0 };
+        Self { state: Mutex::new(state), filled: Condvar::new(), limit, unfinished: AtomicUsize::new(0) }
     }
 
     pub(super) fn push(&self, job: T) -> Result<(), (T, Refused)> {
@@ -63,6 +70,7 @@ impl<T> Queue<T> {
             return Err((job, Refused::Full));
         }
         state.jobs.push_back(job);
+        self.unfinished.fetch_add(1, Ordering::Relaxed);
         if std::mem::take(&mut state.waiting) {
             drop(state);
             self.filled.notify_one();
@@ -70,15 +78,17 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Waits for jobs and takes all there are, up to `most`. Those taken before are finished with
-    /// this. Waits for `pause` at most, where there is one.
+    /// Waits for jobs and takes all there are, up to `most`. Waits for `pause` at most, where there
+    /// is one. [`Queue::finished`] is to be told of them.
     pub(super) fn take(&self, most: usize, pause: Option<Duration>) -> Taken<T> {
         let mut state = self.lock();
-        state.taken = 0;
         let began = state.jobs.is_empty().then(Instant::now);
         while state.jobs.is_empty() {
             if state.closed {
                 return Taken::Closed;
+            }
+            if std::mem::take(&mut state.nudged) {
+                return Taken::Nudged;
             }
             state.waiting = true;
             state = match pause {
@@ -86,7 +96,7 @@ impl<T> Queue<T> {
                 Some(pause) => {
                     let waited = self.filled.wait_timeout(state, pause);
                     let (mut state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-                    if timeout.timed_out() && state.jobs.is_empty() && !state.closed {
+                    if timeout.timed_out() && state.jobs.is_empty() && !state.closed && !state.nudged {
                         state.waiting = false;
                         return Taken::Idle;
                     }
@@ -99,7 +109,6 @@ impl<T> Queue<T> {
             _ => self.gather(state, most),
         };
         let count = most.min(state.jobs.len());
-        state.taken = count;
         if state.jobs.capacity() > ROOM && state.jobs.len() < ROOM / 2 {
             state.jobs.shrink_to(ROOM);
         }
@@ -139,10 +148,24 @@ impl<T> Queue<T> {
         self.limit
     }
 
-    /// Jobs that are not finished.
+    /// Has the writer look around.
+    pub(super) fn nudge(&self) {
+        let mut state = self.lock();
+        state.nudged = true;
+        if std::mem::take(&mut state.waiting) {
+            drop(state);
+            self.filled.notify_one();
+        }
+    }
+
+    /// So many of the jobs that were taken are done with.
+    pub(super) fn finished(&self, count: usize) {
+        self.unfinished.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// Jobs that are not finished. Takes no lock: it is asked before every read of a socket.
     pub(super) fn len(&self) -> usize {
-        let state = self.lock();
-        state.jobs.len() + state.taken
+        self.unfinished.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -172,6 +195,18 @@ mod tests {
         assert_eq!(queue.take(1, None), Taken::Jobs(vec![1]));
         assert_eq!(queue.len(), 2);
         assert_eq!(queue.push(3), Ok(()));
+        queue.finished(1);
+        assert_eq!(queue.len(), 2);
+    }
+
+    #[test]
+    fn nudge_is_told_once_and_after_the_jobs() {
+        let queue = Queue::new(2);
+        queue.nudge();
+        queue.push(1).unwrap();
+        assert_eq!(queue.take(9, None), Taken::Jobs(vec![1]));
+        assert_eq!(queue.take(9, None), Taken::Nudged);
+        assert_eq!(queue.take(9, Some(Duration::ZERO)), Taken::Idle);
     }
 
     #[test]

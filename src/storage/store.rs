@@ -14,8 +14,9 @@ use super::{
     AccountKey, AccountRecord, AccountSummary, ArchiveEnd, ArchiveQuery, ArchivedMessage, Config,
     CredentialRecord, NewAccount, OfflineChunk, StoreError, TokenKind, TokenRecord, Write, codec,
     files::{self, Folders},
+    filler::Filler,
     messages::Messages,
-    pending::{Line, LineKey, Pending},
+    pending::{Line, Pending},
     queue::{Queue, Refused},
     sqlite::{Database, Readers},
     writer::{self, Job, Writer},
@@ -64,11 +65,16 @@ impl Store {
         folders.sweep(|key| database.has_account(key).unwrap_or(true))?;
         files::import_offline(&folders, &database)?;
         let pending = Arc::new(Pending::default());
-        let journal = config.data_dir.join("journal");
-        let messages = Messages::open(&journal, &database, Arc::clone(&pending), config.offline_bytes)?;
-        files::sync_parent(&journal)?;
+        let limit = config.offline_bytes;
+        let messages = Messages::open(&config.data_dir, &database, Arc::clone(&pending), limit)?;
+        // As above, for the journal.
+        files::sync_parent(&path)?;
         let queue = Arc::new(Queue::new(config.queue));
-        let writer = Writer { database, messages, folders };
+        let filler = Filler::start(Database::open(&path)?, {
+            let queue = Arc::clone(&queue);
+            move || queue.nudge()
+        })?;
+        let writer = Writer::new(database, messages, folders, filler);
         let thread = thread::Builder::new().name("storage".into()).spawn({
             let (queue, group) = (Arc::clone(&queue), config.group);
             move || {
@@ -117,8 +123,8 @@ impl Store {
         let mut record = self.read(|database| database.load_account(address))?;
         if let Some(record) = &mut record {
             let key = record.key;
-            let (waits, trimmed) = self.inner.pending.offline(key);
-            record.has_offline = waits || self.read(|database| database.has_offline(key, trimmed))?;
+            let (waits, rows) = self.inner.pending.offline(key);
+            record.has_offline = waits || self.read(|database| database.has_offline(key, rows))?;
         }
         Ok(record)
     }
@@ -403,14 +409,13 @@ impl Drop for Inner {
 /// One page of lines from the tables and from what is pending, both from the wanted end.
 fn archive_page(
     mut page: Vec<ArchivedMessage>,
-    pending: Vec<(LineKey, Line)>,
+    pending: Vec<Line>,
     query: &ArchiveQuery,
 ) -> Result<Vec<ArchivedMessage>, StoreError> {
     if !pending.is_empty() {
-        for (key, line) in pending {
-            let Some(with) = key.with else { continue };
+        for line in pending {
             let message = codec::decode(&line.body, "an archived message")?;
-            page.push(ArchivedMessage { message, with, outgoing: line.outgoing });
+            page.push(ArchivedMessage { message, with: line.with, outgoing: line.outgoing });
         }
         let key = |line: &ArchivedMessage| (line.message.id, line.with.clone());
         page.sort_by_key(key);

@@ -2,8 +2,9 @@
 //! the journal and all else in one transaction, and only then tells whoever asked.
 //!
 //! The messages come first, so that nothing in the tables is there without a message that was
-//! submitted before it. Between two groups, and when nothing is to do, what is pending moves
-//! from the journal into the tables.
+//! submitted before it. Between two groups, and when nothing is to do, what is pending is given
+//! to the thread that fills the tables. While that one writes to the database, what is for the
+//! database waits, and messages do not.
 
 use std::{
     panic::{self, AssertUnwindSafe},
@@ -14,6 +15,7 @@ use std::{
 use super::{
     AccountKey, Done, OfflineDone, StoreError, Write,
     files::Folders,
+    filler::Filler,
     messages::Messages,
     queue::{Queue, Taken},
     sqlite::Database,
@@ -43,6 +45,9 @@ pub(super) struct Writer {
     pub(super) database: Database,
     pub(super) messages: Messages,
     pub(super) folders: Folders,
+    filler: Filler,
+    /// For the database, which is the filler's at the moment. Counted as unfinished.
+    deferred: Vec<Job>,
 }
 
 /// A job that is done but for the commit.
@@ -66,25 +71,76 @@ enum Tell {
     Change(AfterCommit),
 }
 
+impl Job {
+    fn is_for_database(&self) -> bool {
+        match self {
+            Self::Write { write, .. } => place_of(write) == Place::Database,
+            Self::OfflineRead { .. } => false,
+            Self::Change(_) => true,
+        }
+    }
+}
+
 impl Writer {
+    pub(super) fn new(database: Database, messages: Messages, folders: Folders, filler: Filler) -> Self {
+        Self { database, messages, folders, filler, deferred: Vec::new() }
+    }
+
     /// Works until the queue is closed and empty.
     pub(super) fn run(mut self, queue: &Queue<Job>, most: usize) {
         loop {
             let pause = (!self.messages.is_settled()).then_some(PAUSE);
-            match queue.take(most, pause) {
-                Taken::Jobs(jobs) => self.handle_group(jobs),
-                Taken::Idle => self.settle(),
-                Taken::Closed => return self.settle(),
+            let is_idle = match queue.take(most, pause) {
+                Taken::Jobs(jobs) => {
+                    self.handle_now(jobs, queue);
+                    false
+                }
+                Taken::Nudged => false,
+                Taken::Idle => true,
+                Taken::Closed => return self.finish(queue),
+            };
+            if let Some(outcome) = self.filler.outcome() {
+                self.after_filling(outcome, queue);
             }
-            if self.messages.is_due() {
-                self.settle();
+            if self.filler.is_busy() && (self.messages.is_full() || self.deferred.len() > DEFERRED) {
+                self.wait_for_filler(queue);
+            }
+            if !self.filler.is_busy() && (is_idle || self.messages.is_due()) {
+                self.messages.begin_settling(&mut self.filler);
             }
         }
     }
 
-    fn settle(&mut self) {
-        if let Err(error) = self.messages.settle(&self.database) {
-            tracing::error!(%error, "messages stay in the journal");
+    /// Brings everything into the tables. Two generations may be pending.
+    fn finish(&mut self, queue: &Queue<Job>) {
+        self.wait_for_filler(queue);
+        for _ in 0..2 {
+            self.messages.begin_settling(&mut self.filler);
+            self.wait_for_filler(queue);
+        }
+    }
+
+    fn wait_for_filler(&mut self, queue: &Queue<Job>) {
+        if let Some(outcome) = self.filler.wait() {
+            self.after_filling(outcome, queue);
+        }
+    }
+
+    fn after_filling(&mut self, outcome: Result<(), StoreError>, queue: &Queue<Job>) {
+        self.messages.settled(outcome);
+        let deferred = std::mem::take(&mut self.deferred);
+        self.handle_now(deferred, queue);
+    }
+
+    /// Handles what can be handled now, in one group, and defers the rest.
+    fn handle_now(&mut self, mut jobs: Vec<Job>, queue: &Queue<Job>) {
+        if self.filler.is_busy() {
+            self.deferred.extend(jobs.extract_if(.., |job| job.is_for_database()));
+        }
+        let count = jobs.len();
+        if count > 0 {
+            self.handle_group(jobs);
+            queue.finished(count);
         }
     }
 
@@ -210,5 +266,7 @@ impl Drop for CloseAtEnd {
     }
 }
 
+/// Writes to the database that may wait while the tables are filled; after more, messages wait, too.
+const DEFERRED: usize = 4096;
 /// What is pending goes into the tables when nothing came for as long as this.
 const PAUSE: Duration = Duration::from_millis(500);

@@ -12,7 +12,12 @@ use bytes::Bytes;
 
 use crate::{
     signal::MessageId,
-    storage::{AccountKey, StoreError, journal::record, pending::Appended, sqlite::Database},
+    storage::{
+        AccountKey, StoreError,
+        journal::record,
+        pending::{Appended, Rows},
+        sqlite::Database,
+    },
 };
 
 use super::folder::{self, Folders};
@@ -51,12 +56,13 @@ fn import<'a>(
     key: AccountKey,
     records: impl Iterator<Item = &'a [u8]>,
 ) -> Result<(), StoreError> {
-    let (mut number, _) = database.offline_size(key, 0)?;
+    let (mut number, _) = database.offline_size(key, ALL)?;
+    let mut known = database.offline_ids(key)?;
     for record in records {
         let Some((id, message)) = record.split_first_chunk() else { continue };
         let id = MessageId(u128::from_be_bytes(*id));
         // A crash came between the import and the removal of the file.
-        if database.offline_number(key, 0, id)?.is_some() {
+        if !known.insert(id) {
             continue;
         }
         number += 1;
@@ -76,6 +82,8 @@ fn set_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 const FILE: &str = "offline";
+/// Nothing is pending yet.
+const ALL: Rows = Rows { trimmed: 0, until: u64::MAX };
 
 #[cfg(test)]
 mod tests;

@@ -53,7 +53,10 @@ impl Group {
             return Ok(*body);
         }
         let start = self.bodies.len();
-        self.bodies.extend_from_slice(&codec::encode(message.as_ref())?);
+        if let Err(error) = codec::append(message.as_ref(), &mut self.bodies) {
+            self.bodies.truncate(start);
+            return Err(error);
+        }
         let body = Body::of(start..self.bodies.len())?;
         self.known.insert(address, (Arc::clone(message), body));
         Ok(body)
@@ -68,14 +71,9 @@ impl Group {
         self.bodies.len()
     }
 
-    pub(super) fn size_hint(&self) -> usize {
-        self.bodies.len() + 64 * self.entries.len()
-    }
-
     /// Appends the bytes that [`Group::parse`] reads.
     pub(super) fn print(&self, out: &mut Vec<u8>) -> io::Result<()> {
-        let all = postcard::to_extend(&self.entries, std::mem::take(out)).map_err(io::Error::other)?;
-        *out = all;
+        codec::append_plain(&self.entries, out).map_err(io::Error::other)?;
         out.extend_from_slice(&self.bodies);
         Ok(())
     }

@@ -6,13 +6,21 @@
 
 use std::ops::Range;
 
-/// Appends a record to `out`.
-pub(in crate::storage) fn print_record(payload: &[u8], out: &mut Vec<u8>) {
-    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
-    out.extend_from_slice(&MARK);
-    out.extend_from_slice(&length);
-    out.extend_from_slice(&checksum(&[&length, payload]).to_le_bytes());
-    out.extend_from_slice(payload);
+/// Appends a record to `out`, whose payload `print` appends.
+pub(in crate::storage) fn print_record<E>(
+    out: &mut Vec<u8>,
+    print: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    let start = out.len();
+    out.extend_from_slice(&[0; HEADER]);
+    print(out)?;
+    if let Some((header, payload)) = out.get_mut(start..).and_then(|it| it.split_first_chunk_mut::<HEADER>())
+    {
+        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
+        let sum = checksum(&[&length, payload]).to_le_bytes();
+        header.copy_from_slice([MARK, length, sum].as_flattened());
+    }
+    Ok(())
 }
 
 /// What is at the start of some bytes.
@@ -153,9 +161,19 @@ const PAYLOAD_BYTES: usize = 64 << 20;
 mod tests {
     use super::*;
 
+    fn print_payload(payload: &[u8], out: &mut Vec<u8>) {
+        let print = |out: &mut Vec<u8>| {
+            out.extend_from_slice(payload);
+            Ok::<_, ()>(())
+        };
+        print_record(out, print).unwrap();
+    }
+
     fn file(payloads: &[&[u8]]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        payloads.iter().for_each(|payload| print_record(payload, &mut bytes));
+        for payload in payloads {
+            print_payload(payload, &mut bytes);
+        }
         bytes
     }
 

@@ -8,10 +8,7 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     signal::{Address, MessageId},
-    storage::{
-        AccountKey, ArchiveEnd, ArchiveQuery, ArchivedMessage, StoreError, codec,
-        pending::{Line, LineKey},
-    },
+    storage::{AccountKey, ArchiveEnd, ArchiveQuery, ArchivedMessage, StoreError, codec, pending::Line},
 };
 
 use super::{Database, accounts::stored_address, failed, value};
@@ -21,7 +18,7 @@ impl Database {
     /// there already stays as it is.
     pub(in crate::storage) fn add_to_archive<'a>(
         &self,
-        lines: impl Iterator<Item = (&'a LineKey, &'a Line)>,
+        lines: impl Iterator<Item = (AccountKey, &'a Line)>,
     ) -> Result<(), StoreError> {
         let last: Option<i64> =
             self.one("SELECT max(id) FROM archive_message", [], |row| row.get(0))?.flatten();
@@ -36,18 +33,18 @@ impl Database {
                  VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
             )
             .map_err(failed)?;
-        for (key, line) in lines {
+        for (account, line) in lines {
             let place = *places.entry(line.body.as_ptr()).or_insert_with(|| {
                 messages.push((next, 0, &line.body));
                 next += 1;
                 messages.len() - 1
             });
-            let (Some((id, held, _)), Some(with)) = (messages.get_mut(place), &key.with) else { continue };
-            let message_id = codec::id_bytes(key.id);
-            let values = params![key.account.0, &message_id[..], with.as_str(), line.outgoing, *id];
+            let Some((id, held, _)) = messages.get_mut(place) else { continue };
+            let message_id = codec::id_bytes(line.id);
+            let values = params![account.0, &message_id[..], line.with.as_str(), line.outgoing, *id];
             let added = insert.execute(values).map_err(failed)?;
             *held += i64::try_from(added).unwrap_or_default();
-            parts.insert((key.account, with, part_of(key.id)));
+            parts.insert((account, &line.with, part_of(line.id)));
         }
         drop(insert);
         self.add_parts(parts)?;

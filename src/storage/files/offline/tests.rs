@@ -5,7 +5,11 @@ use crate::storage::{AccountKey, files::make_folder};
 fn file(ids: &[u128]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for id in ids {
-        record::print_record(&[&id.to_be_bytes()[..], b"message"].concat(), &mut bytes);
+        let print = |out: &mut Vec<u8>| {
+            out.extend_from_slice(&[&id.to_be_bytes()[..], b"message"].concat());
+            Ok::<_, ()>(())
+        };
+        record::print_record(&mut bytes, print).unwrap();
     }
     bytes
 }
@@ -38,7 +42,7 @@ impl Room {
         assert!(!self.folders.of(KEY, "alice@example.org").join(FILE).exists());
         let mut count = 0;
         self.database
-            .offline_rows(KEY, 0, |message| {
+            .offline_rows(KEY, ALL, |message| {
                 assert_eq!(message, b"message");
                 count += 1;
                 true
@@ -53,7 +57,7 @@ fn file_moves_into_the_database_and_its_folder_goes() {
     let room = Room::new();
     room.put(&file(&[3, 1, 2]));
     assert_eq!(room.import(), 3);
-    let number = |id| room.database.offline_number(KEY, 0, MessageId(id)).unwrap();
+    let number = |id| room.database.offline_number(KEY, ALL, MessageId(id)).unwrap();
     assert_eq!((number(3), number(1), number(2)), (Some(1), Some(2), Some(3)));
     assert!(!room.folders.of(KEY, "alice@example.org").exists());
     assert!(room.dir.path().exists());
