@@ -1,5 +1,5 @@
 """What the runs with crowds share: where things are, the data folder, the server, the lines they print."""
-import json, os, resource, shutil, signal, subprocess, time
+import datetime, json, os, platform, resource, shutil, signal, subprocess, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.abspath(HERE + '/../../..')
@@ -87,3 +87,12 @@ def version():
     """What was measured."""
     commit = subprocess.run(['git', '-C', ROOT, 'describe', '--always', '--dirty'], capture_output=True, text=True)
     return commit.stdout.strip() or 'unknown'
+
+
+def machine():
+    """On what and when it was measured."""
+    model = [line.split(':')[1].strip() for line in open('/proc/cpuinfo') if line.startswith('model name')]
+    total = next(int(line.split()[1]) for line in open('/proc/meminfo') if line.startswith('MemTotal'))
+    today = datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d')
+    return (f'{today}, profile `{PROFILE}`, {os.cpu_count()} cores of {(model or ["unknown"])[0]}, '
+            f'{total / 1024 / 1024:.0f} GB, Linux {platform.release()}')
