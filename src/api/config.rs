@@ -35,7 +35,7 @@ pub struct Config {
     /// Messages that a WebSocket may have without having acknowledged them; further ones wait.
     /// 1 to 10000. Default: 100.
     pub unacknowledged: usize,
-    /// Events that may wait for one WebSocket; one more and it is closed. 16 to 100000. Default: 2000.
+    /// Events that may wait for one WebSocket; one more and it is closed. 16 to 100000. Default: 10000.
     pub queue: usize,
     /// Requests of one WebSocket that may wait for their replies; more are refused. 1 to 10000.
     /// Default: 200.
@@ -61,7 +61,7 @@ impl Default for Config {
             ping_seconds: 30,
             ack_seconds: 30,
             unacknowledged: 100,
-            queue: 2000,
+            queue: 10_000,
             pending: 200,
             token_seconds: 365 * 24 * 3600,
         }

@@ -25,6 +25,14 @@ fn empty_file_is_the_defaults() {
     assert_eq!(parse("").unwrap(), Config::default());
 }
 
+/// Who logs in is told the presence of all contacts before he can have read any of it.
+#[test]
+fn sessions_have_room_for_the_presence_of_every_contact() {
+    let config = parse("").unwrap();
+    let rooms = [config.xmpp.queue, config.xmpp.unacknowledged, config.api.queue];
+    assert!(rooms.into_iter().all(|room| room > config.account.contacts * 3 / 2), "{rooms:?}");
+}
+
 #[test]
 fn example_is_the_defaults_and_names_every_option() {
     assert_eq!(parse(EXAMPLE).unwrap(), Config::default());

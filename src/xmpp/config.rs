@@ -16,10 +16,10 @@ pub struct Config {
     pub plain: Vec<SocketAddr>,
     /// Failed logins after which a connection ends; 1 to 100 (RFC 6120 §6.4.5 wants 2 to 5). Default: 3.
     pub login_attempts: u8,
-    /// Things that may wait for one slow client before it is disconnected; 16 to 1000000. Default: 1000.
+    /// Things that may wait for one slow client before it is disconnected; 16 to 1000000. Default: 10000.
     pub queue: usize,
     /// Stanzas that a client may leave unacknowledged, where it acknowledges at all, before it is
-    /// disconnected; 16 to 1000000. Default: 2000.
+    /// disconnected; 16 to 1000000. Default: 10000.
     pub unacknowledged: usize,
     /// Seconds of silence after which a client is asked whether it is still there; 10 to 86400. Default: 300.
     pub ping_seconds: u32,
@@ -34,8 +34,8 @@ impl Default for Config {
             direct_tls: everywhere(5223),
             plain: Vec::new(),
             login_attempts: 3,
-            queue: 1000,
-            unacknowledged: 2000,
+            queue: 10_000,
+            unacknowledged: 10_000,
             ping_seconds: 300,
             patience_seconds: 60,
         }
