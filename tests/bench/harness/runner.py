@@ -36,7 +36,7 @@ def machine(versions):
     memory = next(int(line.split()[1]) for line in open('/proc/meminfo') if line.startswith('MemTotal'))
     return {
         'date': datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),
-        'kernel': platform.release(), 'cores': len(CORES), 'cpu': (model or ['unknown'])[0],
+        'kernel': platform.release().split('-')[0], 'cores': len(CORES), 'cpu': (model or ['unknown'])[0],
         'memory_mb': memory // 1024, 'system': platform.freedesktop_os_release().get('PRETTY_NAME', ''),
         'rustc': subprocess.run(['rustc', '--version'], stdout=subprocess.PIPE, text=True).stdout.strip(),
         'versions': versions,
