@@ -219,8 +219,10 @@ impl Carol {
     }
 }
 
+/// Writes, and waits until the server has it: who leaves with words still in the socket has not said them.
 async fn say(client: &mut Slixmpp, to: &str, text: &str) {
     client.act(json!({"do": "message", "to": format!("{to}@localhost"), "body": text})).await;
+    client.act(json!({"do": "ping"})).await;
 }
 
 /// Waits until the server has noticed that somebody's clients are all gone.
