@@ -7,7 +7,8 @@ use tokio::sync::oneshot;
 use tracing::error;
 
 use super::{
-    Input, Reply, ReplyTo, Request, SessionChange, SessionSpec, Sink, WatchId, WatchSink, WatchState,
+    Input, Reply, ReplyTo, Request, SessionChange, SessionSpec, Sink, WatchId, WatchSink, WatchSpec,
+    WatchState,
     mailbox::{Attach, Cell, Mail, refuse},
     shell::Inner,
 };
@@ -164,8 +165,8 @@ impl Accounts {
         self.0.wait(|reply| self.0.route(signal, reply)).await
     }
 
-    /// Follows the presence of `presentity` for `watcher`, until the [`Watch`] is dropped. The first
-    /// state is shown at once, possibly before this returns.
+    /// Follows something of `presentity`, until the [`Watch`] is dropped. The first state is shown at
+    /// once, possibly before this returns.
     ///
     /// # Errors
     /// [`Reason::NotFound`] where no such account can be here. An account of a served domain that
@@ -173,7 +174,7 @@ impl Accounts {
     pub fn watch(
         &self,
         presentity: &Address,
-        watcher: Address,
+        spec: WatchSpec,
         sink: Arc<dyn WatchSink>,
     ) -> Result<Watch, Reject> {
         if !self.serves(presentity.domain()) {
@@ -182,7 +183,7 @@ impl Accounts {
         let watch = WatchId(self.0.next_number());
         self.0.add_watch(watch, sink);
         let cell = self.0.cell(presentity);
-        cell.post(&self.0, Mail::Input(Input::Watch { watch, watcher }));
+        cell.post(&self.0, Mail::Input(Input::Watch { watch, spec: Box::new(spec) }));
         Ok(Watch { id: watch, cell, inner: Arc::clone(&self.0) })
     }
 
@@ -379,6 +380,11 @@ impl Watch {
     #[must_use]
     pub fn id(&self) -> WatchId {
         self.id
+    }
+
+    /// The watch goes on until then, unless it is dropped before.
+    pub fn renew(&self, until: Timestamp) {
+        self.cell.post(&self.inner, Mail::Input(Input::WatchRenewed { watch: self.id, until }));
     }
 }
 

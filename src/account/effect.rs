@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CloseReason, Copy, Event, Reply, ReplyTo, WatchId, WatchState, endpoints::Sessions, event::About,
+    CloseReason, Copy, Event, Reply, ReplyTo, Shown, WatchId, WatchState, endpoints::Sessions, event::About,
 };
 use crate::{
-    signal::{Address, Message, News, Reject, SessionId, Signal, Snapshot},
+    signal::{Address, Message, News, Reject, SessionId, Signal},
     storage::Write,
 };
 
@@ -31,7 +31,7 @@ pub enum Effect {
     /// Tell several sessions the same.
     TellAll { sessions: Sessions, event: Event },
     /// Tell a watcher where he stands and, if he may see it, the state.
-    Show { watch: WatchId, state: WatchState, snapshot: Option<Arc<Snapshot>> },
+    Show { watch: WatchId, state: WatchState, shown: Option<Shown> },
     /// Pass a signal to another account, or outside.
     Route { signal: Signal, reply: Option<ReplyTo> },
     /// Tell many accounts the same. Those that nobody uses now miss nothing and are left alone.

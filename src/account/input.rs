@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Request, SessionChange, SessionSpec};
+use super::{Request, SessionChange, SessionSpec, WatchSpec};
 use crate::{
-    signal::{Address, Message, MessageId, Party, Presence, RequestId, SessionId, Signal},
+    signal::{Address, Message, MessageId, Party, Presence, RequestId, SessionId, Signal, Timestamp},
     storage::Preferences,
 };
 
@@ -61,10 +61,15 @@ pub enum Input {
         reply: Option<ReplyTo>,
         tries: u8,
     },
-    /// Somebody wants to follow the account's presence until he says otherwise.
+    /// Somebody wants to follow something of the account until he says otherwise.
     Watch {
         watch: WatchId,
-        watcher: Address,
+        spec: Box<WatchSpec>,
+    },
+    /// The watch goes on until then.
+    WatchRenewed {
+        watch: WatchId,
+        until: Timestamp,
     },
     Unwatch {
         watch: WatchId,

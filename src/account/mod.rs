@@ -53,6 +53,7 @@ pub use input::{Input, ReplyTo, WatchId};
 pub use request::{Reply, Request, RosterView, SessionView, Summary};
 pub use session::{SessionChange, SessionKind, SessionSpec};
 pub use sink::{Delivery, Outbox, Parcel, Sink, SinkFull, WatchSink};
+pub use watch::{Shown, WatchKind, WatchSpec};
 
 pub use crate::storage::{AcceptedSenders, ArchiveEnd, ArchiveQuery, ArchivedMessage, Preferences};
 

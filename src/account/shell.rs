@@ -255,9 +255,9 @@ impl Inner {
                     self.push(cell, session, Parcel::Event(event.clone()));
                 }
             }
-            Effect::Show { watch, state, snapshot } => {
+            Effect::Show { watch, state, shown } => {
                 if let Some(sink) = self.watches.find(&watch) {
-                    sink.show(watch, state, snapshot);
+                    sink.show(watch, state, shown);
                 }
             }
             Effect::Route { signal, reply } => self.route(signal, reply),

@@ -15,12 +15,12 @@ use tokio::time::timeout;
 
 use super::{
     Accounts, CloseReason, Config, Copy, Event, Outbox, Parcel, Reply, Request, Sent, Session, SessionKind,
-    SessionSpec, WatchId, WatchSink, WatchState,
+    SessionSpec, Shown, WatchId, WatchKind, WatchSink, WatchSpec, WatchState,
 };
 use crate::{
     signal::{
         Address, Content, Keep, Message, MessageKind, Native, Party, Presence, Reason, RequestId, Resource,
-        Snapshot, Text, Timestamp,
+        Text, Timestamp,
     },
     storage::{ArchiveQuery, NewAccount, Store},
 };
@@ -226,7 +226,7 @@ async fn nobody_is_there_for_unknown_names_and_foreign_domains() {
 struct Seen(AtomicUsize);
 
 impl WatchSink for Seen {
-    fn show(&self, _: WatchId, state: WatchState, _: Option<Arc<Snapshot>>) {
+    fn show(&self, _: WatchId, state: WatchState, _: Option<Shown>) {
         self.0.store(state as usize + 1, Ordering::SeqCst);
     }
 }
@@ -236,7 +236,9 @@ async fn a_watch_of_nobody_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let (accounts, _store) = start(folder.path(), &["alice"]);
     let seen = Arc::new(Seen::default());
-    let _watch = accounts.watch(&address("nobody"), address("alice"), seen.clone()).unwrap();
+    let until = Timestamp::now().plus_seconds(60);
+    let spec = WatchSpec { watcher: address("alice"), name: None, kind: WatchKind::Presence, until };
+    let _watch = accounts.watch(&address("nobody"), spec, seen.clone()).unwrap();
     while seen.0.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }

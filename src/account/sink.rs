@@ -9,8 +9,8 @@ use std::{
 
 use smallvec::SmallVec;
 
-use super::{Copy, Event, WatchId, WatchState, slip::Slip};
-use crate::signal::{Message, SessionId, Snapshot};
+use super::{Copy, Event, Shown, WatchId, WatchState, slip::Slip};
+use crate::signal::{Message, SessionId};
 
 /// One thing handed to a session.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub trait Sink: Send + Sync + 'static {
 pub trait WatchSink: Send + Sync + 'static {
     /// Tells where the watcher stands, and what he may see. As [`Sink::push`], this must return at
     /// once. Only the newest state counts: a door may skip older ones.
-    fn show(&self, watch: WatchId, state: WatchState, snapshot: Option<Arc<Snapshot>>);
+    fn show(&self, watch: WatchId, state: WatchState, shown: Option<Shown>);
 }
 
 /// The queue of a session is full.

@@ -91,7 +91,8 @@ impl Account {
             Input::Returned { message, reply, tries } => {
                 self.handle_returned(message, reply, tries, effects);
             }
-            Input::Watch { watch, watcher } => self.handle_watch(watch, watcher, now, effects),
+            Input::Watch { watch, spec } => self.handle_watch(watch, *spec, now, effects),
+            Input::WatchRenewed { watch, until } => self.watchers.renew(watch, until),
             Input::Unwatch { watch } => self.watchers.remove(watch),
             Input::OfflineRead { session, messages, more } => {
                 self.handle_offline_read(session, messages, more, effects);

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
 use super::{
     Effect, Event, WatchId, WatchState,
     announce::tell,
@@ -9,8 +12,41 @@ use super::{
 };
 use crate::{
     presence::Standing,
-    signal::{Address, ContactEvent, ContactSignal, Native, Snapshot, Timestamp},
+    signal::{Address, ContactEvent, ContactSignal, Native, Snapshot, Timestamp, View, WatcherList},
 };
+
+/// What somebody wants to follow, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchSpec {
+    pub watcher: Address,
+    /// As the watcher calls himself.
+    pub name: Option<CompactString>,
+    pub kind: WatchKind,
+    /// When the watch ends unless it is renewed; a moment that is over already: he looks only once.
+    pub until: Timestamp,
+}
+
+/// What of an account can be followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum WatchKind {
+    /// The presence, as far as the owner lets the watcher see it.
+    Presence,
+    /// Who watches; for the owner only.
+    Watchers,
+    /// How many messages wait; for the owner only.
+    Waiting,
+}
+
+/// What a watcher is shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Shown {
+    /// The presence, and what of it he may see. The same state is the same snapshot for all.
+    Presence { snapshot: Arc<Snapshot>, view: Arc<View> },
+    /// Who watches the owner.
+    Watchers(Arc<WatcherList>),
+    /// How many messages wait in the offline file.
+    Waiting(u32),
+}
 
 /// Everybody who watches now.
 #[derive(Debug, Default)]
@@ -19,7 +55,7 @@ pub(super) struct Watchers(Vec<Watcher>);
 #[derive(Debug)]
 struct Watcher {
     watch: WatchId,
-    address: Address,
+    spec: WatchSpec,
     state: WatchState,
 }
 
@@ -32,10 +68,17 @@ impl Watchers {
         self.0.retain(|watcher| watcher.watch != watch);
     }
 
+    /// A watch goes on until then.
+    pub(super) fn renew(&mut self, watch: WatchId, until: Timestamp) {
+        if let Some(watcher) = self.0.iter_mut().find(|watcher| watcher.watch == watch) {
+            watcher.spec.until = until;
+        }
+    }
+
     /// Ends every watch.
     pub(super) fn end_all(&mut self, state: WatchState, effects: &mut Effects) {
         for watcher in self.0.drain(..) {
-            effects.push(Effect::Show { watch: watcher.watch, state, snapshot: None });
+            effects.push(Effect::Show { watch: watcher.watch, state, shown: None });
         }
     }
 }
@@ -45,21 +88,22 @@ impl Account {
     pub(super) fn handle_watch(
         &mut self,
         watch: WatchId,
-        address: Address,
+        spec: WatchSpec,
         now: Timestamp,
         effects: &mut Effects,
     ) {
-        if self.watchers.0.len() >= self.shared.limits.watchers {
-            effects.push(Effect::Show { watch, state: WatchState::Rejected, snapshot: None });
+        let is_full = self.watchers.0.len() >= self.shared.limits.watchers;
+        if is_full || spec.kind != WatchKind::Presence {
+            effects.push(Effect::Show { watch, state: WatchState::Rejected, shown: None });
             return;
         }
-        let state = self.watch_state(&address);
-        if state == WatchState::Pending && !self.requests.contains_key(&address) {
-            self.ask_owner(&address, now, effects);
+        let state = self.watch_state(&spec.watcher);
+        if state == WatchState::Pending && !self.requests.contains_key(&spec.watcher) {
+            self.ask_owner(&spec.watcher, now, effects);
         }
-        self.watchers.0.push(Watcher { watch, address, state });
-        let snapshot = (state == WatchState::Active).then(|| self.snapshot());
-        effects.push(Effect::Show { watch, state, snapshot });
+        self.watchers.0.push(Watcher { watch, spec, state });
+        let shown = (state == WatchState::Active).then(|| self.shown());
+        effects.push(Effect::Show { watch, state, shown });
     }
 
     /// Shows every permitted watcher how things are now.
@@ -67,20 +111,20 @@ impl Account {
         if self.watchers.is_empty() {
             return;
         }
-        let snapshot = self.snapshot();
+        let shown = self.shown();
         for watcher in self.watchers.0.iter().filter(|watcher| watcher.state == WatchState::Active) {
-            let snapshot = Some(Arc::clone(&snapshot));
-            effects.push(Effect::Show { watch: watcher.watch, state: WatchState::Active, snapshot });
+            let shown = Some(shown.clone());
+            effects.push(Effect::Show { watch: watcher.watch, state: WatchState::Active, shown });
         }
     }
 
     /// The owner said no: the watches of `somebody` are over.
     pub(super) fn reject_watchers(&mut self, somebody: &Address, effects: &mut Effects) {
         self.watchers.0.retain(|watcher| {
-            let goes = watcher.address == *somebody;
+            let goes = watcher.spec.watcher == *somebody;
             if goes {
                 let state = WatchState::Rejected;
-                effects.push(Effect::Show { watch: watcher.watch, state, snapshot: None });
+                effects.push(Effect::Show { watch: watcher.watch, state, shown: None });
             }
             !goes
         });
@@ -92,11 +136,12 @@ impl Account {
             return;
         }
         let state = self.watch_state(somebody);
-        let snapshot = self.snapshot();
-        for watcher in self.watchers.0.iter_mut().filter(|w| w.address == *somebody && w.state != state) {
+        let shown = self.shown();
+        let changed = |watcher: &&mut Watcher| watcher.spec.watcher == *somebody && watcher.state != state;
+        for watcher in self.watchers.0.iter_mut().filter(changed) {
             watcher.state = state;
-            let snapshot = (state == WatchState::Active).then(|| Arc::clone(&snapshot));
-            effects.push(Effect::Show { watch: watcher.watch, state, snapshot });
+            let shown = (state == WatchState::Active).then(|| shown.clone());
+            effects.push(Effect::Show { watch: watcher.watch, state, shown });
         }
     }
 
@@ -121,11 +166,12 @@ impl Account {
         }
     }
 
-    fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::new(Snapshot {
+    fn shown(&self) -> Shown {
+        let snapshot = Arc::new(Snapshot {
             of: self.address.clone(),
             aggregate: Arc::clone(&self.aggregate),
             resources: self.endpoints.states(),
-        })
+        });
+        Shown::Presence { snapshot, view: Arc::new(View::everything()) }
     }
 }

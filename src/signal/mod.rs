@@ -20,6 +20,8 @@ mod reject;
 #[allow(clippy::module_inception, reason = "a signal is what the room is named for")]
 mod signal;
 mod time;
+mod view;
+mod watcher;
 
 pub use address::{Address, AddressError, Party, Resource};
 pub use call::{CallId, CallOffer};
@@ -31,3 +33,5 @@ pub use query::{Query, QueryKind};
 pub use reject::{Reason, Reject};
 pub use signal::{News, Signal};
 pub use time::Timestamp;
+pub use view::{Attribute, Attributes, Granted, Selector, UserInput, View};
+pub use watcher::{Watcher, WatcherEvent, WatcherList, WatcherStatus};

@@ -39,9 +39,9 @@ use super::{
     transport::{Destination, Flow},
 };
 use crate::{
-    account::{Accounts, Request, WatchId, WatchSink, WatchState},
+    account::{Accounts, Request, Shown, WatchId, WatchKind, WatchSink, WatchSpec, WatchState},
     formats::pidf,
-    signal::{Address, ContactEvent, Native, Snapshot},
+    signal::{Address, ContactEvent, Native, Timestamp},
 };
 
 /// What the operator chose about subscriptions.
@@ -196,7 +196,9 @@ impl Subscriptions {
         let id = id.ok_or_else(|| Refusal::because(403, "Forbidden: too many subscriptions"))?;
         let begun = Begun { subscriptions: self, id };
         let sink = Arc::new(Sink { subscriptions: Arc::downgrade(self), id });
-        let watch = self.accounts.watch(&presentity, watcher.clone(), sink)?;
+        let until = Timestamp::now().plus_seconds(asked.duration.as_secs().try_into().unwrap_or(i64::MAX));
+        let spec = WatchSpec { watcher: watcher.clone(), name: None, kind: WatchKind::Presence, until };
+        let watch = self.accounts.watch(&presentity, spec, sink)?;
         drop(self.table.keep_watch(id, watch));
         match timeout(PATIENCE, stand).await {
             Ok(Ok(WatchState::Gone)) => return Err(Refusal::new(404)),
@@ -352,7 +354,11 @@ struct Sink {
 }
 
 impl WatchSink for Sink {
-    fn show(&self, _watch: WatchId, state: WatchState, snapshot: Option<Arc<Snapshot>>) {
+    fn show(&self, _watch: WatchId, state: WatchState, shown: Option<Shown>) {
+        let snapshot = shown.and_then(|shown| match shown {
+            Shown::Presence { snapshot, .. } => Some(snapshot),
+            Shown::Watchers(_) | Shown::Waiting(_) => None,
+        });
         let Some(subscriptions) = self.subscriptions.upgrade() else { return };
         let mut first = None;
         let is_ready = subscriptions.table.change(self.id, |entry| {

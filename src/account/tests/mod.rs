@@ -13,8 +13,8 @@ use std::{
 
 use crate::{
     account::{
-        About, Answer, Copy, Effect, Event, Input, Reply, ReplyTo, Request, SessionKind, SessionSpec,
-        WatchId, WatchState,
+        About, Answer, Copy, Effect, Event, Input, Reply, ReplyTo, Request, SessionKind, SessionSpec, Shown,
+        WatchId, WatchKind, WatchSpec, WatchState,
         accounts::Config,
         state::{Account, Shared},
     },
@@ -32,7 +32,7 @@ struct World {
     now: Timestamp,
     /// What each session was told since it was last asked, in words.
     told: BTreeMap<SessionId, Vec<String>>,
-    shown: BTreeMap<WatchId, Vec<Shown>>,
+    shown: BTreeMap<WatchId, Vec<Told>>,
     answers: Vec<Answer>,
     stored: Vec<(Address, Write)>,
     reads: Vec<(Address, SessionId)>,
@@ -41,7 +41,7 @@ struct World {
 }
 
 /// What a watcher was shown at one time.
-type Shown = (WatchState, Option<Arc<Snapshot>>);
+type Told = (WatchState, Option<Shown>);
 
 impl World {
     fn of(names: &[&str]) -> Self {
@@ -124,8 +124,8 @@ impl World {
                     self.tell(session, event_words(&event));
                 }
             }
-            Effect::Show { watch, state, snapshot } => {
-                self.shown.entry(watch).or_default().push((state, snapshot));
+            Effect::Show { watch, state, shown } => {
+                self.shown.entry(watch).or_default().push((state, shown));
             }
             Effect::Route { signal, reply } => {
                 let to = signal.to().clone();
@@ -263,12 +263,19 @@ impl World {
 
     fn watch(&mut self, watcher: &str, presentity: &str) -> WatchId {
         let watch = WatchId(self.number());
-        self.input(presentity, Input::Watch { watch, watcher: address(watcher) });
+        let until = Timestamp(self.now.0 + 3_600_000);
+        let spec = WatchSpec { watcher: address(watcher), name: None, kind: WatchKind::Presence, until };
+        self.input(presentity, Input::Watch { watch, spec: Box::new(spec) });
         watch
     }
 
     fn last_shown(&self, watch: WatchId) -> (WatchState, Option<Arc<Snapshot>>) {
-        self.shown[&watch].last().expect("the watcher was told").clone()
+        let (state, shown) = self.shown[&watch].last().expect("the watcher was told").clone();
+        let snapshot = shown.map(|shown| match shown {
+            Shown::Presence { snapshot, .. } => snapshot,
+            other => panic!("a watcher of presence was shown {other:?}"),
+        });
+        (state, snapshot)
     }
 
     fn archived(&self, name: &str) -> usize {
