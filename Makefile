@@ -34,6 +34,7 @@ lint: web
 	$(CARGO) fmt --check --manifest-path tests/bench/Cargo.toml
 	$(CARGO) clippy --quiet --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps --document-private-items
+	scripts/check-python
 
 web-test: web
 ifneq ($(HAS_WEB),)

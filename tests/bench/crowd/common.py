@@ -95,4 +95,4 @@ def machine():
     total = next(int(line.split()[1]) for line in open('/proc/meminfo') if line.startswith('MemTotal'))
     today = datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d')
     return (f'{today}, profile `{PROFILE}`, {os.cpu_count()} cores of {(model or ["unknown"])[0]}, '
-            f'{total / 1024 / 1024:.0f} GB, Linux {platform.release().split('-')[0]}')
+            f'{total / 1024 / 1024:.0f} GB, Linux {platform.release().split("-")[0]}')
