@@ -4,6 +4,7 @@
 //! hope. What goes wrong is shown together with what the programs had to say.
 
 mod baresip;
+mod blink;
 mod browser;
 mod program;
 mod server;
@@ -16,6 +17,7 @@ mod xmpp;
 use std::{future::Future, path::PathBuf, time::Duration};
 
 pub(crate) use baresip::{Baresip, Phone};
+pub(crate) use blink::Blink;
 pub(crate) use browser::Browser;
 pub(crate) use program::Program;
 pub(crate) use server::{House, PASSWORD, address};

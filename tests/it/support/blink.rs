@@ -1,0 +1,68 @@
+//! A presence client that does what Blink does, driven through `tests/interop/blink_client.py`.
+//!
+//! It complains about whatever Blink would drop silently or stumble over. Every test that has one fails
+//! where there was a complaint, asked for or not.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+use super::{PASSWORD, Program};
+
+/// One device of a Blink user at `localhost`.
+pub(crate) struct Blink {
+    client: Program,
+    name: String,
+}
+
+impl Blink {
+    /// Starts it, over TLS where `more` says no other: it registers, publishes, and subscribes to its
+    /// watchers, its contacts and its own presence. `more` is what the script knows.
+    pub(crate) async fn start_as(user: &str, server: SocketAddr, more: Value) -> Self {
+        let name = format!("Blink of {user}");
+        let mut client = Program::python(&name, "tests/interop/blink_client.py", &[]);
+        let mut command = json!({
+            "do": "start", "user": user, "domain": "localhost", "password": PASSWORD,
+            "host": server.ip().to_string(), "port": server.port(),
+        });
+        if let (Value::Object(command), Value::Object(more)) = (&mut command, more) {
+            command.extend(more);
+        }
+        client.ask(command).await;
+        Self { client, name }
+    }
+
+    /// Does something that the script knows; it has to succeed.
+    #[track_caller]
+    pub(crate) fn act(&mut self, deed: Value) -> impl Future<Output = Value> {
+        self.client.ask(deed)
+    }
+
+    /// Waits for an event for which `fits` holds.
+    #[track_caller]
+    pub(crate) fn event(&mut self, kind: &str, fits: impl Fn(&Value) -> bool) -> impl Future<Output = Value> {
+        self.client.event(kind, fits)
+    }
+
+    /// Waits until a PUBLISH of a kind (`initial`, `modify`, `refresh`, `remove`) is answered so.
+    #[track_caller]
+    pub(crate) fn published(&mut self, kind: &str, status: u16) -> impl Future<Output = Value> {
+        let kind = kind.to_owned();
+        self.client
+            .event("published", move |event| event["kind"] == kind.as_str() && event["status"] == status)
+    }
+
+    /// Every event of a kind that came so far.
+    pub(crate) fn all_events(&self, kind: &str) -> Vec<Value> {
+        self.client.all_events(kind)
+    }
+}
+
+impl Drop for Blink {
+    fn drop(&mut self) {
+        let complaints = self.client.all_events("complaint");
+        if !std::thread::panicking() {
+            assert!(complaints.is_empty(), "{}: {complaints:#?}{}", self.name, self.client.said());
+        }
+    }
+}
