@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tracing::error;
 
 use super::{
-    Input, Reply, ReplyTo, Request, SessionChange, SessionSpec, Sink, WatchId, WatchSink, WatchSpec,
+    Input, Memory, Reply, ReplyTo, Request, SessionChange, SessionSpec, Sink, WatchId, WatchSink, WatchSpec,
     WatchState,
     mailbox::{Attach, Cell, Mail, refuse},
     shell::Inner,
@@ -119,6 +119,12 @@ impl Accounts {
     #[must_use]
     pub fn new_message_id(&self, now: Timestamp) -> MessageId {
         self.0.new_message_id(now)
+    }
+
+    /// What a door remembers over a restart, in a room of that name: its registrations, say.
+    #[must_use]
+    pub fn memory(&self, room: &'static str) -> Memory {
+        Memory::new(self.0.store.memory(room))
     }
 
     /// Opens a session for the owner of `address`, who has proved to be it. What the account tells

@@ -309,3 +309,22 @@ async fn many_threads_lose_nothing_and_keep_each_senders_order() {
 }
 
 const DEADLINE: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn what_a_door_remembers_durably_is_there_after_a_start_without_shutdown() {
+    let dir = tempfile::tempdir().unwrap();
+    let (accounts, store) = start(dir.path(), &[]);
+    let memory = accounts.memory("phones");
+    let bytes = |text: &'static str| bytes::Bytes::from_static(text.as_bytes());
+    memory.put(bytes("a"), bytes("1")).unwrap();
+    let later = memory.put_durably(bytes("a"), bytes("2"));
+    memory.remove(bytes("a")).unwrap();
+    memory.put(bytes("b"), bytes("3")).unwrap();
+    later.await.unwrap();
+    memory.remove_durably(bytes("c")).await.unwrap();
+    assert_eq!(accounts.memory("phones").all(), Ok(vec![(bytes("b"), bytes("3"))]));
+    assert_eq!(memory.put_durably(bytes("d"), vec![0; 2 << 20].into()).await, Err(Reason::TooLarge.into()));
+    drop((memory, accounts, store));
+    let (accounts, _store) = start(dir.path(), &[]);
+    assert_eq!(accounts.memory("phones").all(), Ok(vec![(bytes("b"), bytes("3"))]));
+}

@@ -12,6 +12,8 @@ use std::{
     sync::{Arc, Mutex, mpsc},
 };
 
+use bytes::Bytes;
+
 use super::*;
 use crate::signal::{
     Address, Content, Keep, Message, MessageId, MessageKind, Native, Party, Text, Timestamp,
@@ -79,9 +81,34 @@ fn writes_until_it_is_killed() {
     }
 }
 
+/// Puts small values, a few keys again and again, and prints what is durable.
+#[test]
+fn remembers_until_it_is_killed() {
+    let Some(folder) = env::var_os(FOLDER) else { return };
+    let memory = open(Path::new(&folder)).memory("test");
+    let first: u128 = env::var("ROLLCALL_TEST_CRASH_FIRST").unwrap().parse().unwrap();
+    let (told, tell) = mpsc::channel();
+    for (count, id) in (1..).zip(first..) {
+        let told = told.clone();
+        let done = Box::new(move |outcome: Result<(), StoreError>| {
+            outcome.unwrap();
+            told.send(id).unwrap();
+        });
+        let key = Bytes::from((id % 10).to_string());
+        memory.change(key, Some(Bytes::from(id.to_string())), Some(done)).unwrap();
+        if count % 20 == 0 {
+            println!("\ndurable {}", tell.iter().take(20).last().unwrap());
+        }
+    }
+}
+
 fn start(folder: &Path, first: u128) -> Child {
+    start_test("writes_until_it_is_killed", folder, first)
+}
+
+fn start_test(test: &str, folder: &Path, first: u128) -> Child {
     Command::new(env::current_exe().unwrap())
-        .args(["--exact", "storage::crash::writes_until_it_is_killed", "--nocapture"])
+        .args(["--exact", &format!("storage::crash::{test}"), "--nocapture"])
         .env(FOLDER, folder)
         .env("ROLLCALL_TEST_CRASH_FIRST", first.to_string())
         .stdout(Stdio::piped())
@@ -144,5 +171,22 @@ fn everything_acknowledged_survives_a_kill() {
         assert!(durable.len() >= enough);
         assert_eq!(durable.difference(&archived).count(), 0, "archived, round {round}");
         assert_eq!(durable.difference(&waiting).count(), 0, "waiting, round {round}");
+    }
+}
+
+#[test]
+fn memory_survives_a_kill_and_never_goes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    for round in 1..4 {
+        let child = start_test("remembers_until_it_is_killed", dir.path(), round * 1_000_001);
+        let last = *kill_after(child, 5).iter().max().unwrap();
+        let all = open(dir.path()).memory("test").all().unwrap();
+        let number = |bytes: &Bytes| std::str::from_utf8(bytes).unwrap().parse::<u128>().unwrap();
+        assert_eq!(all.len(), 10);
+        for (key, value) in all {
+            assert_eq!(number(&value) % 10, number(&key));
+            assert!(number(&value) + 10 > last, "{last} was durable, {value:?} is older than it may be");
+        }
     }
 }

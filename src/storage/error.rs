@@ -24,6 +24,9 @@ pub enum StoreError {
     /// As many bytes wait for the account's owner as may.
     #[error("too many messages wait for the owner")]
     OfflineFull,
+    /// A key or a value is larger than may be remembered.
+    #[error("too large to be remembered")]
+    TooLarge,
     /// What was read is not what was written.
     #[error("{0} cannot be read")]
     Corrupt(&'static str),

@@ -29,6 +29,7 @@ mod error;
 mod files;
 mod filler;
 mod journal;
+mod memory;
 mod messages;
 mod pending;
 mod queue;
@@ -44,6 +45,7 @@ mod crash;
 
 pub use config::Config;
 pub use error::StoreError;
+pub use memory::Memory;
 pub use records::{
     AcceptedSenders, AccountKey, AccountRecord, AccountSummary, ArchiveEnd, ArchiveQuery, ArchivedMessage,
     CredentialRecord, DeviceRecord, NewAccount, OfflineChunk, Preferences, RosterRow, TOMBSTONES, TokenKind,

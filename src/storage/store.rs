@@ -15,6 +15,7 @@ use super::{
     CredentialRecord, NewAccount, OfflineChunk, StoreError, TokenKind, TokenRecord, Write, codec,
     files::{self, Folders},
     filler::Filler,
+    memory::{Memory, Room, Rooms},
     messages::Messages,
     pending::{Line, Pending},
     queue::{Queue, Refused},
@@ -42,6 +43,7 @@ struct Inner {
     queue: Arc<Queue<Job>>,
     readers: Readers,
     pending: Arc<Pending>,
+    rooms: Rooms,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Held as long as the store is open.
     lock: Mutex<Option<File>>,
@@ -83,7 +85,8 @@ impl Store {
             }
         })?;
         let writer = Mutex::new(Some(thread));
-        let inner = Inner { queue, readers, pending, writer, lock: Mutex::new(Some(lock)) };
+        let inner =
+            Inner { queue, readers, pending, rooms: Rooms::default(), writer, lock: Mutex::new(Some(lock)) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -324,12 +327,24 @@ impl Store {
         self.change(move |database| database.set_setting(&name, &value))
     }
 
+    /// The small values of a room of that name; every caller with the name gets the same ones.
+    #[must_use]
+    pub fn memory(&self, room: &'static str) -> Memory {
+        Memory::new(self.clone(), self.inner.rooms.find(room))
+    }
+
+    /// Has the writer come for what waits in a room.
+    pub(super) fn call_to(&self, room: &Arc<Room>) -> Result<(), StoreError> {
+        let queued = self.inner.queue.push(Job::Memory(Arc::clone(room)));
+        queued.map_err(|(_, refused)| refused.into())
+    }
+
     /// Makes all that was submitted durable and stops. Blocks. Later calls get [`StoreError::Closed`].
     pub fn close(&self) {
         self.inner.close();
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Database) -> T) -> T {
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Database) -> T) -> T {
         self.inner.readers.read(read)
     }
 
@@ -377,10 +392,7 @@ impl Store {
     /// Queues a job, or tells it why not and says so.
     fn push(&self, job: Job) -> Result<(), StoreError> {
         let Err((job, refused)) = self.inner.queue.push(job) else { return Ok(()) };
-        let error = match refused {
-            Refused::Full => StoreError::Overloaded,
-            Refused::Closed => StoreError::Closed,
-        };
+        let error = StoreError::from(refused);
         writer::refuse(job, error.clone());
         Err(error)
     }
@@ -403,6 +415,15 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+impl From<Refused> for StoreError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full => Self::Overloaded,
+            Refused::Closed => Self::Closed,
+        }
     }
 }
 

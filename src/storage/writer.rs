@@ -16,6 +16,7 @@ use super::{
     AccountKey, Done, OfflineDone, StoreError, Write,
     files::Folders,
     filler::Filler,
+    memory::{Batch, Room},
     messages::Messages,
     queue::{Queue, Taken},
     sqlite::Database,
@@ -33,6 +34,8 @@ pub(super) enum Job {
         limit: usize,
         done: OfflineDone,
     },
+    /// Whatever waits in a room's memory.
+    Memory(Arc<Room>),
     /// Any other change: does its part, and gives what is to be called after the commit.
     Change(Box<dyn FnOnce(&mut Writer) -> AfterCommit + Send>),
 }
@@ -68,6 +71,7 @@ enum Place {
 enum Tell {
     Write(Option<Done>),
     Offline { account: AccountKey, limit: usize, done: OfflineDone },
+    Memory(Arc<Room>, Batch),
     Change(AfterCommit),
 }
 
@@ -76,7 +80,7 @@ impl Job {
         match self {
             Self::Write { write, .. } => place_of(write) == Place::Database,
             Self::OfflineRead { .. } => false,
-            Self::Change(_) => true,
+            Self::Memory(_) | Self::Change(_) => true,
         }
     }
 }
@@ -183,6 +187,12 @@ impl Writer {
                 let tell = Tell::Offline { account, limit, done };
                 Finished { outcome: Ok(()), place: Place::Nowhere, tell }
             }
+            Job::Memory(room) => {
+                let batch = room.take();
+                let write = |database: &Database| batch.write(room.name(), database);
+                let outcome = self.database.begin().and_then(|_| self.database.step(write));
+                Finished { outcome, place: Place::Database, tell: Tell::Memory(room, batch) }
+            }
             Job::Change(change) => {
                 let begun = self.database.begin();
                 let after = change(self);
@@ -218,6 +228,7 @@ impl Writer {
             Tell::Offline { account, limit, done } => {
                 done(self.messages.offline(&self.database, account, limit));
             }
+            Tell::Memory(room, batch) => room.finish(batch, &outcome),
             Tell::Change(after) => after(self, outcome),
         }));
         if told.is_err() {
@@ -249,6 +260,7 @@ pub(super) fn refuse(job: Job, error: StoreError) {
         Job::Write { done: Some(done), .. } => done(Err(error)),
         Job::Write { done: None, .. } => tracing::error!(%error, "a write that nobody waits for is lost"),
         Job::OfflineRead { done, .. } => done(Err(error)),
+        Job::Memory(room) => room.finish(room.take(), &Err(error)),
         // Whoever waits for it sees that it is gone.
         Job::Change(_) => {}
     }

@@ -31,6 +31,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../storage/sqlite/0002_archive.sql"),
     include_str!("../../../storage/sqlite/0003_auth.sql"),
     include_str!("../../../storage/sqlite/0004_messages.sql"),
+    include_str!("../../../storage/sqlite/0005_memory.sql"),
 ];
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 mod accounts;
 mod archive;
 mod credentials;
+mod memory;
 mod migrate;
 mod offline;
 mod readers;
