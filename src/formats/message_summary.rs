@@ -25,6 +25,8 @@ mod tests {
             print(3, "sip:a@example.org"),
             "Messages-Waiting: yes\r\nMessage-Account: sip:a@example.org\r\nText-Message: 3/0\r\n"
         );
-        assert!(print(0, "sip:a\r\nX: y").starts_with("Messages-Waiting: no\r\nMessage-Account: sip:aX: y\r\n"));
+        assert!(
+            print(0, "sip:a\r\nX: y").starts_with("Messages-Waiting: no\r\nMessage-Account: sip:aX: y\r\n")
+        );
     }
 }

@@ -262,6 +262,8 @@ mod tests {
         assert_eq!(events(&now, &now), []);
         let back = registration(&[contact("1", ContactEvent::Registered)]).with_ended_of(&now);
         assert_eq!(events(&back, &now), [("1".to_owned(), ContactEvent::Registered)]);
-        assert!(print(2, Extent::Partial, &now, &now.contacts, None).contains("state=\"terminated\"><contact"));
+        assert!(
+            print(2, Extent::Partial, &now, &now.contacts, None).contains("state=\"terminated\"><contact")
+        );
     }
 }

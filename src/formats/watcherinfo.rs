@@ -7,10 +7,7 @@ use std::fmt::Write as _;
 
 use compact_str::CompactString;
 
-use super::{
-    Extent, seconds_between,
-    xml::push_text,
-};
+use super::{Extent, seconds_between, xml::push_text};
 use crate::signal::{Address, Timestamp, Watcher, WatcherEvent, WatcherList, WatcherStatus};
 
 /// The media type of what is written here.
@@ -90,9 +87,10 @@ pub fn standing(list: &WatcherList) -> impl Iterator<Item = &Watcher> {
 #[must_use]
 pub fn changes(before: &WatcherList, now: &WatcherList) -> Vec<Watcher> {
     let is_told = |watcher: &&Watcher| {
-        before.watchers.iter().any(|told| {
-            told.id == watcher.id && told.status == watcher.status && told.event == watcher.event
-        })
+        before
+            .watchers
+            .iter()
+            .any(|told| told.id == watcher.id && told.status == watcher.status && told.event == watcher.event)
     };
     let mut changed: Vec<_> = now.watchers.iter().filter(|watcher| !is_told(watcher)).cloned().collect();
     let is_gone = |told: &&Watcher| !now.watchers.iter().any(|watcher| watcher.id == told.id);
@@ -167,7 +165,9 @@ mod tests {
              sip:carol@example.org</watcher></watcher-list></watcherinfo>"
         );
         let empty = print(&head(Extent::Partial, None), &[], uri_of);
-        assert!(empty.contains("state=\"partial\"><watcher-list resource=") && empty.contains("></watcher-list>"));
+        assert!(
+            empty.contains("state=\"partial\"><watcher-list resource=") && empty.contains("></watcher-list>")
+        );
     }
 
     #[test]

@@ -39,6 +39,7 @@ mod call_book;
 mod config;
 mod device;
 mod door;
+mod events;
 mod fork;
 mod locations;
 pub mod message;

@@ -6,8 +6,8 @@
 use super::{
     answer::{ALLOW, Refusal, answer, check_require},
     door::Door,
+    events::PACKAGES,
     message::{HeaderName, Message},
-    subscription::EVENTS,
     transaction::IncomingRequest,
     translate,
 };
@@ -27,7 +27,7 @@ pub(in crate::sip) fn handle_options(door: &Door, request: &IncomingRequest) -> 
     let builder = answer(&request.message, 200, &request.transaction.tag());
     Ok(builder
         .text(HeaderName::Allow, ALLOW)
-        .text(HeaderName::AllowEvents, EVENTS)
+        .text(HeaderName::AllowEvents, PACKAGES)
         .text(HeaderName::Accept, translate::ACCEPT)
         .text(HeaderName::AcceptEncoding, "identity")
         .text(HeaderName::AcceptLanguage, "en")

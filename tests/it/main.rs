@@ -11,6 +11,7 @@ mod page;
 mod sip_calls;
 mod sip_presence;
 mod sip_registering_and_paging;
+mod sip_subscriptions;
 mod story;
 mod support;
 mod tls;

@@ -107,6 +107,11 @@ impl SipPhone {
 
     /// Waits for the next request and answers it.
     pub(crate) async fn serve(&mut self, status: u16) -> Message {
+        self.serve_with(status, "").await
+    }
+
+    /// Waits for the next request and answers it with a header more.
+    pub(crate) async fn serve_with(&mut self, status: u16, header: &str) -> Message {
         let request = match self.requests.pop_front() {
             Some(request) => request,
             None => loop {
@@ -116,7 +121,11 @@ impl SipPhone {
                 }
             },
         };
-        let response = rollcall::sip::message::Builder::response_to(&request, status, "phone").finish();
+        let mut response = rollcall::sip::message::Builder::response_to(&request, status, "phone");
+        if let Some((name, value)) = header.trim_end().split_once(": ") {
+            response = response.extension(name, value);
+        }
+        let response = response.finish();
         self.socket.send_to(response.bytes(), self.server).await.unwrap();
         request
     }
