@@ -232,6 +232,13 @@ impl Authenticator {
         DigestVerdict::Ok(login)
     }
 
+    /// A secret of this server for a purpose of somebody else, which outlives the process: it comes of the
+    /// key file, and a stolen database alone does not tell it.
+    #[must_use]
+    pub fn secret(&self, purpose: &str) -> [u8; 32] {
+        self.inner.key.derive(purpose)
+    }
+
     /// Tells of changes from now on. Who lags behind by more than 256 changes is told so and has
     /// to check what he has.
     #[must_use]

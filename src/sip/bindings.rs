@@ -1,21 +1,25 @@
 //! The bindings of one address of record: the rules of RFC 3261 §10.3, pure.
 //!
 //! A request is planned against what there is, and the whole plan is applied or none of it. A binding is
-//! known again by its instance (RFC 5626 §4.1) or by its URI (RFC 3261 §19.1.4). `reg-id` is not looked
-//! at: this registrar keeps one flow for each instance and so never claims `outbound` (RFC 5626 §6).
+//! known again by its instance and `reg-id` (RFC 5626 §6), by its instance alone where either has no
+//! `reg-id`, or by its URI (RFC 3261 §19.1.4). The bindings of an instance share what stands behind them:
+//! they are ways to one phone.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use compact_str::CompactString;
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::{
     answer::Refusal,
     config::Config,
     message::{Contacts, HeaderName, Message, NameAddr, Quality, Uri},
+    translate,
 };
+use crate::signal::Address;
 
-/// The bindings of one account; `D` is what stands behind each.
+/// The bindings of one account; `D` is the phone behind each, equal to itself only.
 #[derive(Debug)]
 pub(super) struct Record<D> {
     /// Grows with every change, so that a plan made before another change is not applied.
@@ -27,7 +31,7 @@ pub(super) struct Record<D> {
 #[derive(Debug)]
 pub(super) struct Binding<D> {
     pub(super) device: D,
-    contact: Contact,
+    pub(super) contact: Contact,
     call_id: CompactString,
     cseq: u32,
     pub(super) expires: Instant,
@@ -38,10 +42,15 @@ pub(super) struct Binding<D> {
 pub(super) struct Contact {
     pub(super) uri: Uri,
     pub(super) instance: Option<CompactString>,
+    /// Only where it is honoured, and never without an instance.
+    pub(super) reg_id: Option<RegId>,
     q: Option<Quality>,
     /// As asked for, of the contact or else of the message, in seconds.
     expires: Option<u32>,
 }
+
+/// Which of its flows an instance registers (RFC 5626 §4.2).
+pub(super) type RegId = NonZeroU32;
 
 /// What a REGISTER wants.
 #[derive(Debug)]
@@ -64,6 +73,8 @@ enum Wanted {
 pub(super) enum Step {
     Remove(usize),
     Refresh(usize, Contact, Duration),
+    /// One more way to the phone of the binding at this place.
+    Join(usize, Contact, Duration),
     Add(Contact, Duration),
 }
 
@@ -77,16 +88,31 @@ pub(super) struct Plan {
 /// What a plan did.
 #[derive(Debug)]
 pub(super) struct Changes<D> {
+    /// Phones that no binding leads to any more.
     pub(super) removed: Vec<D>,
-    pub(super) refreshed: Vec<(D, Contact)>,
+    /// Ways to phones that have others.
+    pub(super) lost: Vec<(D, Option<RegId>)>,
+    pub(super) refreshed: Vec<Refreshed<D>>,
+}
+
+/// A binding that was there before, or that joined others of its phone.
+#[derive(Debug)]
+pub(super) struct Refreshed<D> {
+    pub(super) device: D,
+    pub(super) contact: Contact,
+    /// The binding had another `reg-id`, or none.
+    pub(super) before: Option<RegId>,
+    /// It came with another Call-ID than before: temporary GRUUs end (RFC 5627 §5.1).
+    pub(super) is_new_call: bool,
 }
 
 impl Asked {
     /// Reads a REGISTER.
     ///
     /// # Errors
-    /// 400 where Contact or Expires make no sense (RFC 3261 §10.3 step 6).
-    pub(super) fn read(message: &Message) -> Result<Self, Refusal> {
+    /// 400 where Contact or Expires make no sense (RFC 3261 §10.3 step 6), or more than one contact is to
+    /// live and one has a `reg-id`; 439 where that cannot be honoured, as `outbound` says (RFC 5626 §6).
+    pub(super) fn read(message: &Message, outbound: Outbound) -> Result<Self, Refusal> {
         let expires = message.expires();
         let wanted = match message.contacts()? {
             Contacts::Wildcard if expires == Some(0) => Wanted::RemoveAll,
@@ -94,28 +120,101 @@ impl Asked {
             Contacts::List(list) if list.is_empty() => Wanted::Fetch,
             Contacts::List(list) if list.len() > CONTACTS => return Err(Refusal::new(513)),
             Contacts::List(list) => {
-                Wanted::Set(list.into_iter().map(|contact| Contact::read(contact, expires)).collect())
+                let contacts: Vec<_> =
+                    list.into_iter().map(|contact| Contact::read(contact, expires)).collect();
+                Wanted::Set(apply_outbound(contacts, outbound)?)
             }
         };
         Ok(Self { call_id: message.call_id()?.into(), cseq: message.cseq()?.number, wanted })
     }
+
+    /// RFC 5627 §5.1: a phone that is known by its instance must not be registered by a name of the account
+    /// itself, which would lead requests in a circle.
+    ///
+    /// # Errors
+    /// 403.
+    pub(super) fn check_contacts(&self, account: &Address) -> Result<(), Refusal> {
+        let Wanted::Set(contacts) = &self.wanted else { return Ok(()) };
+        let mut named = contacts.iter().filter(|contact| contact.instance.is_some());
+        if named.any(|contact| !contact.uri.is_sip() || is_own_name(&contact.uri, account)) {
+            return Err(Refusal::because(403, "Forbidden: contact is no place of a phone"));
+        }
+        Ok(())
+    }
+
+    /// Whether it is about a flow (RFC 5626 §6).
+    pub(super) fn has_flow(&self) -> bool {
+        matches!(&self.wanted, Wanted::Set(contacts) if contacts.iter().any(|found| found.reg_id.is_some()))
+    }
+}
+
+/// Whether `reg-id` counts in a REGISTER (RFC 5626 §6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outbound {
+    Honoured,
+    /// The first hop does not support it, and the phone does not insist.
+    Ignored,
+    /// The first hop does not support it, and the phone does.
+    Lacking,
+}
+
+/// The address of record, or a public GRUU of it. Temporary ones are of the same domain, too.
+fn is_own_name(uri: &Uri, account: &Address) -> bool {
+    let own = translate::uri_of(account);
+    uri.is_equivalent(&own) || (uri.has_param("gr") && uri.host() == own.host())
+}
+
+fn apply_outbound(mut contacts: Vec<Contact>, outbound: Outbound) -> Result<Vec<Contact>, Refusal> {
+    if contacts.iter().all(|contact| contact.reg_id.is_none()) {
+        return Ok(contacts);
+    }
+    match outbound {
+        Outbound::Honoured => {
+            let living = contacts.iter().filter(|contact| contact.expires != Some(0)).count();
+            if living > 1 {
+                return Err(Refusal::because(400, "Bad Request: more than one contact with a reg-id"));
+            }
+        }
+        Outbound::Ignored => contacts.iter_mut().for_each(|contact| contact.reg_id = None),
+        Outbound::Lacking => return Err(Refusal::new(439)),
+    }
+    Ok(contacts)
 }
 
 impl Contact {
     fn read(contact: NameAddr, expires: Option<u32>) -> Self {
+        let instance = contact.instance().filter(|instance| !instance.is_empty());
         Self {
-            instance: contact.instance().filter(|instance| !instance.is_empty()),
+            // RFC 5626 §6: without an instance it means nothing.
+            reg_id: instance.as_ref().and_then(|_| RegId::new(contact.reg_id()?)),
+            instance,
             q: contact.q(),
             expires: contact.expires().or(expires),
             uri: contact.uri,
         }
     }
 
+    /// Whether one replaces the other. COMPAT(linphone): a phone that was restarted registers its instance
+    /// from another port, with or without `reg-id`.
     fn is_same(&self, other: &Self) -> bool {
         match (&self.instance, &other.instance) {
-            (Some(one), Some(two)) => one == two,
+            (Some(one), Some(two)) if one == two => match (self.reg_id, other.reg_id) {
+                (Some(one), Some(two)) => one == two,
+                _ => true,
+            },
+            (Some(_), Some(_)) => false,
             _ => self.uri.is_equivalent(&other.uri),
         }
+    }
+
+    fn is_same_phone(&self, other: &Self) -> bool {
+        self.instance.is_some() && self.instance == other.instance
+    }
+}
+
+impl<D> Default for Changes<D> {
+    fn default() -> Self {
+        Self { removed: Vec::new(), lost: Vec::new(), refreshed: Vec::new() }
     }
 }
 
@@ -125,7 +224,7 @@ impl<D> Default for Record<D> {
     }
 }
 
-impl<D: Clone> Record<D> {
+impl<D: Clone + PartialEq> Record<D> {
     /// Decides what a REGISTER changes.
     ///
     /// # Errors
@@ -150,7 +249,7 @@ impl<D: Clone> Record<D> {
                 }
             }
         }
-        let added = steps.iter().filter(|step| matches!(step, Step::Add(..))).count();
+        let added = steps.iter().filter(|step| matches!(step, Step::Add(..) | Step::Join(..))).count();
         let removed = steps.iter().filter(|step| matches!(step, Step::Remove(_))).count();
         if added > 0 && self.bindings.len() + added - removed > config.devices {
             return Err(Refusal::because(403, "Forbidden: too many phones"));
@@ -158,28 +257,33 @@ impl<D: Clone> Record<D> {
         Ok(Plan { version: self.version, steps })
     }
 
-    fn plan_contact(
-        &self,
-        contact: &Contact,
-        asked: &Asked,
-        config: &Config,
-    ) -> Result<Option<Step>, Refusal> {
+    fn plan_contact(&self, contact: &Contact, asked: &Asked, config: &Config) -> Result<Steps, Refusal> {
         let seconds = contact.expires.unwrap_or(config.register_default_seconds);
         if seconds > 0 && seconds < config.register_min_seconds {
             return Err(Refusal::new(423).with(HeaderName::MinExpires, config.register_min_seconds));
         }
         let lifetime = Duration::from_secs(seconds.min(config.register_max_seconds).into());
-        let found = self.bindings.iter().position(|binding| binding.contact.is_same(contact));
-        let Some(index) = found else {
-            return Ok((seconds > 0).then(|| Step::Add(contact.clone(), lifetime)));
-        };
-        if let Some(binding) = self.bindings.get(index) {
+        let (mut steps, mut sibling) = (Steps::new(), None);
+        for (index, binding) in self.bindings.iter().enumerate() {
+            if !binding.contact.is_same(contact) {
+                sibling = sibling.or_else(|| binding.contact.is_same_phone(contact).then_some(index));
+                continue;
+            }
             binding.check_order(asked)?;
+            // The first one becomes what is asked for; others of the instance are flows that it gave up.
+            steps.push(match seconds {
+                0 => Step::Remove(index),
+                _ if !steps.is_empty() => Step::Remove(index),
+                _ => Step::Refresh(index, contact.clone(), lifetime),
+            });
         }
-        Ok(Some(match seconds {
-            0 => Step::Remove(index),
-            _ => Step::Refresh(index, contact.clone(), lifetime),
-        }))
+        if steps.is_empty() && seconds > 0 {
+            steps.push(match sibling {
+                Some(index) => Step::Join(index, contact.clone(), lifetime),
+                None => Step::Add(contact.clone(), lifetime),
+            });
+        }
+        Ok(steps)
     }
 
     /// Does what was planned; `added` are the devices of its [`Step::Add`]s, in their order. `None`
@@ -195,37 +299,62 @@ impl<D: Clone> Record<D> {
             return None;
         }
         let mut added = added.into_iter();
-        let (mut gone, mut changes) = (Vec::new(), Changes { removed: Vec::new(), refreshed: Vec::new() });
+        let (mut gone, mut refreshed) = (Vec::new(), Vec::new());
         for step in plan.steps {
             self.version += 1;
             match step {
                 Step::Remove(index) => gone.push(index),
                 Step::Refresh(index, contact, lifetime) => {
                     let Some(binding) = self.bindings.get_mut(index) else { continue };
+                    let (device, before) = (binding.device.clone(), binding.contact.reg_id);
+                    let is_new_call = binding.call_id != asked.call_id;
                     binding.renew(contact.clone(), asked, now + lifetime);
-                    changes.refreshed.push((binding.device.clone(), contact));
+                    refreshed.push(Refreshed { device, contact, before, is_new_call });
+                }
+                Step::Join(index, contact, lifetime) => {
+                    let Some(device) = self.bindings.get(index).map(|found| found.device.clone()) else {
+                        continue;
+                    };
+                    let before = contact.reg_id;
+                    self.add(device.clone(), contact.clone(), asked, now + lifetime);
+                    refreshed.push(Refreshed { device, contact, before, is_new_call: false });
                 }
                 Step::Add(contact, lifetime) => {
                     let Some(device) = added.next() else { continue };
-                    let (call_id, cseq, expires) = (asked.call_id.clone(), asked.cseq, now + lifetime);
-                    // One more and no room besides: most accounts have one phone, and there are many.
-                    self.bindings.reserve_exact(1);
-                    self.bindings.push(Binding { device, contact, call_id, cseq, expires });
+                    self.add(device, contact, asked, now + lifetime);
                 }
             }
         }
         gone.sort_unstable();
-        for index in gone.into_iter().rev() {
-            changes.removed.push(self.bindings.remove(index).device);
-        }
-        Some(changes)
+        let gone: Vec<_> = gone.into_iter().rev().map(|index| self.bindings.remove(index)).collect();
+        Some(self.sort_out(gone, refreshed))
     }
 
-    /// Takes away the binding that `is_it` names.
-    pub(super) fn remove(&mut self, is_it: impl Fn(&D) -> bool) -> Option<D> {
-        let index = self.bindings.iter().position(|binding| is_it(&binding.device))?;
-        self.version += 1;
-        Some(self.bindings.remove(index).device)
+    fn add(&mut self, device: D, contact: Contact, asked: &Asked, expires: Instant) {
+        let (call_id, cseq) = (asked.call_id.clone(), asked.cseq);
+        // One more and no room besides: most accounts have one phone, and there are many.
+        self.bindings.reserve_exact(1);
+        self.bindings.push(Binding { device, contact, call_id, cseq, expires });
+    }
+
+    /// Tells the phones that are gone from those that have other ways.
+    fn sort_out(&self, gone: Vec<Binding<D>>, refreshed: Vec<Refreshed<D>>) -> Changes<D> {
+        let mut changes = Changes { removed: Vec::new(), lost: Vec::new(), refreshed };
+        for Binding { device, contact, .. } in gone {
+            if self.bindings.iter().any(|binding| binding.device == device) {
+                changes.lost.push((device, contact.reg_id));
+            } else if !changes.removed.contains(&device) {
+                changes.removed.push(device);
+            }
+        }
+        changes
+    }
+
+    /// Takes away the bindings for which `is_it` holds.
+    pub(super) fn remove(&mut self, is_it: impl Fn(&Binding<D>) -> bool) -> Changes<D> {
+        let gone: Vec<_> = self.bindings.extract_if(.., |binding| is_it(binding)).collect();
+        self.version += u64::from(!gone.is_empty());
+        self.sort_out(gone, Vec::new())
     }
 
     pub(super) fn bindings(&self) -> &[Binding<D>] {
@@ -234,6 +363,12 @@ impl<D: Clone> Record<D> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.bindings.is_empty()
+    }
+
+    /// When the first of a phone's bindings ends; `None` where it has none.
+    pub(super) fn expiry(&self, is_it: impl Fn(&D) -> bool) -> Option<Instant> {
+        let own = self.bindings.iter().filter(|binding| is_it(&binding.device));
+        own.map(|binding| binding.expires).min()
     }
 }
 
@@ -265,6 +400,9 @@ impl<D> Binding<D> {
         if let Some(instance) = &self.contact.instance {
             contact = contact.with_param("+sip.instance", Some(&format!("<{instance}>")));
         }
+        if let Some(reg_id) = self.contact.reg_id {
+            contact = contact.with_param("reg-id", Some(&reg_id.to_string()));
+        }
         contact.with_param("expires", Some(&seconds.to_string()))
     }
 }
@@ -272,6 +410,9 @@ impl<D> Binding<D> {
 fn print_quality(q: Quality) -> String {
     format!("{}.{:03}", q.thousandths() / 1000, q.thousandths() % 1000)
 }
+
+/// What is done for one contact: more than one step only where it replaces several flows.
+type Steps = SmallVec<[Step; 1]>;
 
 /// Most contacts in one request.
 const CONTACTS: usize = 16;

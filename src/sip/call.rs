@@ -16,12 +16,16 @@ use tracing::debug;
 use super::{
     alarm::Alarm,
     answer::Refusal,
+    astray,
     auth::{Role, Sender},
     call_book::{Call, CallBook, Counts, End, Token, Way},
     device::Device,
     door::Door,
-    message::{HeaderName, Message, Method, StartLine},
-    proxy::{Branch, Observer, check_proxy_require, next_hops, record_routes},
+    gruu::gruu_of,
+    message::{HeaderName, Message, Method, StartLine, Uri},
+    onward::{strip, to_target},
+    proxy::{Branch, Hop, Observer, check_proxy_require, next_hops, record_routes},
+    target::Target,
     transaction::{ClientEvent, IncomingRequest},
     transport::{Destination, Flow},
 };
@@ -58,13 +62,12 @@ pub(in crate::sip) fn handle_within(door: &Arc<Door>, request: IncomingRequest) 
     let Some(within) = door.calls.find(&request.message) else { return Some(request) };
     door.calls.note_flow(&within, request.flow);
     let passage = door.proxy.begin(&request);
-    match onward(&request.message, &within) {
-        Ok(onward) => {
-            let branch = Branch { request: onward, destination: destination(door, &within.way) };
+    match onward(door, &request.message, &within) {
+        Ok(hop) => {
             let is_bye = request.message.method() == Some(&Method::Bye);
             let observer: Arc<dyn Observer> =
                 Arc::new(WithinObserver { door: Arc::downgrade(door), way: within.way, is_bye });
-            door.proxy.send(passage, vec![branch], &observer);
+            door.proxy.send(passage, vec![Branch::from([hop])], &observer);
         }
         Err(refusal) => door.proxy.refuse(passage, &refusal),
     }
@@ -74,12 +77,11 @@ pub(in crate::sip) fn handle_within(door: &Arc<Door>, request: IncomingRequest) 
 /// Passes on the ACK of a 2xx, which has no transaction (RFC 3261 §16.11).
 pub(in crate::sip) fn handle_ack(door: &Door, ack: &Message, flow: Flow) {
     let Some(within) = door.calls.find(ack) else {
-        debug!(peer = %flow.peer, "ack of no call");
-        return;
+        return astray::handle_ack(door, ack, flow);
     };
     door.calls.note_flow(&within, flow);
-    if let Ok(onward) = onward(ack, &within)
-        && let Err(error) = door.layer.send_stateless(&onward, &destination(door, &within.way))
+    if let Ok(hop) = onward(door, ack, &within)
+        && let Err(error) = door.layer.send_stateless(&hop.request, &hop.destination)
     {
         debug!(%error, "ack not passed on");
     }
@@ -100,8 +102,11 @@ async fn place_call(
     let devices = ring(door, &token, &sender, target).await?;
     let (mut branches, mut called) = (Vec::new(), Vec::new());
     for device in &devices {
-        if let Some(branch) = branch_to(door, request, device, &token, hops) {
-            called.push((device.session_id(), branch.destination.clone()));
+        let targets = device.targets();
+        let branch: Branch =
+            targets.iter().filter_map(|target| hop_to(door, request, target, &token, hops)).collect();
+        if let Some(first) = branch.front() {
+            called.push((device.session_id(), first.destination.clone()));
             branches.push(branch);
         }
     }
@@ -109,7 +114,7 @@ async fn place_call(
         return Err(Refusal::new(480));
     }
     door.calls.begin(door, &token, request, &sender)?;
-    Ok((branches, Arc::new(InviteObserver { door: Arc::downgrade(door), token, called })))
+    Ok((branches, Arc::new(InviteObserver { door: Arc::downgrade(door), token, called: Mutex::new(called) })))
 }
 
 /// The phones that a call rings at: all that the account names, or the one that is asked for.
@@ -132,45 +137,60 @@ async fn ring(
 }
 
 /// The INVITE as it goes to one phone (RFC 3261 §16.6).
-fn branch_to(
+fn hop_to(
     door: &Door,
     request: &IncomingRequest,
-    device: &Device,
+    target: &Arc<Target>,
     token: &Token,
     hops: u8,
-) -> Option<Branch> {
-    let target = device.target();
+) -> Option<Hop> {
     let flow = door.layer.transport().flow_to(&target.destination).ok()?;
-    let mut splice =
-        request.message.splice().request_uri(&target.uri).max_forwards(hops).remove(HeaderName::Route);
-    for name in KEPT_BACK {
-        splice = splice.remove(name);
-    }
+    let mut splice = strip(&request.message, hops).remove(HeaderName::Route);
     // The last one that is pushed stands on top.
     for route in record_routes(&door.layer, token, &request.flow, &flow).iter().rev() {
         splice = splice.push_record_route(route);
     }
-    Some(Branch { request: splice.finish(), destination: target.destination.clone() })
+    Some(to_target(splice, target))
 }
 
-/// A request within a call as it goes on: our Route values are taken off (RFC 3261 §16.4, §16.6).
-fn onward(message: &Message, within: &Within) -> Result<Message, Refusal> {
-    let hops = next_hops(message)?;
-    let mut splice = message.splice().max_forwards(hops);
-    for name in KEPT_BACK {
-        splice = splice.remove(name);
-    }
+/// A request within a call as it goes on: our Route values are taken off (RFC 3261 §16.4, §16.6), and a
+/// GRUU becomes the place where its phone is (RFC 5627 §6.1).
+///
+/// # Errors
+/// 483; 480 where the phone of a GRUU is not registered.
+fn onward(door: &Door, message: &Message, within: &Within) -> Result<Hop, Refusal> {
+    let mut splice = strip(message, next_hops(message)?);
     for _ in 0..within.routes {
         splice = splice.pop_route();
     }
-    Ok(splice.finish())
+    let Some(uri) = own_gruu(door, message) else {
+        return Ok(Hop { request: splice.finish(), destination: destination(door, &within.way) });
+    };
+    let target = door.find_phone(&uri).and_then(|device| device.target());
+    let target = target.ok_or_else(|| Refusal::new(480))?;
+    // Where the dialog has proxies of its own, those of the registration do not come on top of them.
+    if message.values(HeaderName::Route).nth(within.routes).is_none() {
+        return Ok(to_target(splice, &target));
+    }
+    let request = splice.request_uri(&target.uri).finish();
+    Ok(Hop { request, destination: destination(door, &within.way) })
+}
+
+/// The request URI, where it is a GRUU of this server's domains.
+fn own_gruu(door: &Door, message: &Message) -> Option<Uri> {
+    let StartLine::Request { uri, .. } = message.start() else { return None };
+    let uri = uri.contains(';').then(|| Uri::parse(uri).ok())??;
+    let is_ours = gruu_of(&uri).is_some() && door.accounts.serves(&uri.host()?.to_string());
+    is_ours.then_some(uri)
 }
 
 /// Where a request for one end of a call goes: a phone that has moved is reached where it is registered now.
 fn destination(door: &Door, way: &Way) -> Destination {
     let device = way.session.and_then(|session| door.locations.device(session));
     match (&way.destination, device) {
-        (Destination::Flow(flow), Some(device)) if flow.is_reliable() => device.target().destination.clone(),
+        (Destination::Flow(flow), Some(device)) if flow.is_reliable() => {
+            device.target().map_or(Destination::Flow(*flow), |target| target.destination.clone())
+        }
         (known, _) => known.clone(),
     }
 }
@@ -189,7 +209,14 @@ struct InviteObserver {
     door: Weak<Door>,
     token: Token,
     /// By branch.
-    called: Vec<(Option<SessionId>, Destination)>,
+    called: Mutex<Vec<(Option<SessionId>, Destination)>>,
+}
+
+impl InviteObserver {
+    /// The list is whole after every statement.
+    fn called(&self) -> MutexGuard<'_, Vec<(Option<SessionId>, Destination)>> {
+        self.called.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Observer for InviteObserver {
@@ -203,10 +230,17 @@ impl Observer for InviteObserver {
             ClientEvent::Final(_) | ClientEvent::Failed(_) => return,
         };
         let tag = response.tag(HeaderName::To);
-        if let (Some(tag), Some((session, destination))) = (tag, self.called.get(branch)) {
-            let end = End { tag, session: *session, destination: destination.clone(), is_talking };
+        let called = self.called().get(branch).cloned();
+        if let (Some(tag), Some((session, destination))) = (tag, called) {
+            let end = End { tag, session, destination, is_talking };
             let counts = door.calls.book().hear(&self.token, end);
             tell(&door, counts);
+        }
+    }
+
+    fn handle_hop(&self, branch: usize, destination: &Destination) {
+        if let Some((_, known)) = self.called().get_mut(branch) {
+            known.clone_from(destination);
         }
     }
 
@@ -336,18 +370,6 @@ impl Calls {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// What a phone says to this server only. Credentials prove a person to us; whoever is called could ask for
-/// them in our name, with our realm and any nonce, and either use the answer against us or guess the
-/// password by it. And who somebody is, only a proxy that is trusted may say beside From (RFC 3325 §5;
-/// Remote-Party-ID is its forerunner): phones are not.
-const KEPT_BACK: [HeaderName; 5] = [
-    HeaderName::Authorization,
-    HeaderName::ProxyAuthorization,
-    HeaderName::PAssertedIdentity,
-    HeaderName::PPreferredIdentity,
-    HeaderName::RemotePartyId,
-];
 
 fn request_uri(message: &Message) -> CompactString {
     match message.start() {

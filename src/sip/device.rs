@@ -1,8 +1,9 @@
 //! A registered phone: one session of its account, and the way to it.
 //!
 //! What the account hands over goes into [`Queue`] and out as MESSAGE transactions
-//! ([`super::outbox`]). The phone ends with its registration, with its connection, or when the account
-//! closes the session.
+//! ([`super::outbox`]). A phone may have registered by several flows (RFC 5626): requests take one, and
+//! another where that fails. It ends with its last registration or connection, or when the account closes
+//! the session.
 
 use std::{
     fmt,
@@ -12,17 +13,18 @@ use std::{
     },
 };
 
-use compact_str::{CompactString, format_compact};
+use compact_str::format_compact;
+use smallvec::{SmallVec, smallvec};
 use tokio::time::Instant;
 
 use super::{
-    auth,
-    bindings::Contact,
+    bindings::{Contact, RegId},
     door::Door,
-    message::{HeaderName, MediaType, Message, Uri},
+    gruu::{self, Temporary},
     outbox::Queue,
-    translate,
-    transport::{Destination, Flow},
+    registration::Registration,
+    target::Target,
+    transport::Flow,
 };
 use crate::{
     account::{Session, SessionChange, SessionKind, SessionSpec},
@@ -38,7 +40,10 @@ pub(in crate::sip) struct Device {
     resource: Resource,
     only_md5: bool,
     session: Mutex<Option<Arc<Session>>>,
-    target: Mutex<Arc<Target>>,
+    /// Its flows (RFC 5626), the one that was registered last first. Empty while it cannot be reached.
+    ways: Mutex<SmallVec<[Way; 1]>>,
+    /// The temporary GRUU that it was given last.
+    temporary: Mutex<Option<Box<Temporary>>>,
     pub(super) queue: Mutex<Queue>,
     /// When the soonest alarm about its registration goes off.
     wake: Mutex<Option<Instant>>,
@@ -51,64 +56,20 @@ pub(in crate::sip) struct Device {
     pub(super) refuses_messages: AtomicBool,
 }
 
-/// Where a phone is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::sip) struct Target {
-    /// What it registered: the request URI of requests for it.
-    pub(in crate::sip) uri: Uri,
-    /// By which it registered.
-    pub(in crate::sip) flow: Flow,
-    /// Where requests for it go.
-    pub(in crate::sip) destination: Destination,
-}
-
-/// What a REGISTER tells of the phone that sent it.
+/// One flow of a phone, and where it leads.
 #[derive(Debug)]
-pub(super) struct Registration {
-    flow: Flow,
-    agent: CompactString,
-    takes_messages: bool,
-    takes_calls: bool,
-    takes_cpim: bool,
-    only_md5: bool,
+struct Way {
+    reg_id: Option<RegId>,
+    target: Arc<Target>,
 }
 
-impl Registration {
-    pub(super) fn read(message: &Message, flow: Flow) -> Self {
-        // Who sends no Allow takes the methods of a phone.
-        let allows = |method: &str| {
-            !message.has(HeaderName::Allow) || message.values(HeaderName::Allow).any(|value| value == method)
-        };
-        let agent = message.text(HeaderName::UserAgent).unwrap_or_default();
-        let accepts = message.accept().ok().flatten().unwrap_or_default();
-        Self {
-            flow,
-            agent: agent.into(),
-            takes_messages: allows("MESSAGE"),
-            takes_calls: allows("INVITE"),
-            takes_cpim: accepts.iter().any(|range: &MediaType| range.is("message/cpim")),
-            only_md5: auth::knows_only_md5(message),
-        }
-    }
-}
+/// The ways to a phone, the best one first.
+pub(in crate::sip) type Targets = SmallVec<[Arc<Target>; 2]>;
 
-impl Target {
-    /// Requests go back the way the REGISTER came (RFC 5626 §5.3), except to a UDP phone that is not
-    /// behind a NAT and names another port of the same host: its Contact means what it says.
-    fn new(uri: &Uri, flow: Flow) -> Self {
-        let named = Destination::from_uri(uri);
-        let destination = match named {
-            Some(Destination::Address { protocol, peer, name })
-                if !flow.is_reliable()
-                    && protocol == flow.protocol
-                    && peer.ip().to_canonical() == flow.peer.ip().to_canonical()
-                    && peer.port() != flow.peer.port() =>
-            {
-                Destination::Address { protocol, peer, name }
-            }
-            _ => Destination::Flow(flow),
-        };
-        Self { uri: uri.clone(), flow, destination }
+/// A phone is itself and no other, whatever is known of it.
+impl PartialEq for Device {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
     }
 }
 
@@ -133,7 +94,7 @@ impl Device {
             kind: SessionKind::Device,
             resource: resource.clone(),
             since: now,
-            contact: Some(translate::gruu(&login.address, &resource).as_str().into()),
+            contact: Some(gruu::public(&login.address, contact.instance.as_deref(), &resource)),
             takes_messages: registration.takes_messages,
             takes_calls: registration.takes_calls,
             takes_copies: true,
@@ -147,7 +108,11 @@ impl Device {
             resource,
             only_md5: registration.only_md5,
             session: Mutex::default(),
-            target: Mutex::new(Arc::new(Target::new(&contact.uri, registration.flow))),
+            ways: Mutex::new(smallvec![Way {
+                reg_id: contact.reg_id,
+                target: registration.target(&contact.uri),
+            }]),
+            temporary: Mutex::default(),
             queue: Mutex::new(Queue::new(door.config.device_queue)),
             wake: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -170,14 +135,35 @@ impl Device {
         &self.resource
     }
 
-    /// Where requests for it go.
-    pub(in crate::sip) fn target(&self) -> Arc<Target> {
-        Arc::clone(&locked(&self.target))
+    /// Where requests for it go first; `None` while it cannot be reached.
+    pub(in crate::sip) fn target(&self) -> Option<Arc<Target>> {
+        self.target_at(0)
     }
 
-    /// By which it registered.
-    pub(in crate::sip) fn flow(&self) -> Flow {
-        locked(&self.target).flow
+    /// Where a request goes that so many ways have failed.
+    pub(super) fn target_at(&self, failed: usize) -> Option<Arc<Target>> {
+        locked(&self.ways).get(failed).map(|way| Arc::clone(&way.target))
+    }
+
+    /// Where requests for it go, one after the other until one gets through (RFC 5626 §7).
+    pub(in crate::sip) fn targets(&self) -> Targets {
+        locked(&self.ways).iter().map(|way| Arc::clone(&way.target)).collect()
+    }
+
+    /// By which it registered last.
+    pub(in crate::sip) fn flow(&self) -> Option<Flow> {
+        locked(&self.ways).first().map(|way| way.target.flow)
+    }
+
+    /// Whether what comes by this flow comes from it and nobody else.
+    pub(in crate::sip) fn is_at(&self, flow: &Flow) -> bool {
+        locked(&self.ways).iter().any(|way| way.target.is_direct && way.target.flow == *flow)
+    }
+
+    /// The connections whose end takes a way to it.
+    pub(super) fn bound_flows(&self) -> SmallVec<[Flow; 1]> {
+        let ways = locked(&self.ways);
+        ways.iter().filter(|way| way.target.is_bound()).map(|way| way.target.flow).collect()
     }
 
     /// The account's session; `None` once it is closed.
@@ -217,13 +203,42 @@ impl Device {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// The registration is renewed, perhaps from elsewhere.
-    pub(super) fn refresh(&self, registration: &Registration, contact: &Contact) {
-        *locked(&self.target) = Arc::new(Target::new(&contact.uri, registration.flow));
+    /// The registration is renewed, perhaps from elsewhere; its flow was `before`.
+    pub(super) fn refresh(&self, registration: &Registration, contact: &Contact, before: Option<RegId>) {
+        let way = Way { reg_id: contact.reg_id, target: registration.target(&contact.uri) };
+        {
+            let mut ways = locked(&self.ways);
+            ways.retain(|known| known.reg_id != before && known.reg_id != way.reg_id);
+            ways.insert(0, way);
+        }
         self.takes_cpim.fetch_or(registration.takes_cpim, Ordering::Relaxed);
         if self.wake_up() && !self.refuses_messages.load(Ordering::Relaxed) {
             self.change(SessionChange::TakesMessages(true));
         }
+    }
+
+    /// A flow is registered no more.
+    pub(super) fn lose(&self, reg_id: Option<RegId>) {
+        locked(&self.ways).retain(|way| way.reg_id != reg_id);
+    }
+
+    /// A connection ended: gives the flows that went with it.
+    pub(super) fn lose_flow(&self, flow: &Flow) -> SmallVec<[Option<RegId>; 1]> {
+        let is_gone = |way: &Way| way.target.is_bound() && way.target.flow == *flow;
+        let mut ways = locked(&self.ways);
+        let gone = ways.iter().filter(|way| is_gone(way)).map(|way| way.reg_id).collect();
+        ways.retain(|way| !is_gone(way));
+        gone
+    }
+
+    /// The temporary GRUU that it was given last.
+    pub(super) fn temporary(&self) -> Option<Temporary> {
+        locked(&self.temporary).as_deref().copied()
+    }
+
+    /// Gives it another temporary GRUU, or none from now on; tells which it had.
+    pub(super) fn set_temporary(&self, temporary: Option<Temporary>) -> Option<Temporary> {
+        std::mem::replace(&mut *locked(&self.temporary), temporary.map(Box::new)).map(|before| *before)
     }
 
     /// Whether an alarm has to be set so that one goes off at `expires`, or sooner.

@@ -38,12 +38,14 @@ use tracing::debug;
 use super::{
     alarm::Alarm,
     answer::{ALLOW, Refusal, answer},
+    astray,
     auth::Role,
     call::{self, Calls},
     config::Config,
     device::Device,
+    gruu::{self, Gruu, Seal},
     locations::Locations,
-    message::{HeaderName, Message, Method},
+    message::{HeaderName, Message, Method, Uri},
     options, pager,
     presence_agent::{self, PresenceAgent},
     proxy::Proxy,
@@ -57,7 +59,7 @@ use crate::{
     account::Accounts,
     auth::Authenticator,
     net::{ShutdownSignal, Tasks},
-    signal::Party,
+    signal::{Party, Resource},
 };
 
 /// What the handlers of the door share.
@@ -67,6 +69,8 @@ pub(in crate::sip) struct Door {
     pub(in crate::sip) authenticator: Authenticator,
     pub(in crate::sip) layer: Arc<Layer>,
     pub(in crate::sip) locations: Locations,
+    /// Makes and knows temporary GRUUs.
+    pub(super) seal: Seal,
     pub(in crate::sip) presence_agent: PresenceAgent,
     pub(in crate::sip) subscriptions: Arc<Subscriptions>,
     pub(in crate::sip) proxy: Arc<Proxy>,
@@ -100,6 +104,7 @@ impl Door {
             subscriptions: Subscriptions::new(Arc::clone(&layer), accounts.clone(), limits),
             proxy: Proxy::new(Arc::clone(&layer)),
             calls: Calls::default(),
+            seal: Seal::new(&authenticator.secret("temporary GRUUs")),
             config,
             accounts,
             authenticator,
@@ -128,7 +133,7 @@ impl Door {
             Method::Publish => self.answering(request, presence_agent::handle_publish),
             Method::Subscribe => self.subscribe(request),
             // What belongs to a call was passed on above.
-            _ if is_within_dialog(&request.message) => self.refuse(&request, &Refusal::new(481)),
+            _ if is_within_dialog(&request.message) => astray::handle(self, request),
             Method::Invite => call::handle_invite(self, request),
             Method::Bye | Method::Update | Method::Prack | Method::Notify => {
                 self.refuse(&request, &Refusal::new(481));
@@ -192,15 +197,44 @@ impl Door {
     /// The account, or the session of it, that a request is for.
     ///
     /// # Errors
-    /// 416 for a URI that is no address, 404 where it is not of a domain of ours: what is not ours is
-    /// not relayed.
+    /// 416 for a URI that is no address, 404 where it is not of a domain of ours (what is not ours is not
+    /// relayed) or is an unknown temporary GRUU, 480 for the public GRUU of a phone that is not there
+    /// (RFC 5627 §5.3, §6.1).
     pub(in crate::sip) fn find_target(&self, message: &Message) -> Result<Party, Refusal> {
         let uri = message.request_uri()?;
-        let party = translate::party_of(&uri).ok_or_else(|| Refusal::new(416))?;
+        let mut party = translate::party_of(&uri).ok_or_else(|| Refusal::new(416))?;
         if party.address.is_domain() || !self.accounts.serves(party.address.domain()) {
             return Err(Refusal::new(404));
         }
+        if let Some(gruu) = gruu::gruu_of(&uri) {
+            match self.find_device(&uri, gruu) {
+                Some(device) => {
+                    party = Party::full(device.address().clone(), device.resource().clone());
+                }
+                None if gruu == Gruu::Temporary => return Err(Refusal::new(404)),
+                // An instance is a URN (RFC 5626 §4.1); any other name may be the one of a chat client.
+                None if party.resource.as_ref().is_none_or(is_urn) => return Err(Refusal::new(480)),
+                None => {}
+            }
+        }
         Ok(party)
+    }
+
+    /// The registered phone that a URI names; `None` where it is no GRUU, or none of a phone that is there.
+    pub(in crate::sip) fn find_phone(&self, uri: &Uri) -> Option<Arc<Device>> {
+        let domain = uri.host()?.to_string();
+        let gruu = gruu::gruu_of(uri).filter(|_| self.accounts.serves(&domain))?;
+        self.find_device(uri, gruu)
+    }
+
+    fn find_device(&self, uri: &Uri, gruu: Gruu<'_>) -> Option<Arc<Device>> {
+        match gruu {
+            Gruu::Temporary => self.locations.device_of_run(self.seal.open(&uri.user()?)?),
+            Gruu::Public(_) => {
+                let (address, name) = (translate::address_of(uri)?, uri.param("gr")?);
+                self.locations.device_named(&address, &name)
+            }
+        }
     }
 
     /// Handles everything that falls due, until it is dropped.
@@ -224,11 +258,7 @@ impl Door {
     }
 
     fn handle_flow_closed(&self, flow: &Flow) {
-        for device in self.locations.take_flow(flow) {
-            debug!(account = %device.address(), resource = %device.resource(), "connection of a phone ended");
-            self.locations.forget(&device);
-            device.close();
-        }
+        registrar::handle_flow_closed(self, flow);
         self.presence_agent.handle_flow_closed(flow);
         self.subscriptions.handle_flow_closed(*flow);
     }
@@ -247,6 +277,10 @@ fn is_first_challenge(request: &Message, refusal: &Refusal) -> bool {
         && request.method() != Some(&Method::Invite)
         && !request.has(HeaderName::Authorization)
         && !request.has(HeaderName::ProxyAuthorization)
+}
+
+fn is_urn(name: &Resource) -> bool {
+    name.as_str().get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("urn:"))
 }
 
 fn is_within_dialog(message: &Message) -> bool {

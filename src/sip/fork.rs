@@ -117,6 +117,11 @@ impl Fork {
         self.is_answered && self.branches.iter().all(|state| *state == State::Done)
     }
 
+    /// Whether a branch that failed may be tried at another place: nobody has answered or given up.
+    pub(super) fn is_open(&self, branch: usize) -> bool {
+        !self.is_answered && !self.is_cancelled && self.branches.get(branch) == Some(&State::Open)
+    }
+
     /// Whether a branch waits for its final response.
     fn is_waiting(&self, branch: usize) -> bool {
         self.branches.get(branch).is_some_and(|state| *state != State::Done)

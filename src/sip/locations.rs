@@ -8,14 +8,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use compact_str::CompactString;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use tokio::time::Instant;
 
 use super::{
     answer::Refusal,
-    bindings::{Asked, Changes, Plan, Record},
+    bindings::{Asked, Binding, Changes, Plan, Record, RegId},
     config::Config,
     device::Device,
+    gruu::Run,
     message::NameAddr,
     transport::Flow,
 };
@@ -28,6 +30,8 @@ pub(in crate::sip) struct Locations {
     sessions: Shards<SessionId, Arc<Device>>,
     /// The phones of each connection, which go when it does.
     flows: Shards<Flow, Vec<Arc<Device>>>,
+    /// The phones behind temporary GRUUs.
+    runs: Shards<Run, Arc<Device>>,
 }
 
 impl Locations {
@@ -40,14 +44,36 @@ impl Locations {
     pub(in crate::sip) fn device_at(&self, address: &Address, flow: &Flow) -> Option<Arc<Device>> {
         let records = self.records.shard(address);
         let mut devices = records.get(address)?.bindings().iter().map(|binding| &binding.device);
-        devices.find(|device| device.flow() == *flow).cloned()
+        devices.find(|device| device.is_at(flow)).cloned()
+    }
+
+    /// The phone of an account that is meant by the value of `gr`: its instance or its name.
+    pub(super) fn device_named(&self, address: &Address, name: &str) -> Option<Arc<Device>> {
+        let records = self.records.shard(address);
+        let is_it = |binding: &&Binding<Arc<Device>>| {
+            let instance = binding.contact.instance.as_deref();
+            instance.is_some_and(|instance| instance.eq_ignore_ascii_case(name))
+                || binding.device.resource().as_str() == name
+        };
+        records.get(address)?.bindings().iter().find(is_it).map(|binding| Arc::clone(&binding.device))
+    }
+
+    /// The phone behind a temporary GRUU.
+    pub(super) fn device_of_run(&self, run: Run) -> Option<Arc<Device>> {
+        self.runs.shard(&run).get(&run).cloned()
     }
 
     /// The phones of an account.
     pub(in crate::sip) fn devices(&self, address: &Address) -> Vec<Arc<Device>> {
         let records = self.records.shard(address);
         let bindings = records.get(address).map(Record::bindings).unwrap_or_default();
-        bindings.iter().map(|binding| Arc::clone(&binding.device)).collect()
+        let mut devices: Vec<Arc<Device>> = Vec::new();
+        for binding in bindings {
+            if !devices.contains(&binding.device) {
+                devices.push(Arc::clone(&binding.device));
+            }
+        }
+        devices
     }
 
     /// Plans a REGISTER. See [`Record::plan`].
@@ -76,71 +102,133 @@ impl Locations {
         changes
     }
 
-    /// The bindings as a 200 lists them.
-    pub(super) fn list(&self, address: &Address, now: Instant) -> Vec<NameAddr> {
+    /// The bindings as a 200 lists them, each with its phone.
+    pub(super) fn list(&self, address: &Address, now: Instant) -> Vec<Listed> {
         let records = self.records.shard(address);
         let bindings = records.get(address).map(Record::bindings).unwrap_or_default();
-        bindings.iter().map(|binding| binding.print(now)).collect()
+        let listed = |binding: &Binding<Arc<Device>>| Listed {
+            contact: binding.print(now),
+            device: Arc::clone(&binding.device),
+            instance: binding.contact.instance.clone(),
+        };
+        bindings.iter().map(listed).collect()
     }
 
-    /// When a phone's registration ends; `None` where it has.
+    /// When the first of a phone's registrations ends; `None` where all have.
     pub(super) fn expiry(&self, device: &Device) -> Option<Instant> {
         let records = self.records.shard(device.address());
-        let mut bindings = records.get(device.address())?.bindings().iter();
-        bindings.find(|binding| std::ptr::eq(&*binding.device, device)).map(|binding| binding.expires)
+        records.get(device.address())?.expiry(|known| **known == *device)
     }
 
-    /// Lets a phone be found by its session and its connection.
+    /// Lets a phone be found by its session and its connections.
     pub(super) fn index(&self, session: SessionId, device: &Arc<Device>) {
         self.sessions.shard(&session).insert(session, Arc::clone(device));
-        self.index_flow(device);
+        self.index_flows(device);
     }
 
-    /// Lets a phone be found by its connection; to be called again when that is another one.
-    pub(super) fn index_flow(&self, device: &Arc<Device>) {
-        let flow = device.flow();
-        if !flow.is_reliable() {
-            return;
+    /// Lets a phone be found by its connections; to be called again when those are others.
+    pub(super) fn index_flows(&self, device: &Arc<Device>) {
+        for flow in device.bound_flows() {
+            let mut flows = self.flows.shard(&flow);
+            let devices = flows.entry(flow).or_default();
+            if !devices.contains(device) {
+                devices.push(Arc::clone(device));
+            }
         }
-        let mut flows = self.flows.shard(&flow);
-        let devices = flows.entry(flow).or_default();
-        if !devices.iter().any(|known| Arc::ptr_eq(known, device)) {
-            devices.push(Arc::clone(device));
+    }
+
+    /// Lets a phone be found by a temporary GRUU.
+    pub(super) fn index_run(&self, run: Run, device: &Arc<Device>) {
+        self.runs.shard(&run).insert(run, Arc::clone(device));
+    }
+
+    /// Its temporary GRUUs mean nothing any more.
+    pub(super) fn forget_run(&self, device: &Device) {
+        if let Some(temporary) = device.set_temporary(None) {
+            self.runs.shard(&temporary.run).remove(&temporary.run);
         }
     }
 
     /// Forgets a phone wherever it stands. Forgetting twice is harmless.
     pub(super) fn forget(&self, device: &Device) {
-        {
-            let mut records = self.records.shard(device.address());
-            if let Some(record) = records.get_mut(device.address()) {
-                record.remove(|known| std::ptr::eq(&**known, device));
-                if record.is_empty() {
-                    records.remove(device.address());
-                }
-            }
-        }
+        self.remove(device.address(), |binding| *binding.device == *device);
+        self.forget_indexes(device);
+    }
+
+    /// As [`Locations::forget`], for a phone that has no binding any more.
+    pub(super) fn forget_indexes(&self, device: &Device) {
         if let Some(session) = device.session_id() {
             self.sessions.shard(&session).remove(&session);
         }
-        self.forget_flow(&device.flow(), device);
+        self.forget_run(device);
+        for flow in device.bound_flows() {
+            self.forget_flow(&flow, device);
+        }
     }
 
     /// The phone is not reached by this connection any more.
     pub(super) fn forget_flow(&self, flow: &Flow, device: &Device) {
         let mut flows = self.flows.shard(flow);
         if let Some(devices) = flows.get_mut(flow) {
-            devices.retain(|known| !std::ptr::eq(&**known, device));
+            devices.retain(|known| **known != *device);
             if devices.is_empty() {
                 flows.remove(flow);
             }
         }
     }
 
-    /// The phones of a connection that ended.
-    pub(super) fn take_flow(&self, flow: &Flow) -> Vec<Arc<Device>> {
-        self.flows.shard(flow).remove(flow).unwrap_or_default()
+    /// A connection ended: gives the phones that no way leads to any more.
+    pub(super) fn close_flow(&self, flow: &Flow) -> Vec<Arc<Device>> {
+        let devices = self.flows.shard(flow).remove(flow).unwrap_or_default();
+        let mut ended = Vec::new();
+        for device in devices {
+            let gone = device.lose_flow(flow);
+            let changes = self.remove(device.address(), |binding| {
+                *binding.device == *device && gone.contains(&binding.contact.reg_id)
+            });
+            ended.extend(changes.removed);
+        }
+        ended
     }
+
+    /// Ends what is over of a phone's registrations; tells whether that was the last.
+    pub(super) fn expire(&self, device: &Device, now: Instant) -> bool {
+        let changes =
+            self.remove(device.address(), |binding| *binding.device == *device && binding.expires <= now);
+        for (lost, reg_id) in &changes.lost {
+            self.lose(lost, *reg_id);
+        }
+        !changes.removed.is_empty()
+    }
+
+    /// One of several flows of a phone is registered no more.
+    pub(super) fn lose(&self, device: &Device, reg_id: Option<RegId>) {
+        let before = device.bound_flows();
+        device.lose(reg_id);
+        let after = device.bound_flows();
+        before.iter().filter(|flow| !after.contains(flow)).for_each(|flow| self.forget_flow(flow, device));
+    }
+
+    fn remove(
+        &self,
+        address: &Address,
+        is_it: impl Fn(&Binding<Arc<Device>>) -> bool,
+    ) -> Changes<Arc<Device>> {
+        let mut records = self.records.shard(address);
+        let Some(record) = records.get_mut(address) else { return Changes::default() };
+        let changes = record.remove(is_it);
+        if record.is_empty() {
+            records.remove(address);
+        }
+        changes
+    }
+}
+
+/// A binding as a 200 lists it.
+pub(super) struct Listed {
+    pub(super) contact: NameAddr,
+    pub(super) device: Arc<Device>,
+    pub(super) instance: Option<CompactString>,
 }
 
 /// A map in shards, so that many threads seldom meet.

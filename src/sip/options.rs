@@ -4,10 +4,10 @@
 //! who may know is the account's business, and OPTIONS is not authenticated.
 
 use super::{
-    answer::{ALLOW, Refusal, answer, check_require},
+    answer::{ALLOW, Refusal, SUPPORTED, answer, check_require},
     door::Door,
-    events::PACKAGES,
     message::{HeaderName, Message},
+    subscription::EVENTS,
     transaction::IncomingRequest,
     translate,
 };
@@ -27,7 +27,8 @@ pub(in crate::sip) fn handle_options(door: &Door, request: &IncomingRequest) -> 
     let builder = answer(&request.message, 200, &request.transaction.tag());
     Ok(builder
         .text(HeaderName::Allow, ALLOW)
-        .text(HeaderName::AllowEvents, PACKAGES)
+        .text(HeaderName::Supported, SUPPORTED)
+        .text(HeaderName::AllowEvents, EVENTS)
         .text(HeaderName::Accept, translate::ACCEPT)
         .text(HeaderName::AcceptEncoding, "identity")
         .text(HeaderName::AcceptLanguage, "en")

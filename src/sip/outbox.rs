@@ -2,6 +2,7 @@
 //!
 //! - Over UDP one transaction at a time (RFC 3428 §8), over a connection a few, whose order it keeps.
 //! - Offline messages go strictly one at a time: each is confirmed before the next one leaves.
+//! - What one flow of the phone does not carry is sent by its next one (RFC 5626 §7).
 //! - A full queue drops what comes, and a phone that does not answer loses all that waits: dropped
 //!   deliveries go back to the account, which finds another way.
 
@@ -11,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use smallvec::SmallVec;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -18,6 +20,7 @@ use super::{
     device::{Device, locked},
     door::{Door, Due},
     message::Message as SipMessage,
+    target::Target,
     transaction::{ClientEvent, Failure},
     translate::{self, Form, Rendering},
 };
@@ -47,14 +50,27 @@ struct Flying {
     id: u64,
     delivery: Delivery,
     form: Form,
+    /// Ways to the phone that have failed.
+    failed: usize,
     since: Instant,
 }
 
-/// What is to be sent next.
-struct Next {
+/// A message as it is sent once.
+#[derive(Debug, Clone)]
+struct Attempt {
     id: u64,
     message: Arc<Message>,
     copy: Copy,
+    form: Form,
+    /// Ways to the phone that have failed.
+    failed: usize,
+}
+
+impl Flying {
+    fn attempt(&self) -> Attempt {
+        let (message, copy) = (Arc::clone(&self.delivery.message), self.delivery.copy);
+        Attempt { id: self.id, message, copy, form: self.form, failed: self.failed }
+    }
 }
 
 impl Queue {
@@ -81,7 +97,7 @@ impl Queue {
     }
 
     /// What may leave now, if `window` may be in flight at once.
-    fn next(&mut self, window: usize, now: Instant) -> Option<Next> {
+    fn next(&mut self, window: usize, now: Instant) -> Option<Attempt> {
         let is_strict = |delivery: &Delivery| delivery.copy == Copy::Offline;
         let window = match self.waiting.front() {
             Some(front) if is_strict(front) => 1,
@@ -92,10 +108,19 @@ impl Queue {
             return None;
         }
         let delivery = self.waiting.pop_front()?;
-        let (id, message, copy) = (self.next_id, Arc::clone(&delivery.message), delivery.copy);
+        let flying = Flying { id: self.next_id, delivery, form: Form::Native, failed: 0, since: now };
+        let attempt = flying.attempt();
         self.next_id += 1;
-        self.flying.push(Flying { id, delivery, form: Form::Native, since: now });
-        Some(Next { id, message, copy })
+        self.flying.push(flying);
+        Some(attempt)
+    }
+
+    /// A message is to be sent by the next way.
+    fn try_next(&mut self, id: u64, now: Instant) -> Option<Attempt> {
+        let flying = self.flying.iter_mut().find(|flying| flying.id == id)?;
+        flying.failed += 1;
+        flying.since = now;
+        Some(flying.attempt())
     }
 
     fn land(&mut self, id: u64) -> Option<Flying> {
@@ -153,54 +178,98 @@ impl Device {
     /// Sends what may leave. A loop, and nothing below it comes back here: peers decide how much there is.
     fn pump(&self) {
         let Some(door) = self.door.upgrade() else { return };
-        let window = if self.flow().is_reliable() { WINDOW } else { 1 };
+        let window = if self.flow().is_some_and(|flow| flow.is_reliable()) { WINDOW } else { 1 };
         loop {
             let next = locked(&self.queue).next(window, Instant::now());
-            let Some(Next { id, message, copy }) = next else { return };
-            self.send(&door, id, &message, copy, Form::Native);
+            let Some(attempt) = next else { return };
+            self.send(&door, attempt);
         }
     }
 
-    fn send(&self, door: &Arc<Door>, id: u64, message: &Message, copy: Copy, form: Form) {
-        let target = self.target();
+    /// Sends a message by the first way that takes it.
+    fn send(&self, door: &Arc<Door>, attempt: Attempt) {
+        let (id, mut failed) = (attempt.id, attempt.failed);
+        let mut next = Some(attempt);
+        while let Some(attempt) = next {
+            let Some(target) = self.target_at(failed) else { return self.fall_silent() };
+            if self.send_by(door, attempt, &target) {
+                return;
+            }
+            next = locked(&self.queue).try_next(id, Instant::now());
+            failed += 1;
+        }
+    }
+
+    /// Sends a message; `false` where this way does not take it.
+    fn send_by(&self, door: &Arc<Door>, attempt: Attempt, target: &Target) -> bool {
+        let Attempt { id, message, copy, form, failed } = attempt;
         let taste = translate::Taste {
             cpim: self.takes_cpim.load(Ordering::Relaxed),
             composing: !self.refuses_composing.load(Ordering::Relaxed),
         };
         let now = Timestamp::now();
-        let request = match translate::render(message, copy, form, taste, now) {
+        let request = match translate::render(&message, copy, form, taste, now) {
             // It has no words for it, or it is too old: so it is as good as delivered.
-            Rendering::Nothing => return self.settle(id, Landed::Taken),
+            Rendering::Nothing => {
+                self.settle(id, Landed::Taken);
+                return true;
+            }
             Rendering::Body(body) => {
-                translate::request_for(message, copy, &target.uri, &body, &door.layer.new_token())
+                let contact = (&target.uri, target.routes.as_deref().unwrap_or_default());
+                translate::request_for(&message, copy, contact, &body, &door.layer.new_token())
             }
         };
         let itself = self.itself.clone();
         let on_event = move |event| {
             if let Some(device) = itself.upgrade() {
-                device.handle_event(id, event);
+                device.handle_event(id, failed, event);
             }
         };
         match door.layer.send_prepared(request, &target.destination, on_event) {
             Ok(_) => self.watch(door),
             Err(error) => {
                 debug!(account = %self.address(), resource = %self.resource(), %error, "message not sent");
-                self.fall_silent();
+                return false;
             }
         }
+        true
     }
 
-    fn handle_event(&self, id: u64, event: ClientEvent) {
+    fn handle_event(&self, id: u64, failed: usize, event: ClientEvent) {
         match event {
             ClientEvent::Provisional(_) => {}
+            // RFC 5626 §7: the flow failed, not the phone.
+            ClientEvent::Final(response) if response.status() == Some(FLOW_FAILED) => {
+                if !self.try_next(id, failed) {
+                    self.land(id, Landed::Refused);
+                }
+            }
             ClientEvent::Final(response) => self.handle_response(id, &response),
             ClientEvent::Failed(Failure::Timeout | Failure::Unreachable) => {
-                // One that was given up before changes nothing any more.
-                if locked(&self.queue).flying.iter().any(|flying| flying.id == id) {
+                if !self.try_next(id, failed) && self.is_flying(id, failed) {
                     self.fall_silent();
                 }
             }
         }
+    }
+
+    /// Whether a message waits for the answer by this way. One that was given up before, or is tried by
+    /// another way, does not.
+    fn is_flying(&self, id: u64, failed: usize) -> bool {
+        locked(&self.queue).flying.iter().any(|flying| flying.id == id && flying.failed == failed)
+    }
+
+    /// Sends a message by the next way, after `failed` before this one; `false` where there is none.
+    fn try_next(&self, id: u64, failed: usize) -> bool {
+        if self.target_at(failed + 1).is_none() || !self.is_flying(id, failed) {
+            return false;
+        }
+        let Some(door) = self.door.upgrade() else { return false };
+        let attempt = locked(&self.queue).try_next(id, Instant::now());
+        if let Some(attempt) = attempt {
+            self.send(&door, attempt);
+        }
+        true
     }
 
     fn handle_response(&self, id: u64, response: &SipMessage) {
@@ -225,19 +294,20 @@ impl Device {
             flying.filter(|flying| flying.form == Form::Native).map(|flying| {
                 flying.form = Form::Neutral;
                 flying.since = Instant::now();
-                (Arc::clone(&flying.delivery.message), flying.delivery.copy)
+                flying.attempt()
             })
         };
-        let Some(((message, copy), door)) = again.zip(self.door.upgrade()) else {
+        let Some((attempt, door)) = again.zip(self.door.upgrade()) else {
             return self.land(id, Landed::RefusedForGood);
         };
+        let message = &attempt.message;
         if message.content.typing.is_some() && message.content.body().is_none() {
             self.refuses_composing.store(true, Ordering::Relaxed);
         }
-        if !translate::has_neutral_form(&message) {
+        if !translate::has_neutral_form(message) {
             return self.land(id, Landed::RefusedForGood);
         }
-        self.send(&door, id, &message, copy, Form::Neutral);
+        self.send(&door, attempt);
         // It may have had no words for it.
         self.pump();
     }
@@ -290,13 +360,19 @@ impl Device {
     /// The alarm went off: a message may have been in flight for too long.
     pub(super) fn handle_due(&self) {
         let Some(door) = self.door.upgrade() else { return };
-        let is_late = {
+        let late: SmallVec<[(u64, usize); 1]> = {
             let mut queue = locked(&self.queue);
             queue.is_watched = false;
             let now = Instant::now();
-            queue.flying.iter().any(|flying| flying.since + patience(&door) <= now)
+            let late = queue.flying.iter().filter(|flying| flying.since + patience(&door) <= now);
+            late.map(|flying| (flying.id, flying.failed)).collect()
         };
-        if is_late { self.fall_silent() } else { self.watch(&door) }
+        // One way that does not answer says nothing of the others.
+        if late.iter().all(|(id, failed)| self.try_next(*id, *failed)) {
+            self.watch(&door);
+        } else {
+            self.fall_silent();
+        }
     }
 }
 
@@ -325,5 +401,7 @@ fn is_for_good(status: u16) -> bool {
     matches!(status, 400 | 413 | 420 | 493 | 513 | 600..=699)
 }
 
+/// RFC 5626 §11.5: a proxy on the way lost its flow to the phone.
+const FLOW_FAILED: u16 = 430;
 /// Messages in flight at once on a connection.
 const WINDOW: usize = 16;

@@ -162,7 +162,7 @@ impl Said {
         let principal = document.principal();
         Ok(Some(Self {
             name: principal.map(|tuple| tuple.id.clone()),
-            contact: principal.and_then(|tuple| Some(tuple.contact.as_ref()?.uri.clone())),
+            contact: principal.and_then(|tuple| tuple.contact.clone()),
             presence: Arc::new(document.presence(Timestamp::now())),
         }))
     }
@@ -187,8 +187,8 @@ impl PresenceAgent {
 
     /// A phone registered: what it published before is shown by its session from now on.
     pub(in crate::sip) fn handle_registered(&self, device: &Device) {
-        let Some(session) = device.session_id() else { return };
-        let (left, shown) = self.book().move_to(device.address(), &device.flow(), &Place::Phone(session));
+        let (Some(session), Some(flow)) = (device.session_id(), device.flow()) else { return };
+        let (left, shown) = self.book().move_to(device.address(), &flow, &Place::Phone(session));
         if let Some(presence) = shown {
             device.announce(presence);
         }

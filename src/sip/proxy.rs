@@ -3,7 +3,10 @@
 //! What becomes of a request is [`super::fork`]'s to say; this file sends, and passes responses back.
 //! Which places, and what the request means, is the caller's business, who may watch the events.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use compact_str::CompactString;
 use rustc_hash::FxHashMap;
@@ -44,10 +47,16 @@ struct Passage {
     fork: Fork,
     /// By branch; `None` until it was sent.
     clients: SmallVec<[Option<ClientTransaction>; 2]>,
+    /// By branch: where it is tried next. Empty where no branch has more than one place.
+    spares: Vec<Branch>,
 }
 
+/// One phone that a request goes to: the places where it may be, each tried when the one before has failed
+/// (RFC 5626 §7).
+pub(super) type Branch = VecDeque<Hop>;
+
 /// One place that a request goes to.
-pub(super) struct Branch {
+pub(super) struct Hop {
     pub(super) request: Message,
     pub(super) destination: Destination,
 }
@@ -56,6 +65,9 @@ pub(super) struct Branch {
 pub(super) trait Observer: Send + Sync + 'static {
     /// Something happened to a branch, and nobody was told yet.
     fn handle_event(&self, branch: usize, event: &ClientEvent);
+
+    /// A branch is tried at another place.
+    fn handle_hop(&self, _branch: usize, _destination: &Destination) {}
 
     /// Every branch has come to its end, or none was begun.
     fn handle_end(&self) {}
@@ -85,7 +97,8 @@ impl Proxy {
         let id = PassageId(inner.last);
         inner.by_key.insert(server.key().clone(), id);
         let request = request.message.clone();
-        inner.passages.insert(id, Passage { server, request, fork: Fork::new(), clients: SmallVec::new() });
+        let (fork, clients, spares) = (Fork::new(), SmallVec::new(), Vec::new());
+        inner.passages.insert(id, Passage { server, request, fork, clients, spares });
         id
     }
 
@@ -97,29 +110,63 @@ impl Proxy {
         }
     }
 
-    /// Sends a request to all places at once; nothing where it was cancelled meanwhile.
-    pub(super) fn send(self: &Arc<Self>, id: PassageId, branches: Vec<Branch>, observer: &Arc<dyn Observer>) {
-        let Some(server) = self.open(id, branches.len()) else { return observer.handle_end() };
-        for (index, branch) in branches.into_iter().enumerate() {
-            let on_event = self.on_event(id, index, &server, observer);
-            match self.layer.send_request(&branch.request, &branch.destination, on_event) {
-                Ok(client) => self.keep_client(id, index, client),
-                Err(_) => {
-                    self.handle(id, index, &server, observer, ClientEvent::Failed(Failure::Unreachable))
-                }
+    /// Sends a request to all phones at once; nothing where it was cancelled meanwhile.
+    pub(super) fn send(
+        self: &Arc<Self>,
+        id: PassageId,
+        mut branches: Vec<Branch>,
+        observer: &Arc<dyn Observer>,
+    ) {
+        let hops: SmallVec<[Option<Hop>; 2]> = branches.iter_mut().map(VecDeque::pop_front).collect();
+        let Some(server) = self.open(id, branches) else { return observer.handle_end() };
+        for (index, hop) in hops.into_iter().enumerate() {
+            match hop {
+                Some(hop) => self.send_hop(id, index, &hop, &server, observer),
+                None => self.handle(id, index, &server, observer, ClientEvent::Failed(Failure::Unreachable)),
             }
         }
     }
 
+    fn send_hop(
+        self: &Arc<Self>,
+        id: PassageId,
+        index: usize,
+        hop: &Hop,
+        server: &ServerTransaction,
+        observer: &Arc<dyn Observer>,
+    ) {
+        let on_event = self.on_event(id, index, server, observer);
+        match self.layer.send_request(&hop.request, &hop.destination, on_event) {
+            Ok(client) => self.keep_client(id, index, client),
+            Err(_) => self.handle(id, index, server, observer, ClientEvent::Failed(Failure::Unreachable)),
+        }
+    }
+
     /// Makes room for the branches; `None` where nobody waits for them any more.
-    fn open(&self, id: PassageId, branches: usize) -> Option<ServerTransaction> {
+    fn open(&self, id: PassageId, spares: Vec<Branch>) -> Option<ServerTransaction> {
         let mut inner = self.lock();
         let passage = inner.passages.get_mut(&id)?;
-        if !passage.fork.open(branches) {
+        if !passage.fork.open(spares.len()) {
             return None;
         }
-        passage.clients = (0..branches).map(|_| None).collect();
+        passage.clients = spares.iter().map(|_| None).collect();
+        if spares.iter().any(|branch| !branch.is_empty()) {
+            passage.spares = spares;
+        }
         Some(passage.server.clone())
+    }
+
+    /// Where a branch is tried next, if this event says that its place has failed, not its phone.
+    fn next_hop(&self, id: PassageId, index: usize, event: &ClientEvent) -> Option<Hop> {
+        let has_failed = match event {
+            ClientEvent::Provisional(_) => false,
+            ClientEvent::Final(response) => matches!(response.status(), Some(408 | 430)),
+            ClientEvent::Failed(_) => true,
+        };
+        let mut inner = self.lock();
+        let passage = inner.passages.get_mut(&id).filter(|_| has_failed)?;
+        let is_open = passage.fork.is_open(index);
+        passage.spares.get_mut(index).filter(|_| is_open)?.pop_front()
     }
 
     /// The sender of a request gives up.
@@ -146,7 +193,7 @@ impl Proxy {
     }
 
     fn handle(
-        &self,
+        self: &Arc<Self>,
         id: PassageId,
         index: usize,
         server: &ServerTransaction,
@@ -154,6 +201,10 @@ impl Proxy {
         event: ClientEvent,
     ) {
         observer.handle_event(index, &event);
+        if let Some(hop) = self.next_hop(id, index, &event) {
+            observer.handle_hop(index, &hop.destination);
+            return self.send_hop(id, index, &hop, server, observer);
+        }
         let progress = match event.clone() {
             ClientEvent::Provisional(response) | ClientEvent::Final(response) => {
                 self.drive(id, |fork| fork.handle_response(index, response))

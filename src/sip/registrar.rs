@@ -2,7 +2,8 @@
 //!
 //! The rules are in [`super::bindings`]. A request that only refreshes waits for nothing. One that adds a
 //! phone opens its session first and then applies the whole request; should another request have
-//! changed the bindings meanwhile, it is planned anew.
+//! changed the bindings meanwhile, it is planned anew. What GRUUs and flows have to do with it follows
+//! RFC 5627 §5 and RFC 5626 §6.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -12,10 +13,13 @@ use tracing::debug;
 use super::{
     answer::{Refusal, answer, check_require},
     auth::Role,
-    bindings::{Asked, Changes, Step},
-    device::{Device, Registration},
+    bindings::{Asked, Changes, Refreshed, Step},
+    device::Device,
     door::{Door, Due},
-    message::{HeaderName, Message, print_date},
+    gruu::{self, Run, Temporary},
+    locations::Listed,
+    message::{HeaderName, Message, NameAddr, print_date},
+    registration::Registration,
     transaction::IncomingRequest,
     transport::Flow,
 };
@@ -30,13 +34,12 @@ pub(super) fn receive(door: &Arc<Door>, request: IncomingRequest) {
     let this = Arc::clone(door);
     door.run(async move {
         match handle_register(&this, &request).await {
-            Ok((response, added)) => {
+            Ok((response, registered)) => {
                 request.transaction.respond(response);
                 // What waits for a new phone is sent after it knows that it is registered.
-                added.iter().for_each(|device| {
+                registered.added.iter().for_each(|device| {
                     device.begin();
                     this.presence_agent.handle_registered(device);
-                    this.subscriptions.handle_registered(device);
                 });
             }
             Err(refusal) => this.refuse(&request, &refusal),
@@ -48,33 +51,83 @@ pub(super) fn receive(door: &Arc<Door>, request: IncomingRequest) {
 pub(super) fn handle_due(door: &Door, device: &Weak<Device>) {
     let Some(device) = device.upgrade() else { return };
     device.awake();
-    match door.locations.expiry(&device) {
-        Some(expires) if expires > Instant::now() => set_alarm(door, &device),
-        Some(_) => {
-            debug!(account = %device.address(), resource = %device.resource(), "registration ended");
-            door.locations.forget(&device);
-            device.close();
-        }
-        None => {}
+    if door.locations.expire(&device, Instant::now()) {
+        debug!(account = %device.address(), resource = %device.resource(), "registration ended");
+        door.locations.forget_indexes(&device);
+        device.close();
     }
+    set_alarm(door, &device);
+}
+
+/// A connection ended, and with it what was registered there.
+pub(super) fn handle_flow_closed(door: &Door, flow: &Flow) {
+    for device in door.locations.close_flow(flow) {
+        debug!(account = %device.address(), resource = %device.resource(), "connection of a phone ended");
+        door.locations.forget_indexes(&device);
+        device.close();
+    }
+}
+
+/// The phones of a REGISTER.
+struct Registered {
+    added: Vec<Arc<Device>>,
+    refreshed: Vec<Arc<Device>>,
 }
 
 async fn handle_register(
     door: &Arc<Door>,
     request: &IncomingRequest,
-) -> Result<(Message, Vec<Arc<Device>>), Refusal> {
+) -> Result<(Message, Registered), Refusal> {
     let message = &request.message;
-    check_require(request, &[])?;
+    check_require(request, &["gruu", "outbound", "path"])?;
     check_domain(door, message)?;
     let sender = door.authenticate(request, Role::Server).await?;
-    let asked = Asked::read(message)?;
-    let added = register(door, request, &sender.login, &asked).await?;
+    let registration = Registration::read(message, request.flow)?;
+    let asked = Asked::read(message, registration.outbound())?;
+    asked.check_contacts(&sender.login.address)?;
+    let registered = register(door, &registration, &sender.login, &asked).await?;
     let mut builder = answer(message, 200, &door.layer.new_token());
-    for contact in door.locations.list(&sender.login.address, Instant::now()) {
+    for listed in door.locations.list(&sender.login.address, Instant::now()) {
+        let contact = match &listed.instance {
+            Some(instance) if registration.takes_gruu => with_gruus(door, &listed, instance, &registered),
+            _ => listed.contact,
+        };
         builder = builder.header(HeaderName::Contact, contact);
     }
+    if registration.takes_outbound && asked.has_flow() {
+        builder = builder.text(HeaderName::Require, "outbound");
+    }
+    if registration.path.is_some() {
+        builder = builder.copy(message, HeaderName::Path);
+    }
     let builder = with_date(&door.date, Timestamp::now(), |date| builder.text(HeaderName::Date, date));
-    Ok((builder.finish(), added))
+    Ok((builder.finish(), registered))
+}
+
+/// A contact with its GRUUs (RFC 5627 §5.2); a phone that has just registered is given a new temporary one.
+fn with_gruus(door: &Door, listed: &Listed, instance: &str, registered: &Registered) -> NameAddr {
+    let device = &listed.device;
+    if registered.added.contains(device) || registered.refreshed.contains(device) {
+        renew_temporary(door, device);
+    }
+    let public = gruu::public(device.address(), Some(instance), device.resource());
+    let contact = listed.contact.clone().with_param("pub-gruu", Some(&public));
+    match device.temporary() {
+        Some(temporary) => {
+            let temporary = door.seal.print(temporary, device.address().domain());
+            contact.with_param("temp-gruu", Some(temporary.as_str()))
+        }
+        None => contact,
+    }
+}
+
+/// Another temporary GRUU of the same run, or the first of a new one.
+fn renew_temporary(door: &Door, device: &Arc<Device>) {
+    // Without randomness there is none.
+    let (Ok(run), Ok(salt)) = (getrandom::u64(), getrandom::u64()) else { return };
+    let run = device.temporary().map_or(Run(run), |temporary| temporary.run);
+    device.set_temporary(Some(Temporary { run, salt }));
+    door.locations.index_run(run, device);
 }
 
 /// Gives the time as a header has it; printed once a second.
@@ -97,22 +150,22 @@ fn check_domain(door: &Door, message: &Message) -> Result<(), Refusal> {
     Err(Refusal::new(404))
 }
 
-/// Changes the bindings as asked, and gives the phones that are new.
+/// Changes the bindings as asked, and gives the phones that it is about.
 async fn register(
     door: &Arc<Door>,
-    request: &IncomingRequest,
+    registration: &Registration,
     login: &Login,
     asked: &Asked,
-) -> Result<Vec<Arc<Device>>, Refusal> {
-    let registration = Registration::read(&request.message, request.flow);
+) -> Result<Registered, Refusal> {
     for _ in 0..ATTEMPTS {
         let plan = door.locations.plan(&login.address, asked, &door.config)?;
-        let added = open_all(door, &registration, login, &plan.steps).await?;
+        let added = open_all(door, registration, login, &plan.steps).await?;
         let now = Instant::now();
         match door.locations.apply(&login.address, plan, asked, added.clone(), now) {
             Some(changes) => {
-                settle(door, &registration, &added, changes);
-                return Ok(added);
+                let refreshed = changes.refreshed.iter().map(|each| Arc::clone(&each.device)).collect();
+                settle(door, registration, &added, changes);
+                return Ok(Registered { added, refreshed });
             }
             None => added.iter().for_each(|device| device.close()),
         }
@@ -151,15 +204,22 @@ fn name_of_others(door: &Door, address: &Address, added: &[Arc<Device>]) -> Vec<
 /// Brings sessions, look-up tables and alarms up to what was applied.
 fn settle(door: &Door, registration: &Registration, added: &[Arc<Device>], changes: Changes<Arc<Device>>) {
     for device in changes.removed {
-        door.locations.forget(&device);
+        door.locations.forget_indexes(&device);
         device.close();
     }
-    for (device, contact) in changes.refreshed {
-        let before = device.flow();
-        device.refresh(registration, &contact);
-        if before != device.flow() {
-            door.locations.forget_flow(&before, &device);
-            door.locations.index_flow(&device);
+    for (device, reg_id) in changes.lost {
+        door.locations.lose(&device, reg_id);
+    }
+    for Refreshed { device, contact, before, is_new_call } in changes.refreshed {
+        if is_new_call {
+            door.locations.forget_run(&device);
+        }
+        let flows = device.bound_flows();
+        device.refresh(registration, &contact, before);
+        if flows != device.bound_flows() {
+            flows.iter().for_each(|flow| door.locations.forget_flow(flow, &device));
+            door.locations.index_flows(&device);
+            check_flow(door, registration);
         }
         device.change(SessionChange::Collect);
         // A registration that ends sooner than before needs an alarm of its own.
@@ -171,10 +231,20 @@ fn settle(door: &Door, registration: &Registration, added: &[Arc<Device>], chang
         }
         set_alarm(door, device);
         // What ended while the session was being opened did not find the phone in any table.
-        if device.is_closed() || !is_open(door, &device.flow()) {
+        if device.is_closed() {
             door.locations.forget(device);
             device.close();
         }
+    }
+    if !added.is_empty() {
+        check_flow(door, registration);
+    }
+}
+
+/// The connection may have ended before anything was found to end with it.
+fn check_flow(door: &Door, registration: &Registration) {
+    if !is_open(door, &registration.flow) {
+        handle_flow_closed(door, &registration.flow);
     }
 }
 

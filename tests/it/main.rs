@@ -11,7 +11,7 @@ mod page;
 mod sip_calls;
 mod sip_presence;
 mod sip_registering_and_paging;
-mod sip_subscriptions;
+mod sip_registrations;
 mod story;
 mod support;
 mod tls;

@@ -54,7 +54,7 @@ pub(in crate::sip) fn uri_of(address: &Address) -> Uri {
 
 /// The text of [`uri_of`], at once for the names that most accounts have: no escapes, and no address in
 /// place of the domain.
-pub(in crate::sip) fn print_uri(address: &Address) -> CompactString {
+pub(super) fn print_uri(address: &Address) -> CompactString {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     match address.local() {
         Some(local) if local.bytes().chain(address.domain().bytes()).all(is_plain) => {
@@ -68,9 +68,10 @@ pub(in crate::sip) fn print_uri(address: &Address) -> CompactString {
     }
 }
 
-/// The URI by which one session of an account is reached through this server.
-pub(in crate::sip) fn gruu(address: &Address, resource: &Resource) -> Uri {
-    uri_of(address).with_param("gr", Some(resource.as_str()))
+/// The URI by which one session of an account is reached through this server: by its name, or by the
+/// instance of a phone.
+pub(in crate::sip) fn gruu(address: &Address, session: &str) -> Uri {
+    uri_of(address).with_param("gr", Some(session))
 }
 
 /// XEP-0106 §4.2.
@@ -175,7 +176,7 @@ mod tests {
             assert_eq!(print_uri(&parsed), uri);
             assert_eq!(address_of(&Uri::parse(uri).unwrap()), Some(parsed));
         }
-        let gruu = gruu(&"a@example.org".parse().unwrap(), &Resource::new("x y;z").unwrap());
+        let gruu = gruu(&"a@example.org".parse().unwrap(), "x y;z");
         assert_eq!(gruu.as_str(), "sip:a@example.org;gr=x%20y%3Bz");
         assert_eq!(party_of(&gruu).unwrap().to_string(), "a@example.org/x y;z");
     }

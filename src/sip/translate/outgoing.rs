@@ -93,15 +93,18 @@ pub(in crate::sip) fn has_neutral_form(message: &Message) -> bool {
 pub(in crate::sip) fn request_for(
     message: &Message,
     copy: Copy,
-    contact: &Uri,
+    (contact, routes): (&Uri, &[CompactString]),
     body: &Body,
     token: &str,
 ) -> Prepared {
     let kept: usize = body.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
     let from = print_uri(&message.from.address);
     let to = print_uri(&message.to.address);
-    let mut lines = Lines::with_capacity(HEAD + 2 * token.len() + kept)
-        .text(HeaderName::MaxForwards, "70")
+    let mut lines = Lines::with_capacity(HEAD + 2 * token.len() + kept).text(HeaderName::MaxForwards, "70");
+    for route in routes {
+        lines = lines.text(HeaderName::Route, route);
+    }
+    lines = lines
         .texts(HeaderName::From, &["<", &from, ">;tag=", token])
         .texts(HeaderName::To, &["<", &to, ">"])
         .texts(HeaderName::CallId, &[token, "@", message.to.address.domain()])
@@ -216,7 +219,7 @@ mod tests {
         let now = Timestamp(message.sent.0 + after);
         let Rendering::Body(body) = render(message, copy, form, taste, now) else { return None };
         let contact = Uri::parse("sip:b@192.0.2.1:5062").unwrap();
-        let request = request_for(message, copy, &contact, &body, "tok");
+        let request = request_for(message, copy, (&contact, &[]), &body, "tok");
         Some(request.text())
     }
 

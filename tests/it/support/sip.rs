@@ -2,15 +2,19 @@
 
 use std::{collections::VecDeque, net::SocketAddr};
 
+use bytes::BytesMut;
 use md5::{Digest, Md5};
-use rollcall::sip::message::{AuthParams, HeaderName, Limits, Message};
-use tokio::net::UdpSocket;
+use rollcall::sip::message::{AuthParams, Frame, Framer, HeaderName, Limits, Message, Method};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, UdpSocket},
+};
 
 use super::{PASSWORD, soon};
 
-/// A phone of one user, over UDP.
+/// A phone of one user, over UDP unless it says otherwise.
 pub(crate) struct SipPhone {
-    socket: UdpSocket,
+    wire: Wire,
     server: SocketAddr,
     pub(crate) user: String,
     next: u32,
@@ -19,12 +23,64 @@ pub(crate) struct SipPhone {
     requests: VecDeque<Message>,
 }
 
+enum Wire {
+    Udp(UdpSocket),
+    Tcp { stream: TcpStream, framer: Framer, buffer: BytesMut },
+}
+
+impl Wire {
+    fn address(&self) -> SocketAddr {
+        match self {
+            Self::Udp(socket) => socket.local_addr().unwrap(),
+            Self::Tcp { stream, .. } => stream.local_addr().unwrap(),
+        }
+    }
+
+    async fn send(&mut self, bytes: &[u8], server: SocketAddr) {
+        match self {
+            Self::Udp(socket) => drop(socket.send_to(bytes, server).await.unwrap()),
+            Self::Tcp { stream, .. } => stream.write_all(bytes).await.unwrap(),
+        }
+    }
+
+    /// The next message; `None` at the end of a connection.
+    async fn receive(&mut self) -> Option<Message> {
+        match self {
+            Self::Udp(socket) => {
+                let mut bytes = vec![0; 65_536];
+                let (length, _) = socket.recv_from(&mut bytes).await.unwrap();
+                bytes.truncate(length);
+                Some(Message::parse_datagram(bytes.into(), &Limits::default()).unwrap())
+            }
+            Self::Tcp { stream, framer, buffer } => loop {
+                if let Some(Frame::Message(message)) = framer.next(buffer, &Limits::default()).unwrap() {
+                    return Some(message);
+                }
+                if stream.read_buf(buffer).await.unwrap_or_default() == 0 {
+                    return None;
+                }
+            },
+        }
+    }
+}
+
 impl SipPhone {
     /// A phone of `USER@localhost` that has not registered.
     pub(crate) async fn new(user: &str, server: SocketAddr) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let call_id = format!("{user}-{}", socket.local_addr().unwrap().port());
-        Self { socket, server, user: user.to_owned(), next: 0, call_id, requests: VecDeque::new() }
+        Self::by(Wire::Udp(socket), user, server)
+    }
+
+    /// A phone of `USER@localhost` that has connected over TCP and not registered.
+    pub(crate) async fn connected(user: &str, server: SocketAddr) -> Self {
+        let stream = TcpStream::connect(server).await.unwrap();
+        let (framer, buffer) = (Framer::default(), BytesMut::new());
+        Self::by(Wire::Tcp { stream, framer, buffer }, user, server)
+    }
+
+    fn by(wire: Wire, user: &str, server: SocketAddr) -> Self {
+        let call_id = format!("{user}-{}", wire.address().port());
+        Self { wire, server, user: user.to_owned(), next: 0, call_id, requests: VecDeque::new() }
     }
 
     /// A phone that is registered, with further headers.
@@ -37,12 +93,17 @@ impl SipPhone {
 
     /// Where it takes requests.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.socket.local_addr().unwrap()
+        self.wire.address()
+    }
+
+    /// The Call-ID of its requests from now on.
+    pub(crate) fn set_call_id(&mut self, call_id: &str) {
+        call_id.clone_into(&mut self.call_id);
     }
 
     /// Registers its one contact.
     pub(crate) async fn register(&mut self, seconds: u32, headers: &str) -> Message {
-        let address = self.socket.local_addr().unwrap();
+        let address = self.address();
         let contact = format!("Contact: <sip:{}@{address}>;expires={seconds}\r\n{headers}", self.user);
         let user = self.user.clone();
         self.ask("REGISTER", "sip:localhost", &user, &contact, "").await
@@ -88,13 +149,14 @@ impl SipPhone {
         let address = self.address();
         // Within a dialog the whole header is given, with its tag.
         let to = if to.starts_with('<') { to.to_owned() } else { format!("<sip:{to}@localhost>") };
+        let transport = if matches!(self.wire, Wire::Udp(_)) { "UDP" } else { "TCP" };
         let text = format!(
-            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {address};rport;branch=z9hG4bK{call_id}{next}\r\n\
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{transport} {address};rport;branch=z9hG4bK{call_id}{next}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:{user}@localhost>;tag={user}\r\nTo: {to}\r\n\
              Call-ID: {call_id}\r\nCSeq: {next} {method}\r\n{headers}Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        self.socket.send_to(text.as_bytes(), self.server).await.unwrap();
+        self.wire.send(text.as_bytes(), self.server).await;
         loop {
             let message = self.receive(&format!("the answer to {method}")).await;
             if message.is_request() {
@@ -105,28 +167,19 @@ impl SipPhone {
         }
     }
 
-    /// Waits for the next request and answers it.
+    /// Waits for the next request that takes an answer, and gives it that.
     pub(crate) async fn serve(&mut self, status: u16) -> Message {
-        self.serve_with(status, "").await
-    }
-
-    /// Waits for the next request and answers it with a header more.
-    pub(crate) async fn serve_with(&mut self, status: u16, header: &str) -> Message {
-        let request = match self.requests.pop_front() {
-            Some(request) => request,
-            None => loop {
-                let message = self.receive("a request").await;
-                if message.is_request() {
-                    break message;
-                }
-            },
+        let request = loop {
+            let request = match self.requests.pop_front() {
+                Some(request) => request,
+                None => self.receive("a request").await,
+            };
+            if request.is_request() && request.method() != Some(&Method::Ack) {
+                break request;
+            }
         };
-        let mut response = rollcall::sip::message::Builder::response_to(&request, status, "phone");
-        if let Some((name, value)) = header.trim_end().split_once(": ") {
-            response = response.extension(name, value);
-        }
-        let response = response.finish();
-        self.socket.send_to(response.bytes(), self.server).await.unwrap();
+        let response = rollcall::sip::message::Builder::response_to(&request, status, "phone").finish();
+        self.wire.send(response.bytes(), self.server).await;
         request
     }
 
@@ -151,11 +204,8 @@ impl SipPhone {
         )
     }
 
-    async fn receive(&self, what: &str) -> Message {
-        let mut buffer = vec![0; 65_536];
-        let (length, _) = soon(what, self.socket.recv_from(&mut buffer)).await.unwrap();
-        buffer.truncate(length);
-        Message::parse_datagram(buffer.into(), &Limits::default()).unwrap()
+    async fn receive(&mut self, what: &str) -> Message {
+        soon(what, self.wire.receive()).await.unwrap_or_else(|| panic!("{what}: the connection ended"))
     }
 
     /// RFC 2617 §3.2.2.
