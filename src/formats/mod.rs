@@ -1,4 +1,4 @@
-//! Text shapes that at least two doors need: XML read strictly, and presence documents.
+//! Text shapes that at least two doors need: XML read strictly, presence documents, lists of resources.
 //!
 //! # Invariants
 //!
@@ -9,4 +9,6 @@
 //! - State is read from elements that mean it, never from words written for people.
 
 pub mod pidf;
+pub mod resource_lists;
+pub mod rlmi;
 pub mod xml;
