@@ -152,7 +152,8 @@ pub fn push_element_with(out: &mut String, name: &str, attributes: &[(&str, &str
     out.push('>');
 }
 
-const XML: &str = "http://www.w3.org/XML/1998/namespace";
+/// The namespace of `xml:lang` and its kin.
+pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
 #[cfg(test)]
 mod tests {

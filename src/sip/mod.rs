@@ -40,6 +40,7 @@ mod call_book;
 mod config;
 mod device;
 mod door;
+mod events;
 mod fork;
 mod gruu;
 mod locations;

@@ -6,8 +6,8 @@
 use super::{
     answer::{ALLOW, Refusal, SUPPORTED, answer, check_require},
     door::Door,
+    events::PACKAGES,
     message::{HeaderName, Message},
-    subscription::EVENTS,
     transaction::IncomingRequest,
     translate,
 };
@@ -28,7 +28,7 @@ pub(in crate::sip) fn handle_options(door: &Door, request: &IncomingRequest) -> 
     Ok(builder
         .text(HeaderName::Allow, ALLOW)
         .text(HeaderName::Supported, SUPPORTED)
-        .text(HeaderName::AllowEvents, EVENTS)
+        .text(HeaderName::AllowEvents, PACKAGES)
         .text(HeaderName::Accept, translate::ACCEPT)
         .text(HeaderName::AcceptEncoding, "identity")
         .text(HeaderName::AcceptLanguage, "en")

@@ -162,7 +162,7 @@ impl Said {
         let principal = document.principal();
         Ok(Some(Self {
             name: principal.map(|tuple| tuple.id.clone()),
-            contact: principal.and_then(|tuple| tuple.contact.clone()),
+            contact: principal.and_then(|tuple| Some(tuple.contact.as_ref()?.uri.clone())),
             presence: Arc::new(document.presence(Timestamp::now())),
         }))
     }

@@ -40,6 +40,7 @@ pub(super) fn receive(door: &Arc<Door>, request: IncomingRequest) {
                 registered.added.iter().for_each(|device| {
                     device.begin();
                     this.presence_agent.handle_registered(device);
+                    this.subscriptions.handle_registered(device);
                 });
             }
             Err(refusal) => this.refuse(&request, &refusal),

@@ -1,8 +1,12 @@
-//! SUBSCRIBE and NOTIFY (RFC 6665) for the presence of accounts (RFC 3856): the notifier of this door.
+//! SUBSCRIBE and NOTIFY (RFC 6665) for the event packages of [`super::events`]: the notifier of this door.
 //!
 //! A subscription is a watch on an account and a dialog with a phone. The account shows what the
 //! watcher may see; one task makes the NOTIFYs of all subscriptions, so that a state that many watch
 //! is written once. What is due and when is [`notifier`]'s to say; nothing here decides who may watch.
+//!
+//! A subscription outlives its connection: a watcher whose connection ended is told how things are when he
+//! shows up again, by SUBSCRIBE or by a registration of the same phone. What he knows already he is not told
+//! again where he says so (RFC 5839), and how often he is told is his to wish (RFC 6446).
 //!
 //! How a phone's user becomes a contact: subscribing to somebody who is not in the watcher's roster
 //! adds him and asks him, as adding a contact does in any client. Giving up the subscription changes
@@ -10,7 +14,9 @@
 //! client that can show it.
 
 mod dialog;
+mod entry;
 mod notifier;
+mod rate;
 mod table;
 
 use std::{
@@ -26,21 +32,24 @@ use tokio::{
 use tracing::debug;
 
 use self::{
-    dialog::{Dialog, Misfit},
+    dialog::{Dialog, Misfit, Reach},
+    entry::{Condition, Entry},
     notifier::{Ended, Notifier},
-    table::{Entry, Outgoing, SubscriptionId, Table},
+    rate::Rates,
+    table::{Outgoing, SubscriptionId, Table},
 };
 use super::{
     alarm::Alarm,
     answer::{Refusal, answer, check_require},
-    message::{HeaderName, MediaType, Message, NameAddr, TokenParams},
+    device::Device,
+    events::{Content, Memory, PACKAGES, Package, Teller},
+    message::{HeaderName, Message, NameAddr, TokenParams, Uri},
     own::own_uri,
     transaction::{ClientEvent, Failure, IncomingRequest, Layer},
-    transport::{Destination, Flow},
+    transport::Flow,
 };
 use crate::{
-    account::{Accounts, Request, Shown, WatchId, WatchKind, WatchSink, WatchSpec, WatchState},
-    formats::pidf,
+    account::{Accounts, Request, Shown, WatchId, WatchSink, WatchSpec, WatchState},
     signal::{Address, ContactEvent, Native, Timestamp},
 };
 
@@ -53,6 +62,8 @@ pub(in crate::sip) struct Limits {
     pub(in crate::sip) interval: Duration,
     /// Most subscriptions of one watcher.
     pub(in crate::sip) per_account: usize,
+    /// Whether owners may follow who watches them.
+    pub(in crate::sip) watcher_info: bool,
 }
 
 /// Durations that a phone may ask for, in seconds.
@@ -90,8 +101,11 @@ pub(in crate::sip) struct Subscriptions {
 
 /// A SUBSCRIBE that was found well-formed.
 struct Asked {
+    package: Package,
     event: TokenParams,
     duration: Duration,
+    rates: Option<Rates>,
+    condition: Option<Condition>,
 }
 
 impl Subscriptions {
@@ -117,28 +131,29 @@ impl Subscriptions {
     ) -> Result<(), Refusal> {
         let asked = self.check(request)?;
         match request.message.to()?.tag() {
-            Some(tag) => self.refresh(request, watcher, tag, &asked),
+            Some(tag) => self.refresh(request, watcher, tag, asked),
             None => self.begin(request, watcher, asked).await,
         }
     }
 
-    /// The event package, the duration and the formats that are asked for.
+    /// The event package, the duration, the formats and the conditions that are asked for.
     fn check(&self, request: &IncomingRequest) -> Result<Asked, Refusal> {
         let message = &request.message;
         check_require(request, &[])?;
-        let bad_event = || Refusal::new(489).with(HeaderName::AllowEvents, EVENTS);
+        let bad_event = || Refusal::new(489).with(HeaderName::AllowEvents, PACKAGES);
         let event = message.event()?.ok_or_else(bad_event)?;
-        if event.token != EVENTS {
+        let package = Package::parse(&event.token).ok_or_else(bad_event)?;
+        if package == Package::Watchers && !self.limits.watcher_info {
             return Err(bad_event());
         }
-        let takes = |ranges: Vec<MediaType>| {
-            ranges.iter().any(|range| range.covers(pidf::MEDIA_TYPE) && range.q().thousandths() > 0)
-        };
-        if !message.accept()?.is_none_or(takes) {
-            return Err(Refusal::new(406).with(HeaderName::Accept, pidf::MEDIA_TYPE));
+        if !package.is_acceptable(message.accept()?.as_deref()) {
+            return Err(Refusal::new(406).with(HeaderName::Accept, package.media_type()));
         }
-        let seconds = self.limits.expires.grant(message.expires())?;
-        Ok(Asked { event, duration: Duration::from_secs(seconds.into()) })
+        let duration = Duration::from_secs(self.limits.expires.grant(message.expires())?.into());
+        let rates = Rates::read(&event.params, self.limits.interval, duration);
+        let condition = message.values(HeaderName::SuppressIfMatch).next();
+        let condition = condition.map(|text| Condition::parse(&text));
+        Ok(Asked { package, event, duration, rates, condition })
     }
 
     /// A SUBSCRIBE within a dialog: refreshes it, or ends it where no time is asked for.
@@ -147,24 +162,37 @@ impl Subscriptions {
         request: &IncomingRequest,
         watcher: &Address,
         tag: &str,
-        asked: &Asked,
+        asked: Asked,
     ) -> Result<(), Refusal> {
         let message = &request.message;
         let now = Instant::now();
         let contact = self.contact(&request.flow);
-        let id = self.table.refresh(tag, |entry| {
+        let refreshed = self.table.refresh(tag, |entry, documents| {
             if entry.watcher != *watcher {
                 return Err(Misfit::Unknown);
             }
-            entry.dialog.refresh(message, contact.clone(), request.flow)
+            entry.dialog.refresh(message, contact.clone(), request.flow)?;
+            entry.notifier.set_rates(asked.rates, now);
+            let is_known =
+                asked.condition.as_ref().is_some_and(|condition| entry.is_known(condition, documents));
+            entry.condition = asked.condition.clone().filter(|_| is_known);
+            if is_known {
+                entry.notifier.accept_silently(asked.duration, now);
+            } else {
+                entry.notifier.accept(asked.duration, now);
+            }
+            Ok(is_known)
         });
-        let id = id.map_err(|misfit| match misfit {
+        let (id, is_known, watch) = refreshed.map_err(|misfit| match misfit {
             Misfit::Unknown => Refusal::new(481),
             Misfit::OutOfOrder => Refusal::because(500, "Server Internal Error: sequence number"),
             Misfit::Header(error) => error.into(),
         })?;
-        request.transaction.respond(accepted(message, "", &contact, asked));
-        self.table.with(id, |entry| entry.notifier.accept(asked.duration, now));
+        let status = if is_known { 204 } else { 200 };
+        request.transaction.respond(accepted(message, status, "", &contact, &asked));
+        if let Some(watch) = watch {
+            watch.renew(until(asked.duration));
+        }
         self.wake(id);
         Ok(())
     }
@@ -180,25 +208,24 @@ impl Subscriptions {
         let uri = message.request_uri()?;
         let presentity = super::translate::address_of(&uri).filter(|address| !address.is_domain());
         let presentity = presentity.ok_or_else(|| Refusal::new(404))?;
+        if asked.package.is_for_owner_only() && presentity != *watcher {
+            return Err(Refusal::because(403, "Forbidden: not yours"));
+        }
         let contact = self.contact(&request.flow);
         let tag = self.layer.new_token();
-        let dialog = Dialog::begin(message, &tag, &asked.event, contact.clone(), request.flow)?;
         let (first, stand) = oneshot::channel();
-        let entry = Entry {
-            watcher: watcher.clone(),
-            tag: tag.to_compact_string(),
-            dialog,
-            notifier: Notifier::new(self.limits.interval, Instant::now()),
-            first: Some(first),
-            watch: None,
-        };
+        let entry = self.entry(request, watcher, &presentity, &asked, (&tag, first))?;
         let id = self.table.insert(entry, self.limits.per_account);
         let id = id.ok_or_else(|| Refusal::because(403, "Forbidden: too many subscriptions"))?;
         let begun = Begun { subscriptions: self, id };
         let sink = Arc::new(Sink { subscriptions: Arc::downgrade(self), id });
-        let until = Timestamp::now().plus_seconds(asked.duration.as_secs().try_into().unwrap_or(i64::MAX));
-        let spec = WatchSpec { watcher: watcher.clone(), name: None, kind: WatchKind::Presence, until };
-        let watch = self.accounts.watch(&presentity, spec, sink)?;
+        let spec = WatchSpec {
+            watcher: watcher.clone(),
+            name: message.from()?.display.filter(|name| !name.is_empty()),
+            kind: asked.package.kind(),
+            until: until(asked.duration),
+        };
+        let watch = Arc::new(self.accounts.watch(&presentity, spec, sink)?);
         drop(self.table.keep_watch(id, watch));
         match timeout(PATIENCE, stand).await {
             Ok(Ok(WatchState::Gone)) => return Err(Refusal::new(404)),
@@ -207,12 +234,39 @@ impl Subscriptions {
             // Overloaded, or the connection ended meanwhile.
             _ => return Err(Refusal::new(503).with(HeaderName::RetryAfter, 10)),
         }
-        request.transaction.respond(accepted(message, &tag, &contact, &asked));
+        request.transaction.respond(accepted(message, 200, &tag, &contact, &asked));
         begun.accept(asked.duration);
-        if !asked.duration.is_zero() && presentity != *watcher {
+        if !asked.duration.is_zero() && asked.package == Package::Presence && presentity != *watcher {
             self.add_contact(watcher, presentity).await;
         }
         Ok(())
+    }
+
+    /// The subscription that a SUBSCRIBE asks for, under our tag.
+    fn entry(
+        &self,
+        request: &IncomingRequest,
+        watcher: &Address,
+        of: &Address,
+        asked: &Asked,
+        (tag, first): (&str, oneshot::Sender<WatchState>),
+    ) -> Result<Entry, Refusal> {
+        let now = Instant::now();
+        let contact = self.contact(&request.flow);
+        let mut notifier = Notifier::new(self.limits.interval, now);
+        notifier.set_rates(asked.rates, now);
+        Ok(Entry {
+            watcher: watcher.clone(),
+            package: asked.package,
+            tag: tag.to_compact_string(),
+            dialog: Dialog::begin(&request.message, tag, &asked.event, contact, request.flow)?,
+            notifier,
+            teller: Teller::new(asked.package, of.clone(), Memory::default()),
+            content: None,
+            condition: asked.condition.clone(),
+            first: Some(first),
+            watch: None,
+        })
     }
 
     /// Who watches somebody wants him as a contact. Asking again for what is granted changes nothing.
@@ -229,9 +283,26 @@ impl Subscriptions {
         NameAddr::new(own_uri(&self.layer, flow)).to_compact_string()
     }
 
-    /// The connection is gone, and with it the way to its watchers: they subscribe anew.
+    /// The connection is gone. Its watchers are told how things are when there is a way to them again.
     pub(in crate::sip) fn handle_flow_closed(&self, flow: Flow) {
-        drop(self.table.remove_flow(&flow));
+        for id in self.table.of_flow(&flow) {
+            self.table.lose_reach(id, Reach::Flow(flow));
+        }
+        self.work.notify_one();
+    }
+
+    /// A phone registered, perhaps by a new connection: its subscriptions go on there.
+    pub(in crate::sip) fn handle_registered(&self, device: &Device) {
+        let Some(target) = device.target() else { return };
+        let is_same = |contact: &Uri| {
+            contact.is_equivalent(&target.uri)
+                || (contact.raw_user().is_some()
+                    && contact.raw_user() == target.uri.raw_user()
+                    && contact.host() == target.uri.host())
+        };
+        if self.table.rejoin(device.address(), target.flow, is_same) {
+            self.work.notify_one();
+        }
     }
 
     /// Tells every watcher to subscribe anew, because the server stops.
@@ -263,7 +334,7 @@ impl Subscriptions {
     /// Sends until nothing is ready. No lock is held while something is sent or dropped.
     fn send_all(self: &Arc<Self>) {
         loop {
-            let batch = self.table.take_batch(Instant::now());
+            let batch = self.table.take_batch(Instant::now(), Timestamp::now());
             for (at, id) in batch.deadlines {
                 self.due.set(at, id);
             }
@@ -277,27 +348,60 @@ impl Subscriptions {
     }
 
     fn send(self: &Arc<Self>, outgoing: Outgoing) {
-        let Outgoing { id, request, flow } = outgoing;
+        let Outgoing { id, request, reach } = outgoing;
+        let Some(destination) = reach.destination() else { return self.table.lose_reach(id, reach) };
         let subscriptions = Arc::downgrade(self);
         let on_event = move |event| {
             if let Some(subscriptions) = subscriptions.upgrade() {
-                subscriptions.handle_outcome(id, outcome_of(&event, flow));
+                subscriptions.handle_event(id, &event, reach);
             }
         };
-        if self.layer.send_prepared(request, &Destination::Flow(flow), on_event).is_err() {
-            self.handle_outcome(id, Outcome::Dead);
+        if self.layer.send_prepared(request, &destination, on_event).is_err() {
+            self.handle_event(id, &ClientEvent::Failed(Failure::Unreachable), reach);
         }
     }
 
-    fn handle_outcome(&self, id: SubscriptionId, outcome: Outcome) {
-        match outcome {
-            Outcome::Waiting => {}
-            Outcome::Settled => {
-                if self.table.change(id, |entry| entry.notifier.handle_answer()) {
-                    self.work.notify_one();
+    fn handle_event(&self, id: SubscriptionId, event: &ClientEvent, reach: Reach) {
+        let now = Instant::now();
+        let is_ready = match outcome_of(event, reach) {
+            Outcome::Waiting => false,
+            Outcome::Settled => self.table.change(id, |entry| {
+                if let ClientEvent::Final(response) = event {
+                    self.heed_wishes(entry, response, now);
                 }
+                entry.notifier.handle_answer()
+            }),
+            Outcome::Refused(pause) => self.table.change(id, |entry| {
+                entry.teller.forget();
+                entry.notifier.handle_refusal(pause, now);
+                true
+            }),
+            Outcome::Unanswered => self.table.change(id, |entry| {
+                entry.teller.forget();
+                entry.notifier.handle_answer()
+            }),
+            Outcome::Lost => {
+                self.table.lose_reach(id, reach);
+                true
             }
-            Outcome::Dead => drop(self.table.remove(id)),
+            Outcome::Dead => {
+                drop(self.table.remove(id));
+                false
+            }
+        };
+        if is_ready {
+            self.work.notify_one();
+        }
+    }
+
+    /// A watcher may change his rates in the answer to a NOTIFY (RFC 6446 §5.2).
+    fn heed_wishes(&self, entry: &mut Entry, response: &Message, now: Instant) {
+        if entry.notifier.rates().is_none() || !response.has(HeaderName::Event) {
+            return;
+        }
+        if let Ok(Some(event)) = response.event() {
+            let left = entry.notifier.expires().saturating_duration_since(now);
+            entry.notifier.set_rates(Rates::read(&event.params, self.limits.interval, left), now);
         }
     }
 }
@@ -308,22 +412,40 @@ enum Outcome {
     Waiting,
     /// The next NOTIFY may go.
     Settled,
+    /// The watcher may not know what he was told; the next NOTIFY may go.
+    Unanswered,
+    /// Something is in the way that may pass: the same again after a while.
+    Refused(Duration),
+    /// The connection is gone, the watcher perhaps not.
+    Lost,
     /// The watcher knows nothing of the subscription, or cannot be reached.
     Dead,
 }
 
 /// RFC 6665 §4.2.2. Where nothing answers, a connection that stands says that the watcher is there; a
 /// datagram that is never answered says that he is not.
-fn outcome_of(event: &ClientEvent, flow: Flow) -> Outcome {
+fn outcome_of(event: &ClientEvent, reach: Reach) -> Outcome {
     match event {
         ClientEvent::Provisional(_) => Outcome::Waiting,
         ClientEvent::Final(response) => match response.status().unwrap_or_default() {
+            200..=299 => Outcome::Settled,
             404 | 405 | 410 | 416 | 480..=485 | 489 | 501 | 604 => Outcome::Dead,
-            _ => Outcome::Settled,
+            _ => {
+                let after = response.text(HeaderName::RetryAfter);
+                let digits = after.as_deref().map(|text| text.split([' ', ';', '(']).next().unwrap_or(text));
+                let seconds = digits.and_then(|digits| digits.parse::<u32>().ok());
+                Outcome::Refused(Duration::from_secs(seconds.unwrap_or(30).clamp(1, 3600).into()))
+            }
         },
-        ClientEvent::Failed(Failure::Timeout) if flow.is_reliable() => Outcome::Settled,
+        ClientEvent::Failed(Failure::Timeout) if reach.is_reliable() => Outcome::Unanswered,
+        ClientEvent::Failed(Failure::Unreachable) if reach.is_reliable() => Outcome::Lost,
         ClientEvent::Failed(_) => Outcome::Dead,
     }
+}
+
+/// When a subscription that is granted so long ends.
+fn until(duration: Duration) -> Timestamp {
+    Timestamp::now().plus_seconds(duration.as_secs().try_into().unwrap_or(i64::MAX))
 }
 
 /// A subscription whose SUBSCRIBE is not answered: gone unless it is accepted.
@@ -355,14 +477,11 @@ struct Sink {
 
 impl WatchSink for Sink {
     fn show(&self, _watch: WatchId, state: WatchState, shown: Option<Shown>) {
-        let snapshot = shown.and_then(|shown| match shown {
-            Shown::Presence { snapshot, .. } => Some(snapshot),
-            Shown::Watchers(_) | Shown::Waiting(_) => None,
-        });
+        let content = shown.map(Content::of_account);
         let Some(subscriptions) = self.subscriptions.upgrade() else { return };
-        let mut first = None;
+        let (mut first, now) = (None, Instant::now());
         let is_ready = subscriptions.table.change(self.id, |entry| {
-            entry.notifier.show(state, snapshot);
+            entry.show(state, content, now);
             first = entry.first.take();
             first.is_none()
         });
@@ -375,16 +494,47 @@ impl WatchSink for Sink {
     }
 }
 
-/// The 200 to a SUBSCRIBE (RFC 6665 §4.2.1.1).
-fn accepted(request: &Message, tag: &str, contact: &str, asked: &Asked) -> Message {
-    answer(request, 200, tag)
+/// The 200 to a SUBSCRIBE (RFC 6665 §4.2.1.1), or the 204 of RFC 5839 §7.1.
+fn accepted(request: &Message, status: u16, tag: &str, contact: &str, asked: &Asked) -> Message {
+    answer(request, status, tag)
         .header(HeaderName::Expires, asked.duration.as_secs())
         .copy(request, HeaderName::RecordRoute)
         .header(HeaderName::Contact, contact)
         .finish()
 }
 
-/// The event packages that can be subscribed to.
+/// The event package that can be published.
 pub(in crate::sip) const EVENTS: &str = "presence";
 /// How long an account may take to say where a watcher stands. Accounts are read from the disk.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::{message::Limits as MessageLimits, transport::Protocol};
+
+    fn answered(status: &str) -> ClientEvent {
+        let text = format!("SIP/2.0 {status}\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n\r\n");
+        ClientEvent::Final(Message::parse_datagram(text.into(), &MessageLimits::default()).unwrap())
+    }
+
+    #[test]
+    fn answers_to_a_notify_decide_about_the_subscription() {
+        let flow = |protocol| Reach::Flow(Flow::for_test(protocol, ([192, 0, 2, 1], 5060).into(), 1));
+        let (udp, tcp) = (flow(Protocol::Udp), flow(Protocol::Tcp));
+        let seconds = |seconds| Outcome::Refused(Duration::from_secs(seconds));
+        for (event, reach, expected) in [
+            (answered("200 OK"), udp, Outcome::Settled),
+            (answered("481 Gone"), udp, Outcome::Dead),
+            (answered("489 Bad Event"), tcp, Outcome::Dead),
+            (answered("500 Oops"), udp, seconds(30)),
+            (answered("503 Busy\r\nRetry-After: 7;duration=3"), udp, seconds(7)),
+            (ClientEvent::Failed(Failure::Timeout), udp, Outcome::Dead),
+            (ClientEvent::Failed(Failure::Timeout), tcp, Outcome::Unanswered),
+            (ClientEvent::Failed(Failure::Unreachable), tcp, Outcome::Lost),
+            (ClientEvent::Failed(Failure::Unreachable), udp, Outcome::Dead),
+        ] {
+            assert_eq!(outcome_of(&event, reach), expected, "{event:?}");
+        }
+    }
+}

@@ -41,7 +41,7 @@ pub(super) fn is_known(name: &str) -> bool {
 }
 
 /// The names in the schema, sorted.
-const KNOWN: [&str; 24] = [
+pub(super) const KNOWN: [&str; 24] = [
     "appointment",
     "away",
     "breakfast",

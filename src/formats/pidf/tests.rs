@@ -46,7 +46,7 @@ fn document_of_blink_is_read() {
     assert_eq!(document.entity, "sip:alice@example.com");
     let tuple = document.principal().unwrap();
     assert_eq!(
-        tuple.contact.as_deref(),
+        tuple.contact.as_ref().map(|contact| contact.uri.as_str()),
         Some("sip:alice@example.com;gr=urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6")
     );
     let presence = document.presence(NOW.plus_seconds(3600));
@@ -146,8 +146,13 @@ fn an_open_tuple_speaks_before_a_closed_one_and_the_newer_before_the_older() {
 
 #[test]
 fn what_is_no_presence_document_is_refused() {
+    let body = |inside: &str| tuple("<status/>", "").replace("<status/>", inside);
     for (text, expected) in [
         ("<presence/>".to_owned(), PidfError::Root),
+        ("<presence xmlns='urn:ietf:params:xml:ns:pidf'/>".to_owned(), PidfError::Entity),
+        (body("<status><basic>ajar</basic></status>"), PidfError::Basic),
+        (body("<status/><status/>"), PidfError::RepeatedPart),
+        (body("<contact>sip:a@b</contact><contact>sip:c@d</contact>"), PidfError::RepeatedPart),
         ("<list xmlns='urn:ietf:params:xml:ns:pidf'/>".to_owned(), PidfError::Root),
         (tuple("", "<tuple id='t'/>"), PidfError::RepeatedId),
         (tuple("", "<tuple/>"), PidfError::TupleId),

@@ -106,6 +106,7 @@ header_names! {
     Subject "Subject" b"subject" | b"s";
     SubscriptionState "Subscription-State" b"subscription-state";
     Supported "Supported" b"supported" | b"k";
+    SuppressIfMatch "Suppress-If-Match" b"suppress-if-match";
     Timestamp "Timestamp" b"timestamp";
     To "To" b"to" | b"t";
     Unsupported "Unsupported" b"unsupported";

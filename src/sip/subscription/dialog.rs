@@ -4,14 +4,12 @@ use bytes::Bytes;
 use compact_str::CompactString;
 
 use super::notifier::State;
-use crate::{
-    formats::pidf,
-    sip::{
-        answer::PRODUCT,
-        message::{HeaderError, HeaderName, Lines, Message, Method, TokenParams, Uri},
-        transaction::Prepared,
-        transport::Flow,
-    },
+use crate::sip::{
+    answer::PRODUCT,
+    events::Document,
+    message::{HeaderError, HeaderName, Lines, Message, Method, TokenParams, Uri},
+    transaction::Prepared,
+    transport::{Destination, Flow, Protocol},
 };
 
 /// What both sides know of the dialog, and the way to the watcher.
@@ -31,8 +29,47 @@ pub(super) struct Dialog {
     head: Bytes,
     /// Our `Contact`.
     contact: CompactString,
+    /// Where the watcher takes requests.
+    target: Uri,
+    reach: Reach,
+}
+
+/// The way to a watcher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
     /// By which the last SUBSCRIBE came.
-    pub(super) flow: Flow,
+    Flow(Flow),
+    /// Its connection is gone, and it may take another one at this address.
+    Address(Protocol, std::net::SocketAddr),
+    /// None, until the watcher shows up again.
+    Nowhere,
+}
+
+impl Reach {
+    /// The connection or socket, where it is one.
+    pub(super) fn flow(self) -> Option<Flow> {
+        match self {
+            Self::Flow(flow) => Some(flow),
+            Self::Address(..) | Self::Nowhere => None,
+        }
+    }
+
+    pub(super) fn destination(self) -> Option<Destination> {
+        match self {
+            Self::Flow(flow) => Some(Destination::Flow(flow)),
+            Self::Address(protocol, peer) => Some(Destination::Address { protocol, peer, name: None }),
+            Self::Nowhere => None,
+        }
+    }
+
+    /// Whether a missing answer says nothing: a connection that stands says that the watcher is there.
+    pub(super) fn is_reliable(self) -> bool {
+        match self {
+            Self::Flow(flow) => flow.is_reliable(),
+            Self::Address(protocol, _) => protocol.is_reliable(),
+            Self::Nowhere => true,
+        }
+    }
 }
 
 /// Why a SUBSCRIBE does not fit into its dialog.
@@ -59,6 +96,8 @@ impl Dialog {
         let from = request.from()?;
         let routes = request.record_routes()?;
         let call_id = request.call_id()?;
+        let target = request.contact()?.uri;
+        let id = event.id();
         let mut head = Lines::with_capacity(HEAD).text(HeaderName::MaxForwards, "70");
         for route in routes.iter().take(ROUTES) {
             head = head.value(HeaderName::Route, route);
@@ -68,18 +107,19 @@ impl Dialog {
             .value(HeaderName::From, request.to()?.with_param("tag", Some(tag)))
             .value(HeaderName::To, &from)
             .text(HeaderName::CallId, call_id)
-            .value(HeaderName::Event, event)
+            .texts(HeaderName::Event, &[&event.token, id.map_or("", |_| ";id="), id.unwrap_or_default()])
             .text(HeaderName::UserAgent, PRODUCT);
         Ok(Self {
             call_id: call_id.into(),
             remote_tag: from.tag().ok_or(HeaderError::Malformed(HeaderName::From))?.into(),
-            event: (event.token.clone(), event.id().map(CompactString::from)),
+            event: (event.token.clone(), id.map(CompactString::from)),
             sequence: 0,
             remote_sequence: request.cseq()?.number,
-            line: line_to(&request.contact()?.uri),
+            line: line_to(&target),
             head: head.finish(),
             contact,
-            flow,
+            target,
+            reach: Reach::Flow(flow),
         })
     }
 
@@ -90,6 +130,19 @@ impl Dialog {
         contact: CompactString,
         flow: Flow,
     ) -> Result<(), Misfit> {
+        self.check(request)?;
+        if request.has(HeaderName::Contact) {
+            self.target = request.contact()?.uri;
+            self.line = line_to(&self.target);
+        }
+        self.remote_sequence = request.cseq()?.number;
+        self.contact = contact;
+        self.reach = Reach::Flow(flow);
+        Ok(())
+    }
+
+    /// Whether a SUBSCRIBE belongs here and is new.
+    fn check(&self, request: &Message) -> Result<(), Misfit> {
         if request.call_id()? != self.call_id || request.from()?.tag() != Some(&self.remote_tag) {
             return Err(Misfit::Unknown);
         }
@@ -98,41 +151,75 @@ impl Dialog {
         if !event.token.eq_ignore_ascii_case(package) || event.id() != id.as_deref() {
             return Err(Misfit::Unknown);
         }
-        let sequence = request.cseq()?.number;
-        if sequence <= self.remote_sequence {
+        if request.cseq()?.number <= self.remote_sequence {
             return Err(Misfit::OutOfOrder);
         }
-        if request.has(HeaderName::Contact) {
-            self.line = line_to(&request.contact()?.uri);
-        }
-        self.remote_sequence = sequence;
-        self.contact = contact;
-        self.flow = flow;
         Ok(())
     }
 
-    /// The next NOTIFY.
-    pub(super) fn notify(&mut self, state: State, document: Option<Bytes>) -> Prepared {
+    /// The way to the watcher.
+    pub(super) fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    /// The watcher is reached by this connection from now on.
+    pub(super) fn set_reach(&mut self, reach: Reach) {
+        self.reach = reach;
+    }
+
+    /// Where the watcher takes requests.
+    pub(super) fn target(&self) -> &Uri {
+        &self.target
+    }
+
+    /// Its connection is gone. A watcher whose `Contact` is another port of the host that it came from
+    /// listens there; anything else would be a connection to wherever somebody wrote it should go.
+    pub(super) fn lose_flow(&mut self) {
+        let Reach::Flow(gone) = self.reach else { return };
+        self.reach = match Destination::from_uri(&self.target) {
+            Some(Destination::Address { protocol: Protocol::Tcp, peer, .. })
+                if gone.protocol == Protocol::Tcp
+                    && peer.ip().to_canonical() == gone.peer.ip().to_canonical()
+                    && peer.port() != gone.peer.port() =>
+            {
+                Reach::Address(Protocol::Tcp, peer)
+            }
+            _ => Reach::Nowhere,
+        };
+    }
+
+    /// The next NOTIFY. `tag` names the state that the watcher has afterwards; `rates` are parameters of
+    /// `Subscription-State`.
+    pub(super) fn notify(
+        &mut self,
+        state: State,
+        rates: &str,
+        tag: &str,
+        document: Option<Document>,
+    ) -> Prepared {
         self.sequence = self.sequence.saturating_add(1);
-        let own = Lines::with_capacity(OWN + self.contact.len())
+        let own = Lines::with_capacity(OWN + self.contact.len() + rates.len())
             .number(HeaderName::CSeq, "", self.sequence.into(), " NOTIFY")
             .text(HeaderName::Contact, &self.contact);
         let own = match state {
             State::Active { expires } => {
-                own.number(HeaderName::SubscriptionState, "active;expires=", expires, "")
+                own.number(HeaderName::SubscriptionState, "active;expires=", expires, rates)
             }
             State::Pending { expires } => {
-                own.number(HeaderName::SubscriptionState, "pending;expires=", expires, "")
+                own.number(HeaderName::SubscriptionState, "pending;expires=", expires, rates)
             }
             // It has no `expires` (RFC 6665 §4.1.3).
             State::Terminated(ended) => {
                 own.texts(HeaderName::SubscriptionState, &["terminated;reason=", ended.as_str()])
             }
         };
-        let media_type = if document.is_some() { pidf::MEDIA_TYPE } else { "" };
-        let document = document.unwrap_or_default();
-        let own = own.finish_head(media_type, &document);
-        Prepared::new(Method::Notify, self.line.clone(), [self.head.clone(), own, document])
+        let own = own.text(HeaderName::SipEtag, tag);
+        let (media_type, body) = match &document {
+            Some(document) => (document.media_type.as_str(), document.body.clone()),
+            None => ("", Bytes::new()),
+        };
+        let own = own.finish_head(media_type, &body);
+        Prepared::new(Method::Notify, self.line.clone(), [self.head.clone(), own, body])
     }
 }
 
@@ -145,7 +232,7 @@ const ROUTES: usize = 16;
 /// Room for what most dialogs repeat.
 const HEAD: usize = 384;
 /// Room for the lines that differ, our `Contact` left out.
-const OWN: usize = 176;
+const OWN: usize = 212;
 
 #[cfg(test)]
 mod tests {
@@ -184,10 +271,14 @@ mod tests {
         let mut bob = begin(&subscribe("bob", "", 1, lines), flow());
         let lines = "Contact: <sip:carol@192.0.2.2>\r\nEvent: presence\r\n";
         let mut carol = begin(&subscribe("carol", "", 1, lines), flow());
-        let document = Bytes::from_static(b"<presence/>");
-        bob.notify(State::Pending { expires: 9 }, None);
-        let to_bob = bob.notify(State::Active { expires: 600 }, Some(document.clone()));
-        let to_carol = carol.notify(State::Active { expires: 30 }, Some(document));
+        let document = Document {
+            media_type: "application/pidf+xml".into(),
+            body: Bytes::from_static(b"<presence/>"),
+            tag: "t1".into(),
+        };
+        bob.notify(State::Pending { expires: 9 }, "", "0", None);
+        let to_bob = bob.notify(State::Active { expires: 600 }, "", "t1", Some(document.clone()));
+        let to_carol = carol.notify(State::Active { expires: 30 }, ";max-rate=1", "t1", Some(document));
         assert_eq!(
             to_bob.text(),
             format!(
@@ -195,7 +286,7 @@ mod tests {
                  Route: <sip:p2;lr>\r\nFrom: <sip:alice@example.org>;tag=ours\r\n\
                  To: \"bob\" <sip:bob@example.org>;tag=bob\r\nCall-ID: of bob\r\nEvent: presence;id=7\r\n\
                  User-Agent: {PRODUCT}\r\nCSeq: 2 NOTIFY\r\nContact: <sip:server>\r\n\
-                 Subscription-State: active;expires=600\r\nContent-Type: application/pidf+xml\r\n\
+                 Subscription-State: active;expires=600\r\nSIP-ETag: t1\r\nContent-Type: application/pidf+xml\r\n\
                  Content-Length: 11\r\n\r\n<presence/>"
             )
         );
@@ -204,6 +295,10 @@ mod tests {
         assert_eq!(to_carol.call_id(), Ok("of carol"));
         assert_eq!((to_carol.cseq().unwrap().number, to_carol.body()), (1, "<presence/>".into()));
         assert_eq!(to_carol.text(HeaderName::Event).as_deref(), Some("presence"));
+        assert_eq!(
+            to_carol.text(HeaderName::SubscriptionState).as_deref(),
+            Some("active;expires=30;max-rate=1")
+        );
         assert!(!to_carol.has(HeaderName::Route));
     }
 
@@ -219,10 +314,28 @@ mod tests {
         assert_eq!(refresh(&mut dialog, "bob", 6, "Event: presence;id=8\r\n"), Err(Misfit::Unknown));
         assert_eq!(refresh(&mut dialog, "bob", 5, moved), Err(Misfit::OutOfOrder));
         assert_eq!(refresh(&mut dialog, "bob", 6, moved), Ok(()));
-        let last = parse(dialog.notify(State::Terminated(Ended::Timeout), None).text());
+        let last = parse(dialog.notify(State::Terminated(Ended::Timeout), "", "0", None).text());
         assert_eq!(last.request_uri().unwrap().as_str(), "sip:bob@192.0.2.9");
         assert_eq!(last.text(HeaderName::Contact).as_deref(), Some("<sip:moved>"));
         assert_eq!(last.text(HeaderName::SubscriptionState).as_deref(), Some("terminated;reason=timeout"));
         assert_eq!((last.has(HeaderName::ContentType), last.body().len()), (false, 0));
+    }
+
+    #[test]
+    fn a_lost_connection_is_made_anew_only_to_where_it_came_from() {
+        let tcp = Flow::for_test(Protocol::Tcp, ([192, 0, 2, 1], 40_000).into(), 1);
+        let again = Reach::Address(Protocol::Tcp, ([192, 0, 2, 1], 5070).into());
+        for (contact, flow, expected) in [
+            ("sip:bob@192.0.2.1:5070;transport=tcp", tcp, again),
+            ("sip:bob@192.0.2.1:40000;transport=tcp", tcp, Reach::Nowhere),
+            ("sip:bob@192.0.2.7:5070;transport=tcp", tcp, Reach::Nowhere),
+            ("sip:bob@192.0.2.1:5070", tcp, Reach::Nowhere),
+            ("sip:bob@example.org;transport=tcp", tcp, Reach::Nowhere),
+        ] {
+            let lines = format!("Contact: <{contact}>\r\nEvent: presence\r\n");
+            let mut dialog = begin(&subscribe("bob", "", 1, &lines), flow);
+            dialog.lose_flow();
+            assert_eq!(dialog.reach(), expected, "{contact}");
+        }
     }
 }

@@ -3,11 +3,13 @@
 //! Whatever happens, at most one NOTIFY is unanswered, changes that come close together become one, and
 //! the last state always arrives. The machine knows no header and no document; its shell does.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
+use compact_str::CompactString;
 use tokio::time::Instant;
 
-use crate::{account::WatchState, signal::Snapshot};
+use super::rate::{Pace, Rates};
+use crate::account::WatchState;
 
 /// One subscription as its notifier sees it.
 #[derive(Debug)]
@@ -15,16 +17,24 @@ pub(super) struct Notifier {
     phase: Phase,
     /// Where the watcher stands; `None` before the account said so.
     stand: Option<WatchState>,
-    /// What the watcher may see.
-    snapshot: Option<Arc<Snapshot>>,
     due: Due,
     /// A NOTIFY is on its way.
     is_outstanding: bool,
+    /// There is no way to the watcher: nothing is said until there is one.
+    is_cut_off: bool,
+    /// NOTIFYs in a row that the watcher refused.
+    refused: u8,
     expires: Instant,
+    /// Since when the owner has not decided.
+    pending: Option<Instant>,
     /// The next change waits until then.
     quiet_until: Instant,
+    /// When something was said last.
+    last: Instant,
     /// Least time between a NOTIFY and the next for a mere change.
     interval: Duration,
+    /// What the watcher wished for.
+    pace: Option<Box<Pace>>,
 }
 
 /// How far the subscription is.
@@ -44,28 +54,42 @@ enum Due {
     Nothing,
     /// A change, which may wait a little.
     Change,
-    /// An answer to a SUBSCRIBE, or another standing: at once.
-    AtOnce,
+    /// Another standing: at once.
+    Standing,
+    /// An answer to a SUBSCRIBE: at once and whole.
+    Answer,
 }
 
-/// Why a subscription ended, as far as this server ever says (RFC 6665 §4.1.3).
+/// Why a subscription ended (RFC 6665 §4.1.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
+    /// It was given up, or not refreshed.
     Timeout,
+    /// The owner said no.
     Rejected,
+    /// The account is gone.
     NoResource,
-    /// The server stops: subscribe anew.
+    /// The server stops and will not know of it afterwards: subscribe anew.
     Deactivated,
+    /// The watcher refuses what it is told: let it try later.
+    Probation,
+    /// The owner never decided.
+    GiveUp,
+    /// What was watched is over and will never change again.
+    Invariant,
 }
 
 impl Ended {
-    /// The `reason` parameter.
+    /// The `reason` parameter, and the `retry-after` of those who may come again later.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Timeout => "timeout",
             Self::Rejected => "rejected",
             Self::NoResource => "noresource",
             Self::Deactivated => "deactivated",
+            Self::Probation => "probation;retry-after=300",
+            Self::GiveUp => "giveup;retry-after=86400",
+            Self::Invariant => "invariant",
         }
     }
 }
@@ -74,8 +98,22 @@ impl Ended {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Notice {
     pub(super) state: State,
-    /// What the watcher may see; nothing while he waits or where he may not.
-    pub(super) snapshot: Option<Arc<Snapshot>>,
+    pub(super) cause: Cause,
+    /// It shows what the watcher may see; one who waits or may not sees nothing.
+    pub(super) has_content: bool,
+    /// The rates that were agreed on, as parameters.
+    pub(super) rates: CompactString,
+}
+
+/// Why a NOTIFY is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// What is shown changed.
+    Change,
+    /// Nothing changed for as long as the watcher wants to wait at most.
+    Silence,
+    /// A SUBSCRIBE, another standing, or the end: it must go.
+    Must,
 }
 
 /// `Subscription-State`.
@@ -98,12 +136,16 @@ impl Notifier {
         Self {
             phase: Phase::Held,
             stand: None,
-            snapshot: None,
             due: Due::Nothing,
             is_outstanding: false,
+            is_cut_off: false,
+            refused: 0,
             expires: now,
+            pending: None,
             quiet_until: now,
+            last: now,
             interval,
+            pace: None,
         }
     }
 
@@ -113,18 +155,51 @@ impl Notifier {
         if matches!(self.phase, Phase::Ending(_) | Phase::Over) {
             return;
         }
-        self.expires = now + duration;
-        self.due = Due::AtOnce;
-        self.phase = if duration.is_zero() { Phase::Ending(Ended::Timeout) } else { Phase::Open };
+        self.due = Due::Answer;
+        self.extend(duration, now);
+        if duration.is_zero() {
+            self.phase = Phase::Ending(Ended::Timeout);
+        } else if self.pending.is_some_and(|since| now.duration_since(since) >= DECIDED) {
+            self.phase = Phase::Ending(Ended::GiveUp);
+        }
         self.heed_stand();
     }
 
-    /// The account says where the watcher stands and what he may see.
-    pub(super) fn show(&mut self, stand: WatchState, snapshot: Option<Arc<Snapshot>>) {
-        let due = if self.stand == Some(stand) { Due::Change } else { Due::AtOnce };
+    /// A SUBSCRIBE was answered by 204: it goes on, or is over, without a NOTIFY (RFC 5839 §6.3).
+    pub(super) fn accept_silently(&mut self, duration: Duration, now: Instant) {
+        self.extend(duration, now);
+        if duration.is_zero() {
+            self.phase = Phase::Over;
+        }
+    }
+
+    fn extend(&mut self, duration: Duration, now: Instant) {
+        self.is_cut_off = false;
+        self.refused = 0;
+        self.expires = now + duration;
+        if self.phase == Phase::Held {
+            self.phase = Phase::Open;
+        }
+    }
+
+    /// The watcher wishes to be told so often, or has no wishes.
+    pub(super) fn set_rates(&mut self, rates: Option<Rates>, now: Instant) {
+        if self.rates() != rates {
+            self.pace = rates.map(|rates| Box::new(Pace::new(rates, now)));
+        }
+    }
+
+    /// What was agreed on.
+    pub(super) fn rates(&self) -> Option<Rates> {
+        self.pace.as_ref().map(|pace| pace.rates)
+    }
+
+    /// The account says where the watcher stands.
+    pub(super) fn show(&mut self, stand: WatchState, now: Instant) {
+        let due = if self.stand == Some(stand) { Due::Change } else { Due::Standing };
         self.due = self.due.max(due);
         self.stand = Some(stand);
-        self.snapshot = if stand == WatchState::Active { snapshot } else { None };
+        self.pending = (stand == WatchState::Pending).then(|| self.pending.unwrap_or(now));
         self.heed_stand();
     }
 
@@ -139,13 +214,50 @@ impl Notifier {
     /// be said there is no other deadline than before.
     pub(super) fn handle_answer(&mut self) -> bool {
         self.is_outstanding = false;
-        self.due > Due::Nothing || matches!(self.phase, Phase::Ending(_))
+        self.refused = 0;
+        self.due > Due::Nothing || matches!(self.phase, Phase::Ending(_)) || self.pace.is_some()
+    }
+
+    /// The NOTIFY on its way was refused in a way that may pass: it is said again after `pause`, and at last
+    /// the watcher is sent away.
+    pub(super) fn handle_refusal(&mut self, pause: Duration, now: Instant) {
+        self.is_outstanding = false;
+        self.refused = self.refused.saturating_add(1);
+        self.due = self.due.max(Due::Change);
+        self.quiet_until = self.quiet_until.max(now + pause);
+        if self.refused >= REFUSED {
+            self.end(Ended::Probation);
+        }
+    }
+
+    /// There is no way to the watcher any more; what is on its way is lost. All is said again when he is
+    /// back.
+    pub(super) fn cut_off(&mut self) {
+        self.is_cut_off = true;
+        self.is_outstanding = false;
+        self.due = Due::Answer;
+    }
+
+    /// There is a way to the watcher again; tells whether there was none.
+    pub(super) fn rejoin(&mut self) -> bool {
+        std::mem::replace(&mut self.is_cut_off, false)
+    }
+
+    /// The notice that [`Notifier::poll`] gave is not sent: it would say nothing new.
+    pub(super) fn withdraw(&mut self) {
+        self.is_outstanding = false;
     }
 
     /// What is to be sent now. Ask again after every input, and at [`Notifier::deadline`].
     pub(super) fn poll(&mut self, now: Instant) -> Option<Notice> {
         if self.phase == Phase::Open && now >= self.expires {
             self.phase = Phase::Ending(Ended::Timeout);
+        }
+        if self.is_cut_off {
+            if matches!(self.phase, Phase::Ending(_)) {
+                self.phase = Phase::Over;
+            }
+            return None;
         }
         if self.is_outstanding {
             return None;
@@ -154,45 +266,67 @@ impl Notifier {
             Phase::Held | Phase::Over => None,
             Phase::Ending(ended) => {
                 self.phase = Phase::Over;
-                let snapshot = self.snapshot.take().filter(|_| ended == Ended::Timeout);
-                Some(Notice { state: State::Terminated(ended), snapshot })
+                let has_content = matches!(ended, Ended::Timeout | Ended::Invariant)
+                    && self.stand == Some(WatchState::Active);
+                let state = State::Terminated(ended);
+                Some(Notice { state, cause: Cause::Must, has_content, rates: CompactString::default() })
             }
             Phase::Open => self.poll_open(now),
         }
     }
 
     fn poll_open(&mut self, now: Instant) -> Option<Notice> {
-        let is_due = match self.due {
-            Due::Nothing => false,
-            Due::Change => now >= self.quiet_until,
-            Due::AtOnce => true,
+        let cause = match self.due {
+            Due::Nothing if self.silent_until(now).is_some_and(|until| now >= until) => Cause::Silence,
+            Due::Nothing => return None,
+            Due::Change if now < self.quiet_until => return None,
+            Due::Change => Cause::Change,
+            Due::Standing | Due::Answer => Cause::Must,
         };
-        if !is_due {
-            return None;
-        }
         self.due = Due::Nothing;
         self.is_outstanding = true;
-        self.quiet_until = now + self.interval;
+        self.last = now;
+        let pause = self.rates().map_or(Duration::ZERO, |rates| rates.pause());
+        self.quiet_until = now + self.interval.max(pause);
+        let rates = self.pace.as_mut().map(|pace| {
+            pace.note(now);
+            pace.rates.print()
+        });
         let expires = (self.expires - now).as_secs();
-        let state = match self.stand {
-            Some(WatchState::Active) => State::Active { expires },
-            _ => State::Pending { expires },
-        };
-        Some(Notice { state, snapshot: self.snapshot.clone() })
+        let has_content = self.stand == Some(WatchState::Active);
+        let state = if has_content { State::Active { expires } } else { State::Pending { expires } };
+        Some(Notice { state, cause, has_content, rates: rates.unwrap_or_default() })
+    }
+
+    /// When something is said although nothing changed.
+    fn silent_until(&self, now: Instant) -> Option<Instant> {
+        Some(self.last + self.pace.as_ref()?.longest(now)?)
     }
 
     /// When to poll although nothing happened.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Open if self.due == Due::Change && !self.is_outstanding => {
-                Some(self.quiet_until.min(self.expires))
+            Phase::Open if self.is_cut_off || self.is_outstanding => Some(self.expires),
+            Phase::Open if self.due == Due::Change => Some(self.quiet_until.min(self.expires)),
+            Phase::Open => {
+                let silent = self.silent_until(self.last).map(|until| until.max(self.last + TICK));
+                Some(silent.map_or(self.expires, |until| until.min(self.expires)))
             }
-            Phase::Open => Some(self.expires),
             Phase::Held | Phase::Ending(_) | Phase::Over => None,
         }
     }
 
-    /// Whether the last NOTIFY was given out.
+    /// When it ends unless it is refreshed.
+    pub(super) fn expires(&self) -> Instant {
+        self.expires
+    }
+
+    /// Where the watcher stands.
+    pub(super) fn stand(&self) -> Option<WatchState> {
+        self.stand
+    }
+
+    /// The last NOTIFY was made.
     pub(super) fn is_over(&self) -> bool {
         self.phase == Phase::Over
     }
@@ -209,30 +343,39 @@ impl Notifier {
     }
 }
 
+/// How long an owner may leave a watcher without an answer.
+const DECIDED: Duration = Duration::from_secs(7 * 86_400);
+/// NOTIFYs in a row that a watcher may refuse.
+const REFUSED: u8 = 5;
+/// Least time between two looks at a watcher who wants to be told though nothing changes.
+const TICK: Duration = Duration::from_secs(1);
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::signal::{Address, Presence, Timestamp};
+    use crate::sip::message::Params;
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn snapshot() -> Option<Arc<Snapshot>> {
-        let of = Address::parse("bob@example.org").unwrap();
-        let aggregate = Arc::new(Presence::offline(Timestamp(0)));
-        Some(Arc::new(Snapshot { of, aggregate, resources: Vec::new() }))
-    }
-
-    /// An accepted subscription of 100 seconds that was told its first state.
+    /// An accepted subscription of 100 seconds that was told nothing yet.
     fn open(stand: WatchState, now: Instant) -> Notifier {
         let mut notifier = Notifier::new(SECOND, now);
-        notifier.show(stand, snapshot());
+        notifier.show(stand, now);
         assert_eq!(notifier.poll(now), None);
         notifier.accept(100 * SECOND, now);
         notifier
     }
 
+    /// The same, told its first state and answered.
+    fn settled(stand: WatchState, now: Instant) -> Notifier {
+        let mut notifier = open(stand, now);
+        assert!(notifier.poll(now).is_some());
+        notifier.handle_answer();
+        notifier
+    }
+
     fn state(notice: Option<Notice>) -> Option<(State, bool)> {
-        notice.map(|notice| (notice.state, notice.snapshot.is_some()))
+        notice.map(|notice| (notice.state, notice.has_content))
     }
 
     #[test]
@@ -249,15 +392,13 @@ mod tests {
         let now = Instant::now();
         let mut notifier = open(WatchState::Active, now);
         assert!(notifier.poll(now).is_some());
-        notifier.show(WatchState::Active, snapshot());
+        notifier.show(WatchState::Active, now);
         assert_eq!(notifier.poll(now), None, "the first one is unanswered");
         notifier.handle_answer();
         assert_eq!(notifier.poll(now), None, "too soon");
         assert_eq!(notifier.deadline(), Some(now + SECOND));
-        let last = snapshot();
-        notifier.show(WatchState::Active, last.clone());
-        let notice = notifier.poll(now + SECOND).unwrap();
-        assert!(Arc::ptr_eq(notice.snapshot.as_ref().unwrap(), last.as_ref().unwrap()));
+        notifier.show(WatchState::Active, now);
+        assert_eq!(notifier.poll(now + SECOND).unwrap().cause, Cause::Change);
         notifier.handle_answer();
         assert_eq!(notifier.poll(now + 50 * SECOND), None, "nothing new");
     }
@@ -265,13 +406,11 @@ mod tests {
     #[test]
     fn a_decision_of_the_owner_does_not_wait() {
         let now = Instant::now();
-        let mut notifier = open(WatchState::Pending, now);
-        assert!(notifier.poll(now).is_some());
-        notifier.handle_answer();
-        notifier.show(WatchState::Active, snapshot());
+        let mut notifier = settled(WatchState::Pending, now);
+        notifier.show(WatchState::Active, now);
         assert_eq!(state(notifier.poll(now)), Some((State::Active { expires: 100 }, true)));
         notifier.handle_answer();
-        notifier.show(WatchState::Rejected, None);
+        notifier.show(WatchState::Rejected, now);
         assert_eq!(state(notifier.poll(now)), Some((State::Terminated(Ended::Rejected), false)));
         assert!(notifier.is_over());
     }
@@ -279,26 +418,35 @@ mod tests {
     #[test]
     fn refresh_repeats_the_state_and_moves_the_end() {
         let now = Instant::now();
-        let mut notifier = open(WatchState::Active, now);
-        assert!(notifier.poll(now).is_some());
-        notifier.handle_answer();
+        let mut notifier = settled(WatchState::Active, now);
         notifier.accept(200 * SECOND, now + SECOND);
-        assert_eq!(state(notifier.poll(now + SECOND)), Some((State::Active { expires: 200 }, true)));
+        let notice = notifier.poll(now + SECOND);
+        assert_eq!(notice.as_ref().map(|notice| notice.cause), Some(Cause::Must));
+        assert_eq!(state(notice), Some((State::Active { expires: 200 }, true)));
         assert_eq!(notifier.deadline(), Some(now + 201 * SECOND));
+    }
+
+    #[test]
+    fn a_silent_refresh_moves_the_end_alone() {
+        let now = Instant::now();
+        let mut notifier = settled(WatchState::Active, now);
+        notifier.accept_silently(200 * SECOND, now);
+        assert_eq!(notifier.poll(now), None);
+        assert_eq!(notifier.deadline(), Some(now + 200 * SECOND));
+        notifier.accept_silently(Duration::ZERO, now);
+        assert!(notifier.is_over() && notifier.poll(now).is_none());
     }
 
     #[test]
     fn expiry_and_unsubscribing_end_with_one_more_notice() {
         let now = Instant::now();
-        let mut expired = open(WatchState::Active, now);
-        assert!(expired.poll(now).is_some());
-        expired.handle_answer();
+        let mut expired = settled(WatchState::Active, now);
         assert_eq!(expired.deadline(), Some(now + 100 * SECOND));
         assert_eq!(state(expired.poll(now + 100 * SECOND)), Some((State::Terminated(Ended::Timeout), true)));
         assert_eq!(expired.poll(now + 101 * SECOND), None);
 
         let mut fetch = Notifier::new(SECOND, now);
-        fetch.show(WatchState::Pending, None);
+        fetch.show(WatchState::Pending, now);
         fetch.accept(Duration::ZERO, now);
         assert_eq!(state(fetch.poll(now)), Some((State::Terminated(Ended::Timeout), false)));
         assert!(fetch.is_over());
@@ -313,7 +461,7 @@ mod tests {
         assert_eq!(notifier.poll(now), None);
         notifier.handle_answer();
         assert_eq!(state(notifier.poll(now)), Some((State::Terminated(Ended::Deactivated), false)));
-        notifier.show(WatchState::Active, snapshot());
+        notifier.show(WatchState::Active, now);
         notifier.accept(SECOND, now);
         assert_eq!(notifier.poll(now), None);
     }
@@ -323,5 +471,71 @@ mod tests {
         let now = Instant::now();
         let mut notifier = open(WatchState::Gone, now);
         assert_eq!(state(notifier.poll(now)), Some((State::Terminated(Ended::NoResource), false)));
+    }
+
+    #[test]
+    fn an_owner_who_never_decides_has_given_up() {
+        let now = Instant::now();
+        let mut notifier = settled(WatchState::Pending, now);
+        notifier.accept(100 * SECOND, now + DECIDED - SECOND);
+        assert!(matches!(notifier.poll(now + DECIDED).unwrap().state, State::Pending { .. }));
+        notifier.handle_answer();
+        notifier.accept(100 * SECOND, now + DECIDED);
+        assert_eq!(state(notifier.poll(now + DECIDED)), Some((State::Terminated(Ended::GiveUp), false)));
+    }
+
+    #[test]
+    fn a_refused_state_is_said_again_and_not_for_ever() {
+        let mut now = Instant::now();
+        let mut notifier = open(WatchState::Active, now);
+        notifier.accept(1000 * SECOND, now);
+        for _ in 1..REFUSED {
+            assert!(notifier.poll(now).is_some());
+            notifier.handle_refusal(10 * SECOND, now);
+            assert_eq!(notifier.poll(now + 9 * SECOND), None);
+            now += 10 * SECOND;
+        }
+        assert!(notifier.poll(now).is_some());
+        notifier.handle_refusal(10 * SECOND, now);
+        assert_eq!(state(notifier.poll(now)), Some((State::Terminated(Ended::Probation), false)));
+    }
+
+    #[test]
+    fn who_is_cut_off_is_told_when_he_is_back() {
+        let now = Instant::now();
+        let mut notifier = open(WatchState::Active, now);
+        assert!(notifier.poll(now).is_some());
+        notifier.cut_off();
+        notifier.show(WatchState::Active, now);
+        assert_eq!(notifier.poll(now + 9 * SECOND), None);
+        assert_eq!(notifier.deadline(), Some(now + 100 * SECOND));
+        assert!(notifier.rejoin() && !notifier.rejoin());
+        assert_eq!(state(notifier.poll(now)), Some((State::Active { expires: 100 }, true)));
+        notifier.cut_off();
+        assert_eq!(notifier.poll(now + 100 * SECOND), None);
+        assert!(notifier.is_over(), "nobody is left to be told of the end");
+    }
+
+    #[test]
+    fn a_watcher_is_told_as_often_as_he_wishes() {
+        let now = Instant::now();
+        let rates = |text: &str| Rates::read(&Params::parse(text).unwrap(), SECOND, 100 * SECOND);
+        let mut slow = settled(WatchState::Active, now);
+        slow.set_rates(rates("max-rate=0.1"), now);
+        slow.show(WatchState::Active, now);
+        assert_eq!(slow.poll(now + SECOND).unwrap().rates, ";max-rate=0.1");
+        slow.handle_answer();
+        slow.show(WatchState::Active, now);
+        assert_eq!(slow.deadline(), Some(now + 11 * SECOND));
+        assert_eq!(slow.poll(now + 10 * SECOND), None);
+        assert!(slow.poll(now + 11 * SECOND).is_some(), "the last state arrives");
+
+        let mut steady = settled(WatchState::Active, now);
+        steady.set_rates(rates("min-rate=0.05"), now);
+        assert_eq!(steady.deadline(), Some(now + 20 * SECOND));
+        assert_eq!(steady.poll(now + 19 * SECOND), None);
+        assert_eq!(steady.poll(now + 20 * SECOND).unwrap().cause, Cause::Silence);
+        steady.withdraw();
+        assert_eq!(steady.deadline(), Some(now + 40 * SECOND));
     }
 }

@@ -8,44 +8,34 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use bytes::Bytes;
 use compact_str::CompactString;
 use rustc_hash::{FxHashMap, FxHashSet};
-use tokio::{sync::oneshot, time::Instant};
+use tokio::time::Instant;
 
 use super::{
-    dialog::{Dialog, Misfit},
-    notifier::Notifier,
+    dialog::{Misfit, Reach},
+    entry::Entry,
 };
 use crate::{
-    account::{Watch, WatchState},
-    formats::pidf,
-    signal::{Address, Snapshot},
-    sip::{transaction::Prepared, transport::Flow},
+    account::Watch,
+    signal::{Address, Timestamp},
+    sip::{
+        events::{Content, Documents, Package},
+        message::Uri,
+        transaction::Prepared,
+        transport::Flow,
+    },
 };
 
 /// Names a subscription; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct SubscriptionId(u64);
 
-/// One subscription.
-pub(super) struct Entry {
-    pub(super) watcher: Address,
-    /// Our tag, which names the dialog.
-    pub(super) tag: CompactString,
-    pub(super) dialog: Dialog,
-    pub(super) notifier: Notifier,
-    /// Who waits for the account's first word.
-    pub(super) first: Option<oneshot::Sender<WatchState>>,
-    /// Ends with the entry; `None` until it is there.
-    pub(super) watch: Option<Watch>,
-}
-
 /// A NOTIFY to be sent.
 pub(super) struct Outgoing {
     pub(super) id: SubscriptionId,
     pub(super) request: Prepared,
-    pub(super) flow: Flow,
+    pub(super) reach: Reach,
 }
 
 /// What one walk over the due subscriptions gives.
@@ -70,6 +60,10 @@ struct Inner {
     by_tag: FxHashMap<CompactString, SubscriptionId>,
     by_flow: FxHashMap<Flow, FxHashSet<SubscriptionId>>,
     by_watcher: FxHashMap<Address, usize>,
+    /// Those that this door shows something itself, by what and whose.
+    by_source: FxHashMap<(Package, Address), FxHashSet<SubscriptionId>>,
+    /// Those whose watcher cannot be reached, by watcher.
+    cut_off: FxHashMap<Address, FxHashSet<SubscriptionId>>,
     /// Each id at most once: see [`Kept::is_ready`].
     ready: VecDeque<SubscriptionId>,
     documents: Documents,
@@ -94,14 +88,18 @@ impl Table {
         inner.last += 1;
         let id = SubscriptionId(inner.last);
         inner.by_tag.insert(entry.tag.clone(), id);
-        inner.by_flow.entry(entry.dialog.flow).or_default().insert(id);
+        inner.note_reach(entry.dialog.reach(), &entry.watcher, id);
+        if entry.package.is_shown_by_door() {
+            let source = (entry.package, entry.teller.of().clone());
+            inner.by_source.entry(source).or_default().insert(id);
+        }
         inner.entries.insert(id, Kept { entry, is_ready: false, alarm: None });
         Some(id)
     }
 
     /// Keeps the watch of a subscription; gives it back where that is gone.
     #[must_use]
-    pub(super) fn keep_watch(&self, id: SubscriptionId, watch: Watch) -> Option<Watch> {
+    pub(super) fn keep_watch(&self, id: SubscriptionId, watch: Arc<Watch>) -> Option<Arc<Watch>> {
         let mut inner = self.lock();
         let Some(kept) = inner.entries.get_mut(&id) else { return Some(watch) };
         kept.entry.watch = Some(watch);
@@ -114,26 +112,102 @@ impl Table {
         self.lock().entries.get_mut(&id).map(|kept| change(&mut kept.entry))
     }
 
-    /// Changes the dialog that has our tag, which may move to another flow.
-    pub(super) fn refresh(
+    /// Changes the dialog that has our tag, which may move to another flow; gives what `change` gave, and the
+    /// watch, to be renewed by the caller.
+    pub(super) fn refresh<T>(
         &self,
         tag: &str,
-        change: impl FnOnce(&mut Entry) -> Result<(), Misfit>,
-    ) -> Result<SubscriptionId, Misfit> {
-        let mut inner = self.lock();
+        change: impl FnOnce(&mut Entry, &mut Documents) -> Result<T, Misfit>,
+    ) -> Result<(SubscriptionId, T, Option<Arc<Watch>>), Misfit> {
+        let mut locked = self.lock();
+        let inner = &mut *locked;
         let id = *inner.by_tag.get(tag).ok_or(Misfit::Unknown)?;
         let kept = inner.entries.get_mut(&id).ok_or(Misfit::Unknown)?;
         if kept.entry.notifier.is_over() {
             return Err(Misfit::Unknown);
         }
-        let before = kept.entry.dialog.flow;
-        let outcome = change(&mut kept.entry);
-        let after = kept.entry.dialog.flow;
-        if before != after {
-            inner.forget_flow(&before, id);
-            inner.by_flow.entry(after).or_default().insert(id);
+        let before = kept.entry.dialog.reach();
+        let outcome = change(&mut kept.entry, &mut inner.documents);
+        let (after, watcher) = (kept.entry.dialog.reach(), kept.entry.watcher.clone());
+        let watch = kept.entry.watch.clone();
+        inner.move_reach(before, after, &watcher, id);
+        outcome.map(|given| (id, given, watch))
+    }
+
+    /// The way by which a NOTIFY went is no way any more: the next one takes another, or waits until the
+    /// watcher shows up again.
+    pub(super) fn lose_reach(&self, id: SubscriptionId, gone: Reach) {
+        let mut locked = self.lock();
+        let inner = &mut *locked;
+        let Some(kept) = inner.entries.get_mut(&id) else { return };
+        let entry = &mut kept.entry;
+        if entry.dialog.reach() != gone {
+            entry.teller.forget();
+            if entry.notifier.handle_answer() {
+                inner.make_ready(id);
+            }
+            return;
         }
-        outcome.map(|()| id)
+        match gone {
+            Reach::Flow(_) => entry.dialog.lose_flow(),
+            Reach::Address(..) | Reach::Nowhere => entry.dialog.set_reach(Reach::Nowhere),
+        }
+        let (after, watcher) = (entry.dialog.reach(), entry.watcher.clone());
+        entry.notifier.cut_off();
+        entry.teller.forget();
+        if after != Reach::Nowhere {
+            entry.notifier.rejoin();
+        }
+        inner.move_reach(gone, after, &watcher, id);
+        inner.make_ready(id);
+    }
+
+    /// The watcher is reached by `flow` again: those of his subscriptions that `is_there` says belong to
+    /// that phone go on there. Tells whether there are any.
+    pub(super) fn rejoin(&self, watcher: &Address, flow: Flow, is_there: impl Fn(&Uri) -> bool) -> bool {
+        let mut locked = self.lock();
+        let inner = &mut *locked;
+        let Some(ids) = inner.cut_off.get(watcher) else { return false };
+        let is_there = |id: &SubscriptionId| {
+            inner.entries.get(id).is_some_and(|kept| is_there(kept.entry.dialog.target()))
+        };
+        let ids: Vec<_> = ids.iter().copied().filter(is_there).collect();
+        for id in &ids {
+            if let Some(kept) = inner.entries.get_mut(id) {
+                kept.entry.dialog.set_reach(Reach::Flow(flow));
+                kept.entry.notifier.rejoin();
+            }
+            inner.move_reach(Reach::Nowhere, Reach::Flow(flow), watcher, *id);
+            inner.make_ready(*id);
+        }
+        !ids.is_empty()
+    }
+
+    /// Shows what this door knows itself to all who follow it; tells whether anybody does.
+    pub(super) fn show_own(
+        &self,
+        package: Package,
+        of: &Address,
+        now: Instant,
+        content: impl Fn(&Address) -> Content,
+    ) -> bool {
+        let mut locked = self.lock();
+        let inner = &mut *locked;
+        let ids: Vec<_> =
+            inner.by_source.get(&(package, of.clone())).into_iter().flatten().copied().collect();
+        for id in &ids {
+            if let Some(kept) = inner.entries.get_mut(id) {
+                let content = content(&kept.entry.watcher);
+                kept.entry.show_own(content, now);
+            }
+            inner.make_ready(*id);
+        }
+        !ids.is_empty()
+    }
+
+    /// Whether anybody follows this of an account.
+    pub(super) fn has_readers(&self, package: Package, of: &Address) -> bool {
+        self.lock().by_source.contains_key(&(package, of.clone()))
     }
 
     /// Takes a subscription out, to be dropped by the caller.
@@ -142,12 +216,9 @@ impl Table {
         self.lock().remove(id)
     }
 
-    /// Takes out all subscriptions of a connection, to be dropped by the caller.
-    #[must_use]
-    pub(super) fn remove_flow(&self, flow: &Flow) -> Vec<Entry> {
-        let mut inner = self.lock();
-        let ids = inner.by_flow.get(flow).cloned().unwrap_or_default();
-        ids.into_iter().filter_map(|id| inner.remove(id)).collect()
+    /// The subscriptions of a connection.
+    pub(super) fn of_flow(&self, flow: &Flow) -> Vec<SubscriptionId> {
+        self.lock().by_flow.get(flow).into_iter().flatten().copied().collect()
     }
 
     /// Every subscription there is.
@@ -166,15 +237,15 @@ impl Table {
         let mut inner = self.lock();
         let Some(kept) = inner.entries.get_mut(&id) else { return false };
         let is_ready = change(&mut kept.entry);
-        if is_ready && !std::mem::replace(&mut kept.is_ready, true) {
-            inner.ready.push_back(id);
+        if is_ready {
+            inner.make_ready(id);
         }
         is_ready
     }
 
     /// Makes the NOTIFYs of some of the ready subscriptions. The caller sends them, sets the alarms,
     /// and drops what is finished.
-    pub(super) fn take_batch(&self, now: Instant) -> Batch {
+    pub(super) fn take_batch(&self, now: Instant, clock: Timestamp) -> Batch {
         let mut batch = Batch::default();
         let mut locked = self.lock();
         let inner = &mut *locked;
@@ -183,10 +254,8 @@ impl Table {
             batch.taken += 1;
             let Some(kept) = inner.entries.get_mut(&id) else { continue };
             kept.is_ready = false;
-            if let Some(notice) = kept.entry.notifier.poll(now) {
-                let document = notice.snapshot.map(|snapshot| inner.documents.print(snapshot));
-                let request = kept.entry.dialog.notify(notice.state, document);
-                batch.outgoing.push(Outgoing { id, request, flow: kept.entry.dialog.flow });
+            if let Some(request) = kept.entry.next(now, clock, &mut inner.documents) {
+                batch.outgoing.push(Outgoing { id, request, reach: kept.entry.dialog.reach() });
             }
             batch.deadlines.extend(kept.next_alarm(now).map(|at| (at, id)));
             if kept.entry.notifier.is_over() {
@@ -218,7 +287,10 @@ impl Inner {
     fn remove(&mut self, id: SubscriptionId) -> Option<Entry> {
         let entry = self.entries.remove(&id)?.entry;
         self.by_tag.remove(&entry.tag);
-        self.forget_flow(&entry.dialog.flow, id);
+        self.forget_reach(entry.dialog.reach(), &entry.watcher, id);
+        if entry.package.is_shown_by_door() {
+            forget(&mut self.by_source, &(entry.package, entry.teller.of().clone()), id);
+        }
         if let Some(count) = self.by_watcher.get_mut(&entry.watcher) {
             *count -= 1;
             if *count == 0 {
@@ -228,62 +300,54 @@ impl Inner {
         Some(entry)
     }
 
-    fn forget_flow(&mut self, flow: &Flow, id: SubscriptionId) {
-        if let Some(ids) = self.by_flow.get_mut(flow) {
-            ids.remove(&id);
-            if ids.is_empty() {
-                self.by_flow.remove(flow);
+    fn make_ready(&mut self, id: SubscriptionId) {
+        if let Some(kept) = self.entries.get_mut(&id)
+            && !std::mem::replace(&mut kept.is_ready, true)
+        {
+            self.ready.push_back(id);
+        }
+    }
+
+    fn move_reach(&mut self, before: Reach, after: Reach, watcher: &Address, id: SubscriptionId) {
+        if before != after {
+            self.forget_reach(before, watcher, id);
+            self.note_reach(after, watcher, id);
+        }
+    }
+
+    fn note_reach(&mut self, reach: Reach, watcher: &Address, id: SubscriptionId) {
+        match reach {
+            Reach::Flow(flow) => {
+                self.by_flow.entry(flow).or_default().insert(id);
             }
+            Reach::Nowhere => {
+                self.cut_off.entry(watcher.clone()).or_default().insert(id);
+            }
+            Reach::Address(..) => {}
+        }
+    }
+
+    fn forget_reach(&mut self, reach: Reach, watcher: &Address, id: SubscriptionId) {
+        match reach {
+            Reach::Flow(flow) => forget(&mut self.by_flow, &flow, id),
+            Reach::Nowhere => forget(&mut self.cut_off, watcher, id),
+            Reach::Address(..) => {}
         }
     }
 }
 
-/// The last documents: a state that many watch is written once, though some watchers are told later than
-/// others because they have not answered the NOTIFY before. There are never more than [`DOCUMENTS`].
-#[derive(Default)]
-struct Documents(VecDeque<(Arc<Snapshot>, Bytes)>);
-
-impl Documents {
-    fn print(&mut self, snapshot: Arc<Snapshot>) -> Bytes {
-        // They are held here, so that no other snapshot can have the address of one.
-        if let Some((_, document)) = self.0.iter().find(|(known, _)| Arc::ptr_eq(known, &snapshot)) {
-            return document.clone();
+fn forget<K: std::hash::Hash + Eq>(
+    map: &mut FxHashMap<K, FxHashSet<SubscriptionId>>,
+    key: &K,
+    id: SubscriptionId,
+) {
+    if let Some(ids) = map.get_mut(key) {
+        ids.remove(&id);
+        if ids.is_empty() {
+            map.remove(key);
         }
-        let entity = crate::sip::translate::uri_of(&snapshot.of);
-        let document = Bytes::from(pidf::print_snapshot(&snapshot, entity.as_str()));
-        if self.0.len() >= DOCUMENTS {
-            self.0.pop_front();
-        }
-        self.0.push_back((snapshot, document.clone()));
-        document
     }
 }
 
-/// Most documents that are kept.
-const DOCUMENTS: usize = 16;
 /// Most subscriptions looked at while the table is locked.
 const BATCH: usize = 128;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::signal::{Presence, Timestamp};
-
-    fn snapshot() -> Arc<Snapshot> {
-        let of = Address::parse("alice@example.org").unwrap();
-        Arc::new(Snapshot { of, aggregate: Arc::new(Presence::offline(Timestamp(0))), resources: Vec::new() })
-    }
-
-    #[test]
-    fn a_state_is_written_once_and_few_are_remembered() {
-        let (mut documents, state) = (Documents::default(), snapshot());
-        let first = documents.print(Arc::clone(&state));
-        assert_eq!(documents.print(Arc::clone(&state)).as_ptr(), first.as_ptr());
-        assert_ne!(documents.print(snapshot()).as_ptr(), first.as_ptr(), "another state");
-        for _ in 0..DOCUMENTS * 2 {
-            documents.print(snapshot());
-        }
-        assert_eq!(documents.0.len(), DOCUMENTS);
-        assert_ne!(documents.print(state).as_ptr(), first.as_ptr(), "forgotten by now");
-    }
-}

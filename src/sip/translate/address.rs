@@ -54,7 +54,7 @@ pub(in crate::sip) fn uri_of(address: &Address) -> Uri {
 
 /// The text of [`uri_of`], at once for the names that most accounts have: no escapes, and no address in
 /// place of the domain.
-pub(super) fn print_uri(address: &Address) -> CompactString {
+pub(in crate::sip) fn print_uri(address: &Address) -> CompactString {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     match address.local() {
         Some(local) if local.bytes().chain(address.domain().bytes()).all(is_plain) => {

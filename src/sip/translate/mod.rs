@@ -17,7 +17,7 @@ mod incoming;
 mod outgoing;
 mod status;
 
-pub(in crate::sip) use address::{address_of, gruu, party_of, uri_of};
+pub(in crate::sip) use address::{address_of, gruu, party_of, print_uri, uri_of};
 pub(in crate::sip) use incoming::{Envelope, message_of};
 pub(in crate::sip) use outgoing::{
     Form, Rendering, Taste, has_neutral_form, is_expired, render, request_for,

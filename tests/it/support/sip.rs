@@ -169,6 +169,11 @@ impl SipPhone {
 
     /// Waits for the next request that takes an answer, and gives it that.
     pub(crate) async fn serve(&mut self, status: u16) -> Message {
+        self.serve_with(status, "").await
+    }
+
+    /// Waits for the next request that takes an answer, and answers it with a header more.
+    pub(crate) async fn serve_with(&mut self, status: u16, header: &str) -> Message {
         let request = loop {
             let request = match self.requests.pop_front() {
                 Some(request) => request,
@@ -178,8 +183,11 @@ impl SipPhone {
                 break request;
             }
         };
-        let response = rollcall::sip::message::Builder::response_to(&request, status, "phone").finish();
-        self.wire.send(response.bytes(), self.server).await;
+        let mut response = rollcall::sip::message::Builder::response_to(&request, status, "phone");
+        if let Some((name, value)) = header.trim_end().split_once(": ") {
+            response = response.extension(name, value);
+        }
+        self.wire.send(response.finish().bytes(), self.server).await;
         request
     }
 

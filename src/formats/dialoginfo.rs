@@ -1,0 +1,319 @@
+//! Documents about somebody's calls (RFC 4235), full or with what changed: what lamps on desk phones
+//! are lit by.
+
+use std::fmt::Write as _;
+
+use compact_str::CompactString;
+
+use super::{
+    Extent, seconds_between,
+    xml::{push_element, push_element_with, push_text},
+};
+use crate::signal::Timestamp;
+
+/// The media type of what is written here.
+pub const MEDIA_TYPE: &str = "application/dialog-info+xml";
+
+/// The calls of one account.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Dialogs {
+    /// The account, a URI.
+    pub entity: CompactString,
+    /// Those that go on, and those that ended and were not told of everywhere.
+    pub dialogs: Vec<Dialog>,
+}
+
+/// One call as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dialog {
+    /// The same as long as the call lasts.
+    pub id: CompactString,
+    pub direction: Direction,
+    pub state: State,
+    /// Why it ended.
+    pub event: Option<Event>,
+    /// The status that ended it before it was answered.
+    pub code: Option<u16>,
+    /// When it began.
+    pub since: Timestamp,
+    pub call_id: CompactString,
+    /// The tag of the owner's end.
+    pub local_tag: Option<CompactString>,
+    pub remote_tag: Option<CompactString>,
+    pub local: Participant,
+    pub remote: Participant,
+}
+
+/// One end of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Participant {
+    /// A URI.
+    pub identity: Option<CompactString>,
+    pub display: Option<CompactString>,
+    /// Where the end takes requests, a URI.
+    pub target: Option<CompactString>,
+}
+
+/// Who began a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// The owner.
+    Initiator,
+    /// The other one.
+    Recipient,
+}
+
+/// How far a call is (RFC 4235 §3.7.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum State {
+    Trying,
+    Proceeding,
+    Early,
+    Confirmed,
+    Terminated,
+}
+
+/// What ended a call (RFC 4235 §3.7.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Event {
+    Cancelled,
+    Rejected,
+    Replaced,
+    LocalBye,
+    RemoteBye,
+    Error,
+    Timeout,
+}
+
+impl State {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Trying => "trying",
+            Self::Proceeding => "proceeding",
+            Self::Early => "early",
+            Self::Confirmed => "confirmed",
+            Self::Terminated => "terminated",
+        }
+    }
+}
+
+impl Event {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::Rejected => "rejected",
+            Self::Replaced => "replaced",
+            Self::LocalBye => "local-bye",
+            Self::RemoteBye => "remote-bye",
+            Self::Error => "error",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+impl Direction {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Initiator => "initiator",
+            Self::Recipient => "recipient",
+        }
+    }
+}
+
+impl Dialogs {
+    /// The calls that go on.
+    pub fn standing(&self) -> impl Iterator<Item = &Dialog> {
+        self.dialogs.iter().filter(|dialog| dialog.state != State::Terminated)
+    }
+
+    /// The calls that a reader who was told `before` has to be told now. One that is missing now is over.
+    #[must_use]
+    pub fn changes_since(&self, before: &Self) -> Vec<Dialog> {
+        let is_told = |dialog: &&Dialog| before.dialogs.contains(dialog);
+        let mut changed: Vec<_> = self.dialogs.iter().filter(|dialog| !is_told(dialog)).cloned().collect();
+        let is_gone = |told: &&Dialog| !self.dialogs.iter().any(|dialog| dialog.id == told.id);
+        let ended = before.standing().filter(is_gone);
+        changed.extend(ended.map(|told| Dialog { state: State::Terminated, ..told.clone() }));
+        changed
+    }
+
+    /// Takes over from an older state the calls that ended.
+    #[must_use]
+    pub fn with_ended_of(mut self, older: &Self) -> Self {
+        for dialog in older.dialogs.iter().filter(|dialog| dialog.state == State::Terminated) {
+            if !self.dialogs.iter().any(|known| known.id == dialog.id) && self.dialogs.len() < ENDED {
+                self.dialogs.push(dialog.clone());
+            }
+        }
+        self
+    }
+
+    /// The same without anything that tells who talks to whom: for watchers that are not the owner
+    /// (RFC 4235 §3.7.2, §6).
+    #[must_use]
+    pub fn without_names(mut self) -> Self {
+        for dialog in &mut self.dialogs {
+            dialog.call_id = CompactString::default();
+            dialog.local_tag = None;
+            dialog.remote_tag = None;
+            dialog.remote = Participant::default();
+            dialog.local.target = None;
+        }
+        self
+    }
+}
+
+/// Writes a document with these calls of `entity`; without `now` no time is written.
+#[must_use]
+pub fn print<'a>(
+    version: u32,
+    extent: Extent,
+    entity: &str,
+    dialogs: impl IntoIterator<Item = &'a Dialog>,
+    now: Option<Timestamp>,
+) -> String {
+    let mut out = String::with_capacity(512);
+    // Writing to memory has no error of its own.
+    let _ = write!(
+        out,
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"{version}\" state=\"{}\" entity=\"",
+        extent.as_str()
+    );
+    push_text(&mut out, entity);
+    out.push_str("\">");
+    for dialog in dialogs {
+        push_dialog(&mut out, dialog, now);
+    }
+    out.push_str("</dialog-info>");
+    out
+}
+
+fn push_dialog(out: &mut String, dialog: &Dialog, now: Option<Timestamp>) {
+    out.push_str("<dialog");
+    let call_id = Some(&dialog.call_id).filter(|call_id| !call_id.is_empty());
+    for (name, value) in [
+        ("id", Some(&dialog.id)),
+        ("call-id", call_id),
+        ("local-tag", dialog.local_tag.as_ref()),
+        ("remote-tag", dialog.remote_tag.as_ref()),
+    ] {
+        if let Some(value) = value {
+            let _ = write!(out, " {name}=\"");
+            push_text(out, value);
+            out.push('"');
+        }
+    }
+    let _ = write!(out, " direction=\"{}\"><state", dialog.direction.as_str());
+    if let Some(event) = dialog.event {
+        let _ = write!(out, " event=\"{}\"", event.as_str());
+    }
+    if let Some(code) = dialog.code {
+        let _ = write!(out, " code=\"{code}\"");
+    }
+    let _ = write!(out, ">{}</state>", dialog.state.as_str());
+    if let Some(now) = now {
+        let _ = write!(out, "<duration>{}</duration>", seconds_between(dialog.since, now));
+    }
+    push_participant(out, "local", &dialog.local);
+    push_participant(out, "remote", &dialog.remote);
+    out.push_str("</dialog>");
+}
+
+fn push_participant(out: &mut String, name: &str, participant: &Participant) {
+    if participant.identity.is_none() && participant.target.is_none() {
+        return;
+    }
+    let _ = write!(out, "<{name}>");
+    match (&participant.identity, &participant.display) {
+        (Some(uri), Some(display)) => push_element_with(out, "identity", &[("display", display)], uri),
+        (Some(uri), None) => push_element(out, "identity", uri),
+        (None, _) => {}
+    }
+    if let Some(target) = &participant.target {
+        out.push_str("<target uri=\"");
+        push_text(out, target);
+        out.push_str("\"/>");
+    }
+    let _ = write!(out, "</{name}>");
+}
+
+/// Most calls in one state, those that ended counted.
+const ENDED: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn dialog(id: &str, state: State) -> Dialog {
+        Dialog {
+            id: id.into(),
+            direction: Direction::Recipient,
+            state,
+            event: None,
+            code: None,
+            since: NOW.plus_seconds(-274),
+            call_id: "c1".into(),
+            local_tag: Some("l".into()),
+            remote_tag: Some("r".into()),
+            local: Participant {
+                identity: Some("sip:alice@example.org".into()),
+                display: Some("Alice \"A\"".into()),
+                target: Some("sip:alice@192.0.2.1".into()),
+            },
+            remote: Participant { identity: Some("sip:bob@example.org".into()), ..Participant::default() },
+        }
+    }
+
+    fn dialogs(dialogs: &[Dialog]) -> Dialogs {
+        Dialogs { entity: "sip:alice@example.org".into(), dialogs: dialogs.to_vec() }
+    }
+
+    #[test]
+    fn documents_have_the_form_of_the_rfc() {
+        let mut ended = dialog("1", State::Terminated);
+        (ended.event, ended.code, ended.direction) = (Some(Event::Rejected), Some(486), Direction::Initiator);
+        assert_eq!(
+            print(1, Extent::Partial, "sip:alice@example.org", &[ended], Some(NOW)),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+             <dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"1\" state=\"partial\" \
+             entity=\"sip:alice@example.org\"><dialog id=\"1\" call-id=\"c1\" local-tag=\"l\" remote-tag=\"r\" \
+             direction=\"initiator\"><state event=\"rejected\" code=\"486\">terminated</state>\
+             <duration>274</duration><local><identity display=\"Alice &quot;A&quot;\">sip:alice@example.org\
+             </identity><target uri=\"sip:alice@192.0.2.1\"/></local><remote><identity>sip:bob@example.org\
+             </identity></remote></dialog></dialog-info>"
+        );
+    }
+
+    #[test]
+    fn changes_and_ends_are_told_once() {
+        let before = dialogs(&[dialog("1", State::Early), dialog("2", State::Confirmed)]);
+        let mut over = dialog("2", State::Terminated);
+        over.event = Some(Event::RemoteBye);
+        let now = dialogs(&[dialog("1", State::Confirmed)]).with_ended_of(&dialogs(&[over]));
+        let states = |now: &Dialogs, before: &Dialogs| -> Vec<_> {
+            let changes = now.changes_since(before).into_iter();
+            changes.map(|dialog| (dialog.id.to_string(), dialog.state, dialog.event)).collect()
+        };
+        assert_eq!(
+            states(&now, &before),
+            [
+                ("1".to_owned(), State::Confirmed, None),
+                ("2".to_owned(), State::Terminated, Some(Event::RemoteBye))
+            ]
+        );
+        assert_eq!(states(&now, &now), []);
+        assert_eq!(states(&dialogs(&[]), &now), [("1".to_owned(), State::Terminated, None)]);
+        assert_eq!(now.standing().count(), 1);
+    }
+
+    #[test]
+    fn others_learn_that_somebody_talks_and_not_with_whom() {
+        let shown = dialogs(&[dialog("1", State::Confirmed)]).without_names();
+        let text = print(0, Extent::Full, &shown.entity, shown.standing(), None);
+        assert!(text.contains("<state>confirmed</state>"));
+        assert!(["bob", "c1", "192.0.2.1", "tag"].iter().all(|secret| !text.contains(secret)), "{text}");
+    }
+}

@@ -1,0 +1,186 @@
+//! The event packages that can be subscribed to (RFC 6665 §6.1): what each shows, to whom, and in which
+//! documents. When something is sent, and to whom, is [`super::subscription`]'s.
+//!
+//! A package is a variant of [`Package`]; what an account or this door shows of it is a [`Content`], and
+//! [`Teller`] writes it for one subscription, which has its own version and knows what it told.
+//!
+//! # Invariants
+//! - A state that many may see alike is written once ([`Documents`]), whatever the number of watchers.
+//! - An entity tag names one state: it is a digest of it, so that restarts change nothing (RFC 5839 §6.1).
+//! - Documents with versions go up by exactly one, and are whole after every SUBSCRIBE.
+
+mod documents;
+mod teller;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub(in crate::sip) use documents::{Document, Documents, NO_STATE};
+pub(in crate::sip) use teller::{Memory, Teller};
+
+use super::message::MediaType;
+use crate::{
+    account::{Shown, WatchKind},
+    formats::{dialoginfo, message_summary, pidf, reginfo, watcherinfo},
+    signal::{Snapshot, View, WatcherList},
+};
+
+/// An event package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(in crate::sip) enum Package {
+    /// RFC 3856.
+    Presence,
+    /// `presence.winfo`, RFC 3857.
+    Watchers,
+    /// `message-summary`, RFC 3842.
+    Waiting,
+    /// `reg`, RFC 3680.
+    Registrations,
+    /// `dialog`, RFC 4235.
+    Calls,
+}
+
+/// What a watcher is shown of a package.
+#[derive(Debug, Clone)]
+pub(in crate::sip) enum Content {
+    Presence { snapshot: Arc<Snapshot>, view: Arc<View> },
+    Watchers(Arc<WatcherList>),
+    Waiting(u32),
+    Registrations(Arc<reginfo::Registration>),
+    Calls(Arc<dialoginfo::Dialogs>),
+}
+
+impl Package {
+    /// The package of an `Event` (case counts, RFC 6665 §8.4).
+    pub(in crate::sip) fn parse(token: &str) -> Option<Self> {
+        ALL.into_iter().find(|package| package.as_str() == token)
+    }
+
+    /// As `Event` has it.
+    pub(in crate::sip) fn as_str(self) -> &'static str {
+        match self {
+            Self::Presence => "presence",
+            Self::Watchers => "presence.winfo",
+            Self::Waiting => "message-summary",
+            Self::Registrations => "reg",
+            Self::Calls => "dialog",
+        }
+    }
+
+    /// What of an account a subscription follows. That of a package which this door shows itself follows the
+    /// presence: it says who may see, and when the account is gone.
+    pub(in crate::sip) fn kind(self) -> WatchKind {
+        match self {
+            Self::Watchers => WatchKind::Watchers,
+            Self::Waiting => WatchKind::Waiting,
+            Self::Presence | Self::Registrations | Self::Calls => WatchKind::Presence,
+        }
+    }
+
+    /// Whether this door, not the account, shows it.
+    pub(in crate::sip) fn is_shown_by_door(self) -> bool {
+        matches!(self, Self::Registrations | Self::Calls)
+    }
+
+    /// Whether nobody but the owner may see it.
+    pub(in crate::sip) fn is_for_owner_only(self) -> bool {
+        matches!(self, Self::Watchers | Self::Waiting | Self::Registrations)
+    }
+
+    /// The document of a watcher who names none.
+    pub(in crate::sip) fn media_type(self) -> &'static str {
+        match self {
+            Self::Presence => pidf::MEDIA_TYPE,
+            Self::Watchers => watcherinfo::MEDIA_TYPE,
+            Self::Waiting => message_summary::MEDIA_TYPE,
+            Self::Registrations => reginfo::MEDIA_TYPE,
+            Self::Calls => dialoginfo::MEDIA_TYPE,
+        }
+    }
+
+    /// Whether one of the ranges of an `Accept` takes a document of this package.
+    pub(in crate::sip) fn is_acceptable(self, ranges: Option<&[MediaType]>) -> bool {
+        let takes = |range: &MediaType| range.covers(self.media_type()) && range.q().thousandths() > 0;
+        ranges.is_none_or(|ranges| ranges.iter().any(takes))
+    }
+}
+
+impl Content {
+    /// What an account shows.
+    pub(in crate::sip) fn of_account(shown: Shown) -> Self {
+        match shown {
+            Shown::Presence { snapshot, view } => Self::Presence { snapshot, view },
+            Shown::Watchers(list) => Self::Watchers(list),
+            Shown::Waiting(count) => Self::Waiting(count),
+        }
+    }
+
+    /// This content in place of an older one that was perhaps not told: what ended is not forgotten.
+    pub(in crate::sip) fn after(self, older: Option<&Self>) -> Self {
+        match (self, older) {
+            (Self::Registrations(now), Some(Self::Registrations(older))) => {
+                Self::Registrations(Arc::new(Arc::unwrap_or_clone(now).with_ended_of(older)))
+            }
+            (Self::Calls(now), Some(Self::Calls(older))) => {
+                Self::Calls(Arc::new(Arc::unwrap_or_clone(now).with_ended_of(older)))
+            }
+            (now, _) => now,
+        }
+    }
+
+    /// The content once it was told: what ended is over.
+    pub(in crate::sip) fn told(self) -> Self {
+        match self {
+            Self::Registrations(state) if state.standing().count() < state.contacts.len() => {
+                let mut state = Arc::unwrap_or_clone(state);
+                state.contacts.retain(|contact| !contact.event.is_end());
+                Self::Registrations(Arc::new(state))
+            }
+            Self::Calls(state) if state.standing().count() < state.dialogs.len() => {
+                let mut state = Arc::unwrap_or_clone(state);
+                state.dialogs.retain(|dialog| dialog.state != dialoginfo::State::Terminated);
+                Self::Calls(Arc::new(state))
+            }
+            content => content,
+        }
+    }
+}
+
+const ALL: [Package; 1] = [Package::Presence];
+
+/// The packages, for `Allow-Events`.
+pub(in crate::sip) const PACKAGES: &str = "presence";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_package_is_announced_and_known_by_its_name() {
+        let names: Vec<_> = ALL.iter().map(|package| package.as_str()).collect();
+        assert_eq!(names.join(", "), PACKAGES);
+        assert!(ALL.iter().all(|package| Package::parse(package.as_str()) == Some(*package)));
+        assert_eq!(Package::parse("conference"), None);
+        assert_eq!(Package::parse("Presence"), None);
+    }
+
+    #[test]
+    fn accept_decides_by_package() {
+        let ranges = |text: &str| -> Vec<_> {
+            text.split(", ").map(|range| MediaType::parse(range).unwrap()).collect()
+        };
+        for (package, accept, expected) in [
+            (Package::Presence, "application/pidf+xml", true),
+            (Package::Presence, "text/plain, application/*", true),
+            (Package::Presence, "application/watcherinfo+xml", false),
+            (Package::Watchers, "application/watcherinfo+xml", true),
+            (Package::Watchers, "application/watcherinfo+xml;q=0", false),
+            (Package::Waiting, "application/simple-message-summary", true),
+            (Package::Calls, "*/*", true),
+        ] {
+            assert_eq!(package.is_acceptable(Some(&ranges(accept))), expected, "{accept}");
+        }
+        assert!(Package::Registrations.is_acceptable(None));
+    }
+}

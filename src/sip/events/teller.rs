@@ -1,0 +1,277 @@
+//! What one subscription is told, document after document: whole or what changed, under which version.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Content, Package,
+    documents::{Document, Documents, tag_of},
+};
+use crate::{
+    formats::{Extent, dialoginfo, message_summary, reginfo, watcherinfo},
+    signal::{Address, Timestamp, WatcherList},
+    sip::translate,
+};
+
+/// Writes the documents of one subscription.
+#[derive(Debug)]
+pub(in crate::sip) struct Teller {
+    of: Address,
+    form: Form,
+}
+
+/// What a teller has to remember over a restart, so that its versions go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(in crate::sip) struct Memory {
+    /// The version of the next document.
+    version: u32,
+}
+
+#[derive(Debug)]
+enum Form {
+    Presence,
+    Waiting,
+    Watchers(Box<Versioned<WatcherList>>),
+    Registrations(Box<Versioned<reginfo::Registration>>),
+    Calls(Box<Versioned<dialoginfo::Dialogs>>),
+}
+
+/// Documents with versions.
+#[derive(Debug)]
+struct Versioned<T> {
+    /// Of the next one.
+    version: u32,
+    /// What the reader knows; `None` where the next document has to be whole.
+    told: Option<Arc<T>>,
+}
+
+impl Teller {
+    /// For a subscription to this of `of`; with a memory it goes on from there, whole at first.
+    pub(in crate::sip) fn new(package: Package, of: Address, memory: Memory) -> Self {
+        let form = match package {
+            Package::Presence => Form::Presence,
+            Package::Waiting => Form::Waiting,
+            Package::Watchers => Form::Watchers(Versioned::from(memory)),
+            Package::Registrations => Form::Registrations(Versioned::from(memory)),
+            Package::Calls => Form::Calls(Versioned::from(memory)),
+        };
+        Self { of, form }
+    }
+
+    /// What is subscribed to.
+    pub(in crate::sip) fn of(&self) -> &Address {
+        &self.of
+    }
+
+    /// What has to survive; `None` where nothing has.
+    pub(in crate::sip) fn memory(&self) -> Option<Memory> {
+        let version = match &self.form {
+            Form::Presence | Form::Waiting => return None,
+            Form::Watchers(versioned) => versioned.version,
+            Form::Registrations(versioned) => versioned.version,
+            Form::Calls(versioned) => versioned.version,
+        };
+        Some(Memory { version })
+    }
+
+    /// The reader may have missed something: the next document is whole.
+    pub(in crate::sip) fn forget(&mut self) {
+        match &mut self.form {
+            Form::Presence | Form::Waiting => {}
+            Form::Watchers(versioned) => versioned.told = None,
+            Form::Registrations(versioned) => versioned.told = None,
+            Form::Calls(versioned) => versioned.told = None,
+        }
+    }
+
+    /// The next document; `None` where only changes are wanted and the reader knows them all, and where the
+    /// content is another package's.
+    pub(in crate::sip) fn write(
+        &mut self,
+        content: &Content,
+        extent: Extent,
+        documents: &mut Documents,
+        now: Timestamp,
+    ) -> Option<Document> {
+        let of = translate::uri_of(&self.of);
+        let of = of.as_str();
+        match (&mut self.form, content) {
+            (Form::Presence, Content::Presence { snapshot, view }) => {
+                Some(documents.presence(snapshot, view))
+            }
+            (Form::Waiting, Content::Waiting(count)) => {
+                let text = message_summary::print(*count, of);
+                let tag = tag_of(text.as_bytes());
+                Some(document(message_summary::MEDIA_TYPE, text, tag))
+            }
+            (Form::Watchers(versioned), Content::Watchers(list)) => {
+                let print = |version, extent, told: Option<&WatcherList>| {
+                    let head =
+                        watcherinfo::Head { version, extent, resource: of, package: WATCHED, now: Some(now) };
+                    match told {
+                        None => {
+                            Some(watcherinfo::print(&head, watcherinfo::standing(list), translate::print_uri))
+                        }
+                        Some(told) => {
+                            let changes = watcherinfo::changes(told, list);
+                            (!changes.is_empty())
+                                .then(|| watcherinfo::print(&head, &changes, translate::print_uri))
+                        }
+                    }
+                };
+                let text = versioned.print(list, extent, print)?;
+                Some(document(watcherinfo::MEDIA_TYPE, text, tag_of_watchers(list, of)))
+            }
+            (Form::Registrations(versioned), Content::Registrations(state)) => {
+                let print = |version, extent, told: Option<&reginfo::Registration>| match told {
+                    None => Some(reginfo::print(version, extent, state, state.standing(), Some(now))),
+                    Some(told) => {
+                        let changes = state.changes_since(told);
+                        (!changes.is_empty())
+                            .then(|| reginfo::print(version, extent, state, &changes, Some(now)))
+                    }
+                };
+                let text = versioned.print(state, extent, print)?;
+                Some(document(reginfo::MEDIA_TYPE, text, tag_of_registrations(state)))
+            }
+            (Form::Calls(versioned), Content::Calls(state)) => {
+                let print = |version, extent, told: Option<&dialoginfo::Dialogs>| match told {
+                    None => Some(dialoginfo::print(version, extent, of, state.standing(), Some(now))),
+                    Some(told) => {
+                        let changes = state.changes_since(told);
+                        (!changes.is_empty())
+                            .then(|| dialoginfo::print(version, extent, of, &changes, Some(now)))
+                    }
+                };
+                let text = versioned.print(state, extent, print)?;
+                Some(document(dialoginfo::MEDIA_TYPE, text, tag_of_calls(state, of)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The tag of a state, without telling it.
+    pub(in crate::sip) fn tag(&self, content: &Content, documents: &mut Documents) -> CompactString {
+        let of = translate::uri_of(&self.of);
+        match content {
+            Content::Presence { snapshot, view } => documents.presence(snapshot, view).tag,
+            Content::Waiting(count) => tag_of(message_summary::print(*count, of.as_str()).as_bytes()),
+            Content::Watchers(list) => tag_of_watchers(list, of.as_str()),
+            Content::Registrations(state) => tag_of_registrations(state),
+            Content::Calls(state) => tag_of_calls(state, of.as_str()),
+        }
+    }
+}
+
+impl<T> From<Memory> for Box<Versioned<T>> {
+    fn from(memory: Memory) -> Self {
+        Self::new(Versioned { version: memory.version, told: None })
+    }
+}
+
+impl<T> Versioned<T> {
+    fn from(memory: Memory) -> Box<Self> {
+        memory.into()
+    }
+
+    /// Has a document printed: given what the reader knows it tells the changes, and nothing where there are
+    /// none.
+    fn print(
+        &mut self,
+        state: &Arc<T>,
+        extent: Extent,
+        print: impl Fn(u32, Extent, Option<&T>) -> Option<String>,
+    ) -> Option<String> {
+        let told = self.told.as_deref().filter(|_| extent == Extent::Partial);
+        let extent = if told.is_some() { Extent::Partial } else { Extent::Full };
+        let text = print(self.version, extent, told)?;
+        self.version = self.version.wrapping_add(1);
+        self.told = Some(Arc::clone(state));
+        Some(text)
+    }
+}
+
+fn document(media_type: &'static str, text: String, tag: CompactString) -> Document {
+    Document { media_type: CompactString::const_new(media_type), body: Bytes::from(text), tag }
+}
+
+fn tag_of_watchers(list: &WatcherList, of: &str) -> CompactString {
+    let head =
+        watcherinfo::Head { version: 0, extent: Extent::Full, resource: of, package: WATCHED, now: None };
+    tag_of(watcherinfo::print(&head, watcherinfo::standing(list), translate::print_uri).as_bytes())
+}
+
+fn tag_of_registrations(state: &reginfo::Registration) -> CompactString {
+    tag_of(reginfo::print(0, Extent::Full, state, state.standing(), None).as_bytes())
+}
+
+fn tag_of_calls(state: &dialoginfo::Dialogs, of: &str) -> CompactString {
+    tag_of(dialoginfo::print(0, Extent::Full, of, state.standing(), None).as_bytes())
+}
+
+/// The package whose watchers are told of.
+const WATCHED: &str = "presence";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::{Watcher, WatcherEvent, WatcherStatus};
+
+    fn address(name: &str) -> Address {
+        Address::parse(&format!("{name}@example.org")).unwrap()
+    }
+
+    fn list(watchers: &[(&str, WatcherStatus)]) -> Content {
+        let watchers = watchers.iter().map(|(name, status)| Watcher {
+            id: (*name).into(),
+            address: address(name),
+            name: None,
+            status: *status,
+            event: WatcherEvent::Subscribe,
+            since: Timestamp(0),
+            until: None,
+        });
+        Content::Watchers(Arc::new(WatcherList { of: address("alice"), watchers: watchers.collect() }))
+    }
+
+    fn write(teller: &mut Teller, content: &Content, extent: Extent) -> Option<(String, CompactString)> {
+        let document = teller.write(content, extent, &mut Documents::default(), Timestamp(5000))?;
+        Some((String::from_utf8(document.body.to_vec()).unwrap(), document.tag))
+    }
+
+    #[test]
+    fn versions_go_up_by_one_and_only_changes_are_told() {
+        let mut teller = Teller::new(Package::Watchers, address("alice"), Memory::default());
+        let bob = list(&[("bob", WatcherStatus::Pending)]);
+        let (first, tag) = write(&mut teller, &bob, Extent::Partial).unwrap();
+        assert!(first.contains("version=\"0\" state=\"full\"") && first.contains("sip:bob@"));
+        assert_eq!(write(&mut teller, &bob, Extent::Partial), None, "it is known");
+        let both = list(&[("bob", WatcherStatus::Pending), ("carol", WatcherStatus::Active)]);
+        let (second, other) = write(&mut teller, &both, Extent::Partial).unwrap();
+        assert!(second.contains("version=\"1\" state=\"partial\"") && !second.contains("bob"));
+        assert_ne!(tag, other);
+        let (third, same) = write(&mut teller, &both, Extent::Full).unwrap();
+        assert!(third.contains("version=\"2\" state=\"full\"") && third.contains("bob"));
+        assert_eq!(same, other, "a part and the whole have the tag of the whole");
+        teller.forget();
+        let (fourth, _) = write(&mut teller, &bob, Extent::Partial).unwrap();
+        assert!(fourth.contains("version=\"3\" state=\"full\""));
+        let mut later = Teller::new(Package::Watchers, address("alice"), teller.memory().unwrap());
+        let (fifth, again) = write(&mut later, &bob, Extent::Partial).unwrap();
+        assert!(fifth.contains("version=\"4\" state=\"full\""));
+        assert_eq!(again, tag, "the state is the first one again");
+        assert_eq!(later.tag(&bob, &mut Documents::default()), tag);
+    }
+
+    #[test]
+    fn waiting_messages_are_counted() {
+        let mut teller = Teller::new(Package::Waiting, address("alice"), Memory::default());
+        let (text, tag) = write(&mut teller, &Content::Waiting(2), Extent::Partial).unwrap();
+        assert!(text.contains("Text-Message: 2/0"));
+        assert_eq!(teller.tag(&Content::Waiting(2), &mut Documents::default()), tag);
+        assert_eq!(write(&mut teller, &list(&[]), Extent::Full), None, "of another package");
+    }
+}

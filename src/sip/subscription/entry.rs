@@ -1,0 +1,141 @@
+//! One subscription: its dialog, its notifier and what it is shown, and the next NOTIFY made of them.
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    dialog::Dialog,
+    notifier::{Cause, Notice, Notifier},
+};
+use crate::{
+    account::{Watch, WatchState},
+    formats::Extent,
+    signal::{Address, Timestamp},
+    sip::{
+        events::{Content, Document, Documents, NO_STATE, Package, Teller},
+        transaction::Prepared,
+    },
+};
+
+/// One subscription.
+pub(super) struct Entry {
+    pub(super) watcher: Address,
+    pub(super) package: Package,
+    /// Our tag, which names the dialog.
+    pub(super) tag: CompactString,
+    pub(super) dialog: Dialog,
+    pub(super) notifier: Notifier,
+    pub(super) teller: Teller,
+    /// What the watcher may see now.
+    pub(super) content: Option<Content>,
+    /// What the watcher knows and does not want to be told again.
+    pub(super) condition: Option<Condition>,
+    /// Who waits for the account's first word.
+    pub(super) first: Option<oneshot::Sender<WatchState>>,
+    /// Ends with the entry; `None` until it is there. Dropped and renewed only where nothing is locked.
+    pub(super) watch: Option<Arc<Watch>>,
+}
+
+/// `Suppress-If-Match` (RFC 5839 §5.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Condition {
+    /// `*`: no state at all, as long as it stands.
+    Any,
+    /// The state that has this tag.
+    Tag(CompactString),
+}
+
+impl Condition {
+    pub(super) fn parse(text: &str) -> Self {
+        if text == "*" { Self::Any } else { Self::Tag(text.into()) }
+    }
+
+    fn holds(&self, tag: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Tag(known) => known == tag,
+        }
+    }
+}
+
+impl Entry {
+    /// The account says where the watcher stands and what he may see.
+    pub(super) fn show(&mut self, stand: WatchState, content: Option<Content>, now: Instant) {
+        if stand != WatchState::Active {
+            self.teller.forget();
+        }
+        if !self.package.is_shown_by_door() {
+            self.content = content.filter(|_| stand == WatchState::Active);
+        } else if self.notifier.stand() == Some(stand) {
+            // The account has nothing to say of what this door shows.
+            return;
+        }
+        self.notifier.show(stand, now);
+    }
+
+    /// This door says what the watcher may see.
+    pub(super) fn show_own(&mut self, content: Content, now: Instant) {
+        self.content = Some(content.after(self.content.as_ref()));
+        if let Some(stand) = self.notifier.stand() {
+            self.notifier.show(stand, now);
+        }
+    }
+
+    /// Whether the watcher knows the state that he would be told now.
+    pub(super) fn is_known(&self, condition: &Condition, documents: &mut Documents) -> bool {
+        let content = self.content.as_ref().filter(|_| self.notifier.stand() == Some(WatchState::Active));
+        condition.holds(&self.tag_of(content, documents))
+    }
+
+    fn tag_of(&self, content: Option<&Content>, documents: &mut Documents) -> CompactString {
+        content.map_or(CompactString::const_new(NO_STATE), |content| self.teller.tag(content, documents))
+    }
+
+    /// The next NOTIFY, where one is due.
+    pub(super) fn next(
+        &mut self,
+        now: Instant,
+        clock: Timestamp,
+        documents: &mut Documents,
+    ) -> Option<Prepared> {
+        let notice = self.notifier.poll(now)?;
+        let content = self.content.take();
+        let shown = content.as_ref().filter(|_| notice.has_content);
+        let made = self.make(&notice, shown, clock, documents);
+        self.content = if made.is_some() { content.map(Content::told) } else { content };
+        if made.is_none() {
+            self.notifier.withdraw();
+        }
+        made
+    }
+
+    fn make(
+        &mut self,
+        notice: &Notice,
+        shown: Option<&Content>,
+        clock: Timestamp,
+        documents: &mut Documents,
+    ) -> Option<Prepared> {
+        if let Some(condition) = &self.condition {
+            let tag = self.tag_of(shown, documents);
+            if condition.holds(&tag) {
+                let must = notice.cause == Cause::Must;
+                return must.then(|| self.dialog.notify(notice.state, &notice.rates, &tag, None));
+            }
+            // He is told another state now, and knows the old one no more.
+            self.condition = None;
+        }
+        let Some(content) = shown else {
+            return Some(self.dialog.notify(notice.state, &notice.rates, NO_STATE, None));
+        };
+        let extent = if notice.cause == Cause::Change { Extent::Partial } else { Extent::Full };
+        let document: Option<Document> = self.teller.write(content, extent, documents, clock);
+        // Of a change that is none nothing is said.
+        let document = document?;
+        let tag = document.tag.clone();
+        Some(self.dialog.notify(notice.state, &notice.rates, &tag, Some(document)))
+    }
+}

@@ -1,0 +1,190 @@
+//! What subscriptions do besides showing a state: conditions, rates, connections that end, restarts.
+
+use rollcall::sip::message::{HeaderName, Limits, Message};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::support::{House, SipPhone, body, soon};
+
+/// A SUBSCRIBE of the phone's user outside of dialogs.
+async fn subscribe(phone: &mut SipPhone, to: &str, headers: &str) -> Message {
+    let contact = format!("Contact: <sip:{}@{}>\r\n{headers}", phone.user, phone.address());
+    phone.ask("SUBSCRIBE", &format!("sip:{to}@localhost"), to, &contact, "").await
+}
+
+/// A SUBSCRIBE within the dialog that this answer began.
+async fn refresh(phone: &mut SipPhone, accepted: &Message, headers: &str) -> Message {
+    let to = format!("<sip:{}@localhost>;tag={}", phone.user, accepted.to().unwrap().tag().unwrap());
+    phone.ask("SUBSCRIBE", "sip:localhost", &to, headers, "").await
+}
+
+/// The next NOTIFY, answered; its state begins with `state`.
+async fn notified(phone: &mut SipPhone, state: &str) -> Message {
+    let request = phone.serve(200).await;
+    let found = request.text(HeaderName::SubscriptionState).unwrap_or_default().into_owned();
+    assert!(found.starts_with(state), "{found}");
+    request
+}
+
+fn tag_of(notify: &Message) -> String {
+    notify.text(HeaderName::SipEtag).expect("an entity tag").into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_watcher_knows_he_is_not_told_again() {
+    let house = House::with_accounts(&["bob"]).await;
+    let mut bob = SipPhone::registered("bob", house.sip_udp(), "").await;
+    let accepted = subscribe(&mut bob, "bob", "Event: presence\r\n").await;
+    let first = notified(&mut bob, "active").await;
+    let tag = tag_of(&first);
+    let known = format!("Event: presence\r\nSuppress-If-Match: {tag}\r\n");
+
+    let silent = refresh(&mut bob, &accepted, &format!("{known}Expires: 300\r\n")).await;
+    assert_eq!((silent.status(), silent.text(HeaderName::Expires).unwrap().as_ref()), (Some(204), "300"));
+    // Had the refresh caused a NOTIFY, it would come before the next one's.
+    let other = "Event: presence\r\nSuppress-If-Match: other\r\n";
+    assert_eq!(refresh(&mut bob, &accepted, other).await.status(), Some(200));
+    let again = notified(&mut bob, "active").await;
+    assert_eq!((tag_of(&again), again.cseq().unwrap().number), (tag.clone(), 2));
+    assert_eq!(body(&again), body(&first));
+
+    let fetch = subscribe(&mut bob, "bob", &format!("{known}Expires: 0\r\n")).await;
+    assert_eq!(fetch.status(), Some(200));
+    let fetched = notified(&mut bob, "terminated;reason=timeout").await;
+    assert_eq!((body(&fetched), fetched.has(HeaderName::ContentType)), (String::new(), false));
+    assert_eq!(tag_of(&fetched), tag);
+
+    let ended =
+        refresh(&mut bob, &accepted, "Event: presence\r\nSuppress-If-Match: *\r\nExpires: 0\r\n").await;
+    assert_eq!(ended.status(), Some(204));
+    assert_eq!(refresh(&mut bob, &accepted, "Event: presence\r\n").await.status(), Some(481));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quenched_subscription_is_told_of_its_standing_alone() {
+    let house = House::start_with(|config| config.sip.notify_interval_ms = 0).await;
+    house.add_account("bob").await;
+    let mut bob = SipPhone::new("bob", house.sip_udp()).await;
+    let quench = "Event: presence\r\nSuppress-If-Match: *\r\n";
+    let accepted = subscribe(&mut bob, "bob", quench).await;
+    let first = notified(&mut bob, "active").await;
+    assert_eq!(body(&first), "");
+    // The state changes twice, and nothing is said of it.
+    for seconds in [600, 0] {
+        assert_eq!(bob.register(seconds, "").await.status(), Some(200));
+    }
+    assert_eq!(refresh(&mut bob, &accepted, "Event: presence\r\n").await.status(), Some(200));
+    let awake = notified(&mut bob, "active").await;
+    assert_eq!(awake.cseq().unwrap().number, 2);
+    assert!(body(&awake).contains("closed"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_has_the_rate_he_asked_for() {
+    let house = House::start_with(|config| config.sip.notify_interval_ms = 100).await;
+    house.add_account("bob").await;
+    let mut bob = SipPhone::new("bob", house.sip_udp()).await;
+    let accepted = subscribe(&mut bob, "bob", "Event: presence;max-rate=2;min-rate=1;id=5\r\n").await;
+    assert_eq!(accepted.status(), Some(200));
+    let first = notified(&mut bob, "active;expires=").await;
+    let state = first.text(HeaderName::SubscriptionState).unwrap().into_owned();
+    assert!(state.ends_with(";max-rate=2;min-rate=0.2"), "{state}");
+    assert_eq!(first.text(HeaderName::Event).unwrap(), "presence;id=5");
+    // Nothing changes, and after five seconds he is told so.
+    let second = notified(&mut bob, "active;expires=").await;
+    assert_eq!(body(&second), body(&first));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_notify_is_said_again() {
+    let house = House::with_accounts(&["bob"]).await;
+    let mut bob = SipPhone::registered("bob", house.sip_udp(), "").await;
+    subscribe(&mut bob, "bob", "Event: presence\r\n").await;
+    let refused = bob.serve_with(503, "Retry-After: 1\r\n").await;
+    let again = notified(&mut bob, "active").await;
+    assert_eq!((refused.cseq().unwrap().number, again.cseq().unwrap().number), (1, 2));
+    assert_eq!(body(&again), body(&refused));
+}
+
+/// A phone on one TCP connection.
+struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    async fn open(house: &House) -> Self {
+        Self { stream: TcpStream::connect(house.sip_tcp()).await.unwrap(), buffer: Vec::new() }
+    }
+
+    async fn send(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    async fn receive(&mut self) -> Message {
+        loop {
+            let text = String::from_utf8_lossy(&self.buffer).into_owned();
+            if let Some(end) = text.find("\r\n\r\n") {
+                let digits = text.split("Content-Length: ").nth(1).unwrap().split("\r\n").next().unwrap();
+                let whole = end + 4 + digits.parse::<usize>().unwrap();
+                if self.buffer.len() >= whole {
+                    let message: Vec<u8> = self.buffer.drain(..whole).collect();
+                    return Message::parse_datagram(message.into(), &Limits::default()).unwrap();
+                }
+            }
+            let read = soon("more of a message", self.stream.read_buf(&mut self.buffer)).await.unwrap();
+            assert!(read > 0, "the connection ended");
+        }
+    }
+
+    /// The next message of this kind: a response, or a request, which is answered.
+    async fn next(&mut self, wants_request: bool) -> Message {
+        loop {
+            let message = self.receive().await;
+            if message.is_request() {
+                let answer = rollcall::sip::message::Builder::response_to(&message, 200, "tcp").finish();
+                self.stream.write_all(answer.bytes()).await.unwrap();
+            }
+            if message.is_request() == wants_request {
+                return message;
+            }
+        }
+    }
+
+    /// Asks, and proves itself where it must.
+    async fn ask(&mut self, phone: &SipPhone, method: &str, number: u32, headers: &str) -> Message {
+        let uri = if method == "REGISTER" { "sip:localhost" } else { "sip:bob@localhost" };
+        let text = phone.request_over_tcp(method, uri, "bob", number, None);
+        self.send(&format!("{text}{headers}Content-Length: 0\r\n\r\n")).await;
+        let response = self.next(false).await;
+        if response.status() != Some(401) {
+            return response;
+        }
+        let text = phone.request_over_tcp(method, uri, "bob", number + 1, Some(&response));
+        self.send(&format!("{text}{headers}Content-Length: 0\r\n\r\n")).await;
+        self.next(false).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_outlives_its_connection_until_the_phone_registers_again() {
+    let house = House::with_accounts(&["bob"]).await;
+    let phone = SipPhone::new("bob", house.sip_udp()).await;
+    let contact = "Contact: <sip:bob77@127.0.0.1:9;transport=tcp>\r\n";
+    let mut first = Connection::open(&house).await;
+    assert_eq!(first.ask(&phone, "REGISTER", 1, contact).await.status(), Some(200));
+    let accepted = first.ask(&phone, "SUBSCRIBE", 3, &format!("{contact}Event: presence\r\n")).await;
+    assert_eq!(accepted.status(), Some(200));
+    let told = first.next(true).await;
+    drop(first);
+
+    let mut second = Connection::open(&house).await;
+    assert_eq!(second.ask(&phone, "REGISTER", 11, contact).await.status(), Some(200));
+    let again = second.next(true).await;
+    assert_eq!(again.method().unwrap().as_str(), "NOTIFY");
+    assert_eq!(again.from().unwrap().tag(), told.from().unwrap().tag(), "it is the same dialog");
+    assert!(again.cseq().unwrap().number > told.cseq().unwrap().number);
+    assert!(body(&again).contains("<basic>open</basic>"));
+}
