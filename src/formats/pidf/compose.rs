@@ -190,8 +190,11 @@ impl<'a> Composition<'a> {
         self.persons.sort_by(|(one, _), (other, _)| other.cmp(one));
         self.devices.sort_by(|(one, _), (other, _)| other.cmp(one));
         self.rest.sort_by(|(one, ..), (other, ..)| other.cmp(one));
-        let occurrences = self.persons.into_iter().map(|(_, person)| person).collect();
         let id = self.identities.claim("PERSON", "ID");
+        let mut occurrences: Vec<Person> = self.persons.into_iter().map(|(_, person)| person).collect();
+        for person in &mut occurrences {
+            self.identities.settle(&mut person.extensions, &id);
+        }
         self.document.persons.extend(person(&id, occurrences));
         for (_, device) in self.devices {
             add_device(&mut self.document, &mut self.identities, device);

@@ -33,15 +33,12 @@ impl Identities {
         candidate
     }
 
-    /// Gives the elements within tuples, person and devices ids of their own: that of what they are in
+    /// Gives the elements within tuples and devices ids of their own: that of what they are in
     /// stands before them, so that it does not matter what others publish.
     pub(super) fn settle_nested(&mut self, document: &mut Document) {
         for tuple in &mut document.tuples {
             self.settle(&mut tuple.status.extensions, &tuple.id);
             self.settle(&mut tuple.extensions, &tuple.id);
-        }
-        for person in &mut document.persons {
-            self.settle(&mut person.extensions, &person.id);
         }
         for device in &mut document.devices {
             self.settle(&mut device.extensions, &device.id);

@@ -2,8 +2,8 @@
 //! and service capabilities (RFC 5196), and the older and smaller formats that say less.
 //!
 //! [`Document::parse`] reads what somebody published, in any order of its parts, and keeps what it does
-//! not understand; [`compose`] makes one document of everything that an account shows, and
-//! [`print_snapshot`] writes it.
+//! not understand; [`compose`] makes one document of everything that an account shows, [`filter`] takes
+//! away what one watcher must not see, and [`Format`] writes it as he wants it ([`choose`]).
 //!
 //! # Invariants
 //!
@@ -14,8 +14,12 @@
 
 mod activity;
 mod compose;
+mod diff;
 mod element;
+mod filter;
+mod format;
 mod identity;
+mod lpidf;
 mod merge;
 mod model;
 mod neutral;
@@ -23,13 +27,17 @@ mod read;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod uri;
 mod write;
+mod xpidf;
 
 use compact_str::CompactString;
 
 pub use compose::{compose, tuple_id};
 pub use element::{Attribute, Element, Namespace, Node};
+pub use filter::filter;
+pub use format::{Format, choose, print_changes, print_full};
 pub use model::{Basic, Contact, Device, Document, Extended, Moment, Person, PidfError, Status, Tuple};
 pub use write::{print_offline, print_snapshot};
 

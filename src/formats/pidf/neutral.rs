@@ -96,7 +96,7 @@ impl Tuple {
 
 /// The tuple's own words come first, then the activities: `show` is exact, `extended` knows away and
 /// busy, and `available` leaves it to the activities.
-fn availability(tuple: &Tuple, activities: &[Activity]) -> (Availability, bool) {
+pub(super) fn availability(tuple: &Tuple, activities: &[Activity]) -> (Availability, bool) {
     if !tuple.is_open() {
         return (Availability::Offline, false);
     }

@@ -94,6 +94,9 @@ pub(super) fn tidy(element: &Element, room: &str) -> Option<Element> {
     }
     let mut tidied = element.clone();
     clean(&mut tidied);
+    if let Some(model) = tables::global(&tidied) {
+        sort(&mut tidied, model);
+    }
     is_valid(&tidied).then_some(tidied)
 }
 
@@ -119,6 +122,28 @@ fn clean(element: &mut Element) {
     for node in &mut element.nodes {
         if let Node::Element(child) = node {
             clean(child);
+        }
+    }
+}
+
+/// Puts the children into the order of the schema: many clients do not know that there is one.
+fn sort(element: &mut Element, model: &Model) {
+    let Content::Sequence(particles, _) = model.content else { return };
+    let space = element.namespace.clone();
+    let particle = |child: &Element| {
+        let is_named = |particle: &Particle| particle.names.contains(&child.name.as_str());
+        particles.iter().position(is_named).filter(|_| child.namespace == space)
+    };
+    let place = |node: &Node| match node {
+        Node::Element(child) => particle(child).unwrap_or(particles.len()),
+        Node::Text(_) => 0,
+    };
+    element.nodes.sort_by_key(place);
+    for node in &mut element.nodes {
+        if let Node::Element(child) = node
+            && let Some(particle) = particle(child).and_then(|place| particles.get(place))
+        {
+            sort(child, particle.model);
         }
     }
 }

@@ -1,3 +1,9 @@
+mod composition;
+mod filtering;
+mod formats;
+mod partial;
+mod publications;
+
 use std::sync::Arc;
 
 use super::*;
