@@ -3,17 +3,11 @@
 //! Alice writes with slixmpp and stream management, Carol by SIP; Bob is online, Dave is not. The server
 //! is killed without warning, starts again in the same folder, and everybody is counted.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    net::{SocketAddr, TcpListener},
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use tokio::process::Command;
 
-use crate::support::{PASSWORD, Program, Slixmpp, Web};
+use crate::support::{PASSWORD, Program, Site, Slixmpp, Web};
 
 #[tokio::test]
 async fn nothing_acknowledged_is_lost_or_doubled_by_a_crash() {
@@ -24,7 +18,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_a_crash() {
     }
     let mut server = site.serve().await;
     let mut bob = Slixmpp::online("bob@localhost", PASSWORD, site.xmpp).await;
-    let mut writers = [site.xmpp_writer("alice@localhost"), site.sip_writer("carol")];
+    let mut writers = [xmpp_writer(&site, "alice@localhost"), sip_writer(&site, "carol")];
     for writer in &mut writers {
         for _ in 0..ENOUGH {
             writer.event("acked", |_| true).await;
@@ -79,65 +73,16 @@ fn count(received: &mut BTreeMap<String, usize>, events: &[Value]) {
     }
 }
 
-/// A server's folder, configuration and ports, which outlive the process.
-struct Site {
-    config: std::path::PathBuf,
-    xmpp: SocketAddr,
-    sip: SocketAddr,
-    web: SocketAddr,
+fn xmpp_writer(site: &Site, jid: &str) -> Program {
+    let (host, port) = (site.xmpp.ip().to_string(), site.xmpp.port().to_string());
+    let arguments = [jid, PASSWORD, &host, &port, "bob@localhost", "dave@localhost"];
+    Program::python(&format!("writer {jid}"), "tests/interop/xmpp_stream.py", &arguments)
 }
 
-impl Site {
-    fn new(folder: &Path) -> Self {
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let (xmpp, sip, web) = (free(), free(), free());
-        let config = folder.join("rollcall.toml");
-        let data = folder.join("data");
-        let text = format!(
-            "[server]\ndomains = [\"localhost\"]\ndata_dir = {data:?}\n\
-             [auth]\nargon2_memory_kib = 8\nargon2_passes = 1\nscram_iterations = 4096\n\
-             [limits]\nmessages = {{ per_second = 1000000, burst = 1000000 }}\n\
-             [xmpp]\nstarttls = [\"{xmpp}\"]\ndirect_tls = []\nplain = []\n\
-             [sip]\nudp = [\"{sip}\"]\ntcp = []\ntls = []\n\
-             [api]\nhttp = [\"{web}\"]\nhttps = []\n"
-        );
-        fs::write(&config, text).unwrap();
-        Self { config, xmpp, sip, web }
-    }
-
-    fn rollcall(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
-        command.env("ROLLCALL_CONFIG", &self.config);
-        command
-    }
-
-    async fn add_account(&self, local: &str) {
-        let mut command = self.rollcall();
-        command.args(["account", "add", &format!("{local}@localhost"), "--password-stdin"]);
-        let mut program = Program::start(&format!("rollcall account add {local}"), &mut command);
-        program.say(PASSWORD).await;
-        program.finish().await;
-    }
-
-    /// Starts the server and waits until it is ready.
-    async fn serve(&self) -> Program {
-        let mut server = Program::start("rollcall serve", self.rollcall().arg("serve"));
-        let port = self.web.port().to_string();
-        server.hear("where the page is", |line| line.contains(&port).then_some(())).await;
-        server
-    }
-
-    fn xmpp_writer(&self, jid: &str) -> Program {
-        let (host, port) = (self.xmpp.ip().to_string(), self.xmpp.port().to_string());
-        let arguments = [jid, PASSWORD, &host, &port, "bob@localhost", "dave@localhost"];
-        Program::python(&format!("writer {jid}"), "tests/interop/xmpp_stream.py", &arguments)
-    }
-
-    fn sip_writer(&self, user: &str) -> Program {
-        let (host, port) = (self.sip.ip().to_string(), self.sip.port().to_string());
-        let arguments = [user, "localhost", PASSWORD, &host, &port, "bob@localhost", "dave@localhost"];
-        Program::python(&format!("writer {user}"), "tests/interop/sip_stream.py", &arguments)
-    }
+fn sip_writer(site: &Site, user: &str) -> Program {
+    let (host, port) = (site.sip.ip().to_string(), site.sip.port().to_string());
+    let arguments = [user, "localhost", PASSWORD, &host, &port, "bob@localhost", "dave@localhost"];
+    Program::python(&format!("writer {user}"), "tests/interop/sip_stream.py", &arguments)
 }
 
 /// Acknowledgements that each writer must have before the blow falls.
