@@ -67,6 +67,10 @@ pub struct Config {
     /// Longest publication, in seconds; a phone that asks for more gets this. 60 to 604800.
     /// Default: 3600.
     pub publish_max_seconds: u32,
+    /// Most publications of one account at a time; 1 to 1000. Default: 20.
+    pub publications: usize,
+    /// Largest document that may be published, in bytes; 1024 to 524288. Default: 32768.
+    pub publication_bytes: usize,
     /// Hours after which a call is taken for over, whatever its phones say: nobody is shown on the
     /// phone for ever because a goodbye was lost. 1 to 168. Default: 12.
     pub call_hours: u32,
@@ -98,6 +102,8 @@ impl Default for Config {
             publish_min_seconds: 60,
             publish_default_seconds: 3600,
             publish_max_seconds: 3600,
+            publications: 20,
+            publication_bytes: 32 * 1024,
             call_hours: 12,
             message_bytes: 96 * 1024,
         }
@@ -136,6 +142,8 @@ impl Config {
                 publish.least as usize,
                 publish.most as usize,
             ),
+            ("publications", self.publications, 1, 1000),
+            ("publication_bytes", self.publication_bytes, 1024, 512 << 10),
             ("call_hours", self.call_hours as usize, 1, 168),
             ("answer_seconds", self.answer_seconds as usize, 1, 30),
             ("message_bytes", self.message_bytes, 4096, 1 << 20),

@@ -100,7 +100,7 @@ impl Door {
     ) -> Arc<Self> {
         let limits = config.subscription_limits();
         Arc::new(Self {
-            presence_agent: PresenceAgent::default(),
+            presence_agent: PresenceAgent::new(accounts.memory("publications")),
             subscriptions: Subscriptions::new(Arc::clone(&layer), accounts.clone(), limits),
             proxy: Proxy::new(Arc::clone(&layer)),
             calls: Calls::default(),
@@ -259,7 +259,7 @@ impl Door {
 
     fn handle_flow_closed(&self, flow: &Flow) {
         registrar::handle_flow_closed(self, flow);
-        self.presence_agent.handle_flow_closed(flow);
+        self.presence_agent.handle_flow_closed(self, flow);
         self.subscriptions.handle_flow_closed(*flow);
     }
 }

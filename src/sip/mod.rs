@@ -53,6 +53,7 @@ mod pager;
 mod presence_agent;
 mod proxy;
 mod publications;
+mod publish;
 mod registrar;
 mod registration;
 mod server;
@@ -61,6 +62,7 @@ mod target;
 pub mod transaction;
 mod translate;
 pub mod transport;
+mod turns;
 
 pub use config::Config;
 pub use server::{Addresses, Environment, Running, StartError, start};

@@ -2,15 +2,22 @@
 //!
 //! While a publication lives it decides the presence of the session of the phone it came from: the
 //! one that is registered by the same flow, or else a session of its own that takes nothing. The
-//! newest publication of a phone counts; when none is left the phone is online again, because it is
-//! registered. What is kept is [`super::publications`]' business, what a document says that of
-//! [`crate::formats::pidf`].
+//! newest publication of a phone counts, and one that speaks for another device by the same flow has a
+//! session of its own; when none is left the phone is online again, because it is registered.
+//!
+//! Publications outlive the process: what a 200 promised is on the disk. What is kept is
+//! [`super::publications`]' business, what a request says [`super::publish`]'s.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
+use bytes::Bytes;
 use compact_str::{CompactString, ToCompactString};
-use tokio::time::Instant;
-use tracing::debug;
+use tokio::{sync::Notify, time::Instant};
+use tracing::{debug, warn};
 
 use super::{
     alarm::Alarm,
@@ -19,22 +26,29 @@ use super::{
     device::Device,
     door::Door,
     message::{HeaderName, Message},
-    publications::{Book, Expiry, Publication, PublicationId, Renewal},
-    subscription::EVENTS,
+    publications::{
+        Book, Content, Expiry, Phone, Publication, PublicationId, Renewal,
+        record::{self, Clock},
+    },
+    publish::{Publish, Said},
     transaction::IncomingRequest,
     transport::Flow,
+    turns::Turns,
 };
 use crate::{
-    account::{Event, Parcel, Session, SessionKind, SessionSpec, Sink, SinkFull},
-    formats::{pidf, xml},
-    signal::{Address, Presence, Resource, SessionId, Timestamp},
+    account::{CloseReason, Event, Memory, Parcel, Session, SessionKind, SessionSpec, Sink, SinkFull},
+    signal::{Address, Presence, Reason, Reject, Resource, SessionId, Timestamp},
 };
 
 /// What is published, and where it is shown.
-#[derive(Default)]
 pub(in crate::sip) struct PresenceAgent {
     book: Mutex<Book<Place>>,
+    turns: Turns,
     due: Arc<Alarm<Due>>,
+    memory: Memory,
+    /// Publications that are shown nowhere; the task of [`Self::run`] finds them a place.
+    homeless: Mutex<Vec<PublicationId>>,
+    lost: Notify,
 }
 
 /// Where a publication is shown.
@@ -44,13 +58,16 @@ enum Place {
     Phone(SessionId),
     /// By a session of its own, which ends with the last publication that is shown there.
     Own(Arc<Session>),
+    /// Not yet, or not any more, and soon again.
+    Nowhere,
 }
 
 impl Place {
-    fn session(&self) -> SessionId {
+    fn session(&self) -> Option<SessionId> {
         match self {
-            Self::Phone(session) => *session,
-            Self::Own(session) => session.id(),
+            Self::Phone(session) => Some(*session),
+            Self::Own(session) => Some(session.id()),
+            Self::Nowhere => None,
         }
     }
 }
@@ -67,25 +84,12 @@ enum Due {
     Expiry(PublicationId),
     /// The account closed a session of ours.
     Closed(Address, SessionId),
+    /// A publication could not be shown.
+    Again(PublicationId),
 }
 
-/// A PUBLISH, read.
-struct Publish {
-    /// The tag of the publication it is about; none for an initial one.
-    tag: Option<CompactString>,
-    /// Seconds granted; zero removes.
-    seconds: u32,
-    /// Nothing for a refresh or removal.
-    said: Option<Said>,
-}
-
-/// What a document says.
-struct Said {
-    presence: Arc<Presence>,
-    /// The id of the tuple that speaks for the device.
-    name: Option<CompactString>,
-    contact: Option<CompactString>,
-}
+/// Done when a change is on the disk.
+type Written = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Answers a PUBLISH.
 ///
@@ -102,97 +106,134 @@ pub(in crate::sip) async fn handle_publish(
     if target.address != sender.login.address {
         return Err(Refusal::because(403, "Forbidden: not your presence"));
     }
-    let publish = Publish::read(&door, message)?;
+    let publish = Publish::read(&door.config, message, Timestamp::now())?;
     let seconds = publish.seconds;
     let tag = door.layer.new_token().to_compact_string();
     let agent = &door.presence_agent;
-    match (publish.tag.clone(), publish.said) {
-        (None, None) => return Err(Refusal::because(400, "Bad Request: no document")),
-        // RFC 3903 §6 step 4: it would be gone at once.
-        (None, Some(_)) if seconds == 0 => {}
-        (None, Some(said)) => agent.begin(&door, &request.flow, &sender, &tag, seconds, said).await?,
-        (Some(old), _) if seconds == 0 => agent.end(&door, &sender.login.address, &old)?,
-        (Some(old), said) => {
-            let renewal = Renewal {
-                tag: tag.clone(),
-                expires: Instant::now() + std::time::Duration::from_secs(seconds.into()),
-                flow: request.flow,
-                presence: said.map(|said| said.presence),
-            };
-            agent.renew(&door, &sender, &old, renewal)?;
-        }
-    }
+    let written = {
+        let turn = agent.turns.take(&sender.login.address).await;
+        let _turn = turn.map_err(|_| Refusal::new(503).with(HeaderName::RetryAfter, 1))?;
+        agent.carry_out(&door, &request.flow, &sender, publish, &tag).await?
+    };
+    written.await;
     Ok(answer(message, 200, &door.layer.new_token())
         .header(HeaderName::SipEtag, &tag)
         .header(HeaderName::Expires, seconds)
         .finish())
 }
 
-impl Publish {
-    fn read(door: &Door, message: &Message) -> Result<Self, Refusal> {
-        let event = message.event()?;
-        if event.is_none_or(|event| event.token != EVENTS) {
-            return Err(Refusal::new(489).with(HeaderName::AllowEvents, EVENTS));
-        }
-        let mut tags = message.values(HeaderName::SipIfMatch).map(CompactString::from);
-        let tag = tags.next();
-        if tags.next().is_some() {
-            return Err(Refusal::because(400, "Bad Request: more than one SIP-If-Match"));
-        }
-        let seconds = door.config.publish_range().grant(message.expires())?;
-        Ok(Self { tag, seconds, said: Said::read(message)? })
-    }
-}
-
-impl Said {
-    /// COMPAT(baresip): a refresh may have a Content-Type and no body.
-    fn read(message: &Message) -> Result<Option<Self>, Refusal> {
-        let body = message.body();
-        if body.is_empty() {
-            return Ok(None);
-        }
-        let is_pidf = message.content_type()?.is_some_and(|found| found.is(pidf::MEDIA_TYPE));
-        let is_plain = message.text(HeaderName::ContentEncoding).is_none_or(|coding| coding == "identity");
-        if !is_pidf || !is_plain {
-            let refusal = Refusal::new(415).with(HeaderName::Accept, pidf::MEDIA_TYPE);
-            return Err(refusal.with(HeaderName::AcceptEncoding, "identity"));
-        }
-        let document = pidf::Document::parse(&body, &xml::Limits::default())
-            .map_err(|fault| Refusal::because(400, format!("Bad Request: {fault}")))?;
-        let principal = document.principal();
-        Ok(Some(Self {
-            name: principal.map(|tuple| tuple.id.clone()),
-            contact: principal.and_then(|tuple| Some(tuple.contact.as_ref()?.uri.clone())),
-            presence: Arc::new(document.presence(Timestamp::now())),
-        }))
-    }
-}
-
 impl PresenceAgent {
+    /// With all that was published before a restart. Reads the disk.
+    pub(in crate::sip) fn new(memory: Memory) -> Self {
+        let agent = Self {
+            book: Mutex::default(),
+            turns: Turns::default(),
+            due: Arc::default(),
+            memory,
+            homeless: Mutex::default(),
+            lost: Notify::new(),
+        };
+        agent.restore(Clock::now());
+        agent
+    }
+
+    fn restore(&self, now: Clock) {
+        let known = self.memory.all().unwrap_or_else(|reject| {
+            warn!(%reject, "publications of before the restart are lost");
+            Vec::new()
+        });
+        for (key, value) in known {
+            match record::parse(&key, &value, now, Place::Nowhere) {
+                Some(publication) => {
+                    let expires = publication.expires;
+                    // Its account had no more than it might have.
+                    let Ok(id) = self.book().add(publication, usize::MAX) else { continue };
+                    self.due.set(expires, Due::Expiry(id));
+                    self.find_place(id);
+                }
+                None => self.forget(key),
+            }
+        }
+    }
+
     /// Handles what falls due, until it is dropped. Runs once.
     pub(in crate::sip) async fn run(&self, door: &Door) {
-        self.due
-            .run(|due| match due {
-                Due::Expiry(id) => self.handle_expiry(door, id),
-                Due::Closed(account, session) => self.handle_closed(&account, session),
-            })
-            .await;
+        let alarms = self.due.run(|due| match due {
+            Due::Expiry(id) => self.handle_expiry(door, id),
+            Due::Closed(account, session) => self.handle_closed(&account, session),
+            Due::Again(id) => self.find_place(id),
+        });
+        let places = async {
+            loop {
+                self.lost.notified().await;
+                let homeless = std::mem::take(&mut *locked(&self.homeless));
+                for id in homeless {
+                    self.show_somewhere(door, id).await;
+                }
+            }
+        };
+        tokio::join!(alarms, places);
     }
 
-    /// A connection ended, and with it what was published there. Its phones are gone already.
-    pub(in crate::sip) fn handle_flow_closed(&self, flow: &Flow) {
+    /// A connection ended, and with it what was published there: its phones are gone already. When the
+    /// server stops, its connections end for no fault of the phones.
+    pub(in crate::sip) fn handle_flow_closed(&self, door: &Door, flow: &Flow) {
+        if !door.layer.transport().is_running() {
+            return;
+        }
         let ended = self.book().remove_flow(flow);
-        drop(ended);
+        ended.iter().for_each(|publication| self.forget(key_of(publication)));
     }
 
     /// A phone registered: what it published before is shown by its session from now on.
     pub(in crate::sip) fn handle_registered(&self, device: &Device) {
-        let (Some(session), Some(flow)) = (device.session_id(), device.flow()) else { return };
-        let (left, shown) = self.book().move_to(device.address(), &flow, &Place::Phone(session));
-        if let Some(presence) = shown {
+        let Some(session) = device.session_id() else { return };
+        let place = Place::Phone(session);
+        let phone = Phone { resource: device.resource(), flow: device.flow(), place: &place };
+        // Both are dropped when the book is not locked any more: that may end sessions.
+        let (moved, shown) = {
+            let mut book = self.book();
+            let moved = book.move_to(device.address(), phone);
+            let shown = book.shown_at(device.address(), &place);
+            (moved, shown)
+        };
+        for mut publication in moved.iter().cloned() {
+            publication.phone = Some(device.resource().clone());
+            drop(self.remember(&publication));
+        }
+        if let (Some(presence), false) = (shown, moved.is_empty()) {
             device.announce(presence);
         }
-        drop(left);
+    }
+
+    /// A phone is registered no more. What it published lives on, and is shown without it.
+    pub(in crate::sip) fn handle_unregistered(&self, account: &Address, session: SessionId) {
+        let left = self.book().leave(account, &Place::Phone(session), &Place::Nowhere);
+        left.into_iter().for_each(|id| self.find_place(id));
+    }
+
+    /// Does what a PUBLISH asks. What this returns is done when it is on the disk.
+    async fn carry_out(
+        &self,
+        door: &Door,
+        flow: &Flow,
+        sender: &Sender,
+        publish: Publish,
+        tag: &CompactString,
+    ) -> Result<Written, Refusal> {
+        let expires = Instant::now() + Duration::from_secs(publish.seconds.into());
+        match (publish.tag, publish.said) {
+            // RFC 3903 §6 step 4: it would be gone at once.
+            (None, _) if publish.seconds == 0 => Ok(Box::pin(std::future::ready(()))),
+            (None, None) => Err(Refusal::because(400, "Bad Request: no document")),
+            (None, Some(said)) => self.begin(door, flow, sender, tag, expires, said).await,
+            (Some(old), _) if publish.seconds == 0 => self.end(door, &sender.login.address, &old),
+            (Some(old), said) => {
+                let content = said.map(Content::from);
+                let renewal = Renewal { tag: tag.clone(), expires, flow: *flow, content };
+                self.renew(door, sender, &old, renewal)
+            }
+        }
     }
 
     /// An initial publication.
@@ -201,53 +242,67 @@ impl PresenceAgent {
         door: &Door,
         flow: &Flow,
         sender: &Sender,
-        tag: &str,
-        seconds: u32,
+        tag: &CompactString,
+        expires: Instant,
         said: Said,
-    ) -> Result<(), Refusal> {
-        let account = sender.login.address.clone();
-        let presence = Arc::clone(&said.presence);
-        let place = match sender.device.as_ref().and_then(|device| device.session_id()) {
-            Some(session) => Place::Phone(session),
-            None => Place::Own(self.open(door, sender, &said, tag).await?),
-        };
-        let expires = Instant::now() + std::time::Duration::from_secs(seconds.into());
-        let flow = *flow;
-        let publication = Publication {
+    ) -> Result<Written, Refusal> {
+        let account = &sender.login.address;
+        let phone = sender.device.as_ref().filter(|device| self.is_free_for(account, device, &said));
+        let phone = phone.and_then(|device| Some((device.resource().clone(), device.session_id()?)));
+        let mut publication = Publication {
             account: account.clone(),
-            tag: tag.into(),
-            presence,
-            flow,
+            key: tag.clone(),
+            tag: tag.clone(),
+            presence: said.presence,
+            published: Timestamp::now(),
+            name: said.name,
+            contact: said.contact,
+            flow: Some(*flow),
+            phone: None,
+            device: sender.login.device,
             expires,
-            place: place.clone(),
+            place: Place::Nowhere,
         };
-        let added = self.book().add(publication, door.config.devices);
+        publication.place = match phone {
+            Some((resource, session)) => {
+                publication.phone = Some(resource);
+                Place::Phone(session)
+            }
+            None => Place::Own(self.open(door, &publication).await?),
+        };
+        let written = self.remember(&publication);
+        let place = publication.place.clone();
+        let added = self.book().add(publication, door.config.publications);
         match added {
             Ok(id) => self.due.set(expires, Due::Expiry(id)),
             Err(refused) => {
-                drop(refused);
+                self.forget(key_of(&refused));
                 return Err(Refusal::because(403, "Forbidden: too many publications"));
             }
         }
-        self.show(door, &account, &place);
-        Ok(())
+        self.show(door, account, &place);
+        // It may have registered while the session was opened.
+        if let (Place::Own(_), Some(device)) = (&place, door.locations.device_at(account, flow)) {
+            self.handle_registered(&device);
+        }
+        Ok(written)
     }
 
-    /// Opens a session for a device that is not registered itself.
-    async fn open(
-        &self,
-        door: &Door,
-        sender: &Sender,
-        said: &Said,
-        tag: &str,
-    ) -> Result<Arc<Session>, Refusal> {
-        let account = &sender.login.address;
+    /// Whether a phone can show a document: it shows none yet, or one of the same device.
+    fn is_free_for(&self, account: &Address, device: &Device, said: &Said) -> bool {
+        let Some(session) = device.session_id() else { return false };
+        self.book().newest_at(account, &Place::Phone(session)).is_none_or(|shown| shown.name == said.name)
+    }
+
+    /// Opens a session for a publication whose device is not registered itself.
+    async fn open(&self, door: &Door, publication: &Publication<Place>) -> Result<Arc<Session>, Reject> {
+        let account = &publication.account;
         let spec = SessionSpec {
             kind: SessionKind::Publication,
-            resource: self.name(door, account, said.name.as_deref(), tag)?,
+            resource: self.name(door, publication)?,
             since: Timestamp::now(),
-            device: sender.login.device,
-            contact: said.contact.clone(),
+            device: publication.device,
+            contact: publication.contact.clone(),
             takes_messages: false,
             takes_calls: false,
             takes_copies: false,
@@ -258,20 +313,15 @@ impl PresenceAgent {
     }
 
     /// The tuple's id, or that and a piece of the tag: a session must not close another by its name.
-    fn name(
-        &self,
-        door: &Door,
-        account: &Address,
-        wanted: Option<&str>,
-        tag: &str,
-    ) -> Result<Resource, Refusal> {
-        let wanted = wanted.unwrap_or("presence");
+    fn name(&self, door: &Door, publication: &Publication<Place>) -> Result<Resource, Reject> {
+        let (account, tag) = (&publication.account, publication.key.as_str());
+        let wanted = publication.name.as_deref().unwrap_or("presence");
         let taken = |name: &str| {
             let own = |place: &Place| match place {
                 Place::Own(session) => {
                     session.party().resource.as_ref().is_some_and(|own| own.as_str() == name)
                 }
-                Place::Phone(_) => false,
+                Place::Phone(_) | Place::Nowhere => false,
             };
             self.book().of(account).any(|(_, found)| own(&found.place))
                 || door.locations.devices(account).iter().any(|device| device.resource().as_str() == name)
@@ -280,48 +330,34 @@ impl PresenceAgent {
         let name = if taken(wanted) { unique() } else { wanted.to_owned() };
         Resource::new(&name)
             .or_else(|_| Resource::new(tag))
-            .map_err(|_| Refusal::because(400, "Bad Request: tuple id"))
+            .map_err(|_| Reject::with_text(Reason::Malformed, "tuple id"))
     }
 
     /// A refresh or modification. It may come from a phone that has registered anew meanwhile.
-    fn renew(&self, door: &Door, sender: &Sender, old: &str, renewal: Renewal) -> Result<(), Refusal> {
+    fn renew(&self, door: &Door, sender: &Sender, old: &str, renewal: Renewal) -> Result<Written, Refusal> {
         let account = &sender.login.address;
-        self.forget_orphan(door, sender, old);
         let expires = renewal.expires;
-        let is_modified = renewal.presence.is_some();
+        let is_modified = renewal.content.is_some();
         let renewed = self.book().renew(account, old, renewal);
-        let (id, publication) = renewed.ok_or_else(|| Refusal::new(412))?;
+        let (id, _) = renewed.ok_or_else(|| Refusal::new(412))?;
         self.due.set(expires, Due::Expiry(id));
         if let Some(device) = &sender.device {
             self.handle_registered(device);
         }
+        let publication = self.book().get(id).cloned();
+        let publication = publication.ok_or_else(|| Refusal::new(412))?;
         if is_modified {
             self.show(door, account, &publication.place);
         }
-        Ok(())
+        Ok(self.remember(&publication))
     }
 
-    /// A publication whose phone has gone, and that comes from no other, has no place to be shown: the
-    /// 412 that follows makes its client publish anew.
-    fn forget_orphan(&self, door: &Door, sender: &Sender, tag: &str) {
-        if sender.device.is_some() {
-            return;
-        }
-        let account = &sender.login.address;
-        let place = self.book().find(account, tag).map(|(_, found)| found.place.clone());
-        if let Some(Place::Phone(session)) = place
-            && door.locations.device(session).is_none()
-        {
-            let orphan = self.book().remove(account, tag);
-            drop(orphan);
-        }
-    }
-
-    fn end(&self, door: &Door, account: &Address, tag: &str) -> Result<(), Refusal> {
+    fn end(&self, door: &Door, account: &Address, tag: &str) -> Result<Written, Refusal> {
         let removed = self.book().remove(account, tag);
         let removed = removed.ok_or_else(|| Refusal::new(412))?;
         self.show(door, account, &removed.place);
-        Ok(())
+        let forgotten = self.memory.remove_durably(key_of(&removed));
+        Ok(Box::pin(async move { note_failure(forgotten.await) }))
     }
 
     fn handle_expiry(&self, door: &Door, id: PublicationId) {
@@ -329,6 +365,7 @@ impl PresenceAgent {
         match expiry {
             Expiry::Ended(ended) => {
                 debug!(account = %ended.account, "publication expired");
+                self.forget(key_of(&ended));
                 self.show(door, &ended.account, &ended.place);
             }
             Expiry::Later(at) => self.due.set(at, Due::Expiry(id)),
@@ -338,7 +375,48 @@ impl PresenceAgent {
 
     fn handle_closed(&self, account: &Address, session: SessionId) {
         let ended = self.book().remove_place(account, &Place::Phone(session));
-        drop(ended);
+        ended.iter().for_each(|publication| self.forget(key_of(publication)));
+    }
+
+    fn find_place(&self, id: PublicationId) {
+        locked(&self.homeless).push(id);
+        self.lost.notify_one();
+    }
+
+    /// Shows a publication that nobody shows: by its phone where that is registered, else by a session
+    /// of its own.
+    async fn show_somewhere(&self, door: &Door, id: PublicationId) {
+        let Some(publication) = self.homeless(id) else { return };
+        let account = publication.account.clone();
+        let devices = door.locations.devices(&account);
+        let is_its = |device: &&Arc<Device>| publication.phone.as_ref() == Some(device.resource());
+        if let Some(device) = devices.iter().find(is_its) {
+            self.handle_registered(device);
+        }
+        let Some(publication) = self.homeless(id) else { return };
+        match self.open(door, &publication).await {
+            Ok(session) => {
+                let place = Place::Own(session);
+                let is_homeless = self.homeless(id).is_some();
+                if is_homeless {
+                    self.book().place(id, place.clone());
+                    self.show(door, &account, &place);
+                }
+            }
+            Err(reject) if reject.reason == Reason::Overloaded => {
+                self.due.set(Instant::now() + AGAIN, Due::Again(id));
+            }
+            Err(reject) => {
+                debug!(%account, %reject, "publication is of no account");
+                let removed = self.book().remove(&account, &publication.tag);
+                removed.iter().for_each(|publication| self.forget(key_of(publication)));
+            }
+        }
+    }
+
+    /// A publication that is shown nowhere.
+    fn homeless(&self, id: PublicationId) -> Option<Publication<Place>> {
+        self.book().get(id).filter(|found| found.place == Place::Nowhere).cloned()
     }
 
     /// Has a place show what counts there now. A session of our own ends by being dropped.
@@ -346,7 +424,7 @@ impl PresenceAgent {
         let shown = self.book().shown_at(account, place);
         match (place, shown) {
             (Place::Own(session), Some(presence)) => session.announce(presence),
-            (Place::Own(_), None) => {}
+            (Place::Own(_), None) | (Place::Nowhere, _) => {}
             (Place::Phone(session), shown) => {
                 if let Some(device) = door.locations.device(*session) {
                     device.announce(shown.unwrap_or_else(|| Arc::new(Presence::online(Timestamp::now()))));
@@ -355,12 +433,50 @@ impl PresenceAgent {
         }
     }
 
+    /// Writes a publication; what this returns is done when it is on the disk, or when it cannot be
+    /// brought there: after a restart its phone would be told to publish anew.
+    fn remember(&self, publication: &Publication<Place>) -> Written {
+        let Some(value) = record::print(publication, Clock::now()) else {
+            return Box::pin(std::future::ready(()));
+        };
+        let written = self.memory.put_durably(key_of(publication), value);
+        Box::pin(async move { note_failure(written.await) })
+    }
+
+    fn forget(&self, key: Bytes) {
+        note_failure(self.memory.remove(key));
+    }
+
     /// The book is whole after every call, so a panic elsewhere cannot have broken it. Publications are
     /// never dropped while it is locked: that may run an account's rules.
     fn book(&self) -> MutexGuard<'_, Book<Place>> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.book)
     }
 }
+
+impl From<Said> for Content {
+    fn from(said: Said) -> Self {
+        let Said { presence, name, contact } = said;
+        Self { presence, published: Timestamp::now(), name, contact }
+    }
+}
+
+fn key_of(publication: &Publication<Place>) -> Bytes {
+    Bytes::copy_from_slice(publication.key.as_bytes())
+}
+
+fn note_failure(outcome: Result<(), Reject>) {
+    if let Err(reject) = outcome {
+        warn!(%reject, "publication would not survive a restart");
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// When a publication is looked at again that could not be shown.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// The account's way to a session that only shows something: it hears of nothing but its end.
 struct Closing {
@@ -370,7 +486,8 @@ struct Closing {
 
 impl Sink for Closing {
     fn push(&self, session: SessionId, parcel: Parcel) -> Result<(), SinkFull> {
-        if matches!(parcel, Parcel::Event(Event::Closed(_))) {
+        // What is published outlives the server's stop.
+        if matches!(parcel, Parcel::Event(Event::Closed(reason)) if reason != CloseReason::Shutdown) {
             self.due.set(Instant::now(), Due::Closed(self.account.clone(), session));
         }
         Ok(())

@@ -1,7 +1,9 @@
 //! Event state that phones published (RFC 3903): what is kept under which entity tag, and for how long.
 //!
 //! Rules only: no clock, no account, no header. Where a publication is shown (`P`: a phone's session or
-//! one of its own) is the presence agent's business.
+//! one of its own) is the presence agent's business; what of it outlives the process is [`record`]'s.
+
+pub(super) mod record;
 
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::time::Instant;
 
 use super::transport::Flow;
-use crate::signal::{Address, Presence};
+use crate::signal::{Address, Presence, Resource, Timestamp};
 
 /// Names a publication while its tag changes; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,11 +22,22 @@ pub(in crate::sip) struct PublicationId(u64);
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Publication<P> {
     pub(super) account: Address,
+    /// By which it is remembered: its first entity tag.
+    pub(super) key: CompactString,
     /// The entity tag: new with every success (RFC 3903 §6).
     pub(super) tag: CompactString,
     pub(super) presence: Arc<Presence>,
-    /// By which it came last.
-    pub(super) flow: Flow,
+    /// When that was published.
+    pub(super) published: Timestamp,
+    /// The id of the tuple that speaks for the device, and where it is reached.
+    pub(super) name: Option<CompactString>,
+    pub(super) contact: Option<CompactString>,
+    /// By which it came last; `None` since a restart.
+    pub(super) flow: Option<Flow>,
+    /// The registered phone that shows it, by its name.
+    pub(super) phone: Option<Resource>,
+    /// The device that logged in, where it has a password of its own.
+    pub(super) device: Option<i64>,
     pub(super) expires: Instant,
     /// Where it is shown.
     pub(super) place: P,
@@ -41,11 +54,20 @@ pub(super) struct Book<P> {
     by_flow: FxHashMap<Flow, FxHashSet<PublicationId>>,
 }
 
+/// A phone that was registered, as publications know it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Phone<'a, P> {
+    pub(super) resource: &'a Resource,
+    pub(super) flow: Option<Flow>,
+    /// Where what it publishes is shown.
+    pub(super) place: &'a P,
+}
+
 /// What falls due turns out to be.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Expiry<P> {
     /// It was taken out.
-    Ended(Publication<P>),
+    Ended(Box<Publication<P>>),
     /// It was refreshed meanwhile: look again then.
     Later(Instant),
     /// There is no such publication any more.
@@ -79,7 +101,9 @@ impl<P: Clone + PartialEq> Book<P> {
         let id = PublicationId(self.last);
         of_account.push(id);
         self.by_tag.insert(publication.tag.clone(), id);
-        self.by_flow.entry(publication.flow).or_default().insert(id);
+        if let Some(flow) = publication.flow {
+            self.by_flow.entry(flow).or_default().insert(id);
+        }
         self.entries.insert(id, publication);
         Ok(id)
     }
@@ -101,16 +125,21 @@ impl<P: Clone + PartialEq> Book<P> {
         let publication = self.entries.get_mut(&id)?;
         self.by_tag.remove(&publication.tag);
         self.by_tag.insert(renewal.tag.clone(), id);
-        let before = std::mem::replace(&mut publication.flow, renewal.flow);
+        let before = publication.flow.replace(renewal.flow);
         publication.tag = renewal.tag;
         publication.expires = renewal.expires;
-        if let Some(presence) = renewal.presence {
-            publication.presence = presence;
+        if let Some(content) = renewal.content {
+            publication.presence = content.presence;
+            publication.published = content.published;
+            publication.name = content.name;
+            publication.contact = content.contact;
         }
         let publication = publication.clone();
         if before != publication.flow {
-            self.forget_flow(&before, id);
-            self.by_flow.entry(publication.flow).or_default().insert(id);
+            if let Some(before) = before {
+                self.forget_flow(&before, id);
+            }
+            self.by_flow.entry(renewal.flow).or_default().insert(id);
         }
         Some((id, publication))
     }
@@ -126,7 +155,7 @@ impl<P: Clone + PartialEq> Book<P> {
         match self.entries.get(&id) {
             None => Expiry::Gone,
             Some(publication) if publication.expires > now => Expiry::Later(publication.expires),
-            Some(_) => self.take(id).map_or(Expiry::Gone, Expiry::Ended),
+            Some(_) => self.take(id).map_or(Expiry::Gone, |ended| Expiry::Ended(Box::new(ended))),
         }
     }
 
@@ -143,34 +172,67 @@ impl<P: Clone + PartialEq> Book<P> {
         ids.into_iter().filter_map(|id| self.take(id)).collect()
     }
 
-    /// Shows publications elsewhere: those of the account that came by `flow`. Gives the places they
-    /// leave, and the presence that is shown at the new one now; nothing where none had to move.
-    pub(super) fn move_to(
-        &mut self,
-        account: &Address,
-        flow: &Flow,
-        place: &P,
-    ) -> (Vec<P>, Option<Arc<Presence>>) {
-        let ids: Vec<_> = self
-            .of(account)
-            .filter(|(_, found)| found.flow == *flow && found.place != *place)
-            .map(|(id, _)| id)
-            .collect();
-        let mut left = Vec::new();
+    /// Has a phone show what it published, by this flow or before a restart: what it shows already, or
+    /// else the newest, and whatever else speaks in the name of the same tuple. Gives the publications
+    /// that moved, as they were before.
+    pub(super) fn move_to(&mut self, account: &Address, phone: Phone<'_, P>) -> Vec<Publication<P>> {
+        let is_its = |found: &Publication<P>| {
+            found.phone.as_ref().is_some_and(|known| known == phone.resource)
+                || (found.phone.is_none() && found.flow.is_some() && found.flow == phone.flow)
+        };
+        let shown = self.newest_at(account, phone.place).map(|found| found.name.clone());
+        let newest = || {
+            let its = self.of(account).filter(|(_, found)| is_its(found));
+            its.max_by_key(|(id, found)| (found.presence.since, *id)).map(|(_, found)| found.name.clone())
+        };
+        let Some(name) = shown.or_else(newest) else { return Vec::new() };
+        let moves =
+            |found: &Publication<P>| is_its(found) && found.name == name && found.place != *phone.place;
+        let ids: Vec<_> = self.of(account).filter(|(_, found)| moves(found)).map(|(id, _)| id).collect();
+        let mut moved = Vec::new();
         for id in ids {
             if let Some(publication) = self.entries.get_mut(&id) {
-                left.push(std::mem::replace(&mut publication.place, place.clone()));
+                moved.push(publication.clone());
+                publication.place = phone.place.clone();
+                publication.phone = Some(phone.resource.clone());
             }
         }
-        let shown = if left.is_empty() { None } else { self.shown_at(account, place) };
-        (left, shown)
+        moved
+    }
+
+    /// A place is gone: what was shown there is shown at another for now, and belongs to no phone.
+    pub(super) fn leave(&mut self, account: &Address, gone: &P, now_at: &P) -> Vec<PublicationId> {
+        let ids: Vec<_> =
+            self.of(account).filter(|(_, found)| found.place == *gone).map(|(id, _)| id).collect();
+        for id in &ids {
+            if let Some(publication) = self.entries.get_mut(id) {
+                publication.place = now_at.clone();
+                publication.phone = None;
+            }
+        }
+        ids
+    }
+
+    /// Shows a publication elsewhere; gives where it was shown, or nothing where it is gone.
+    pub(super) fn place(&mut self, id: PublicationId, place: P) -> Option<P> {
+        let publication = self.entries.get_mut(&id)?;
+        Some(std::mem::replace(&mut publication.place, place))
     }
 
     /// What the publications that are shown at a place say: the newest one counts.
     pub(super) fn shown_at(&self, account: &Address, place: &P) -> Option<Arc<Presence>> {
+        self.newest_at(account, place).map(|found| Arc::clone(&found.presence))
+    }
+
+    /// The newest publication that is shown at a place.
+    pub(super) fn newest_at(&self, account: &Address, place: &P) -> Option<&Publication<P>> {
         let here = self.of(account).filter(|(_, found)| found.place == *place);
-        here.max_by_key(|(id, found)| (found.presence.since, *id))
-            .map(|(_, found)| Arc::clone(&found.presence))
+        here.max_by_key(|(id, found)| (found.presence.since, *id)).map(|(_, found)| found)
+    }
+
+    /// One publication.
+    pub(super) fn get(&self, id: PublicationId) -> Option<&Publication<P>> {
+        self.entries.get(&id)
     }
 
     /// The publications of an account, oldest first.
@@ -182,7 +244,9 @@ impl<P: Clone + PartialEq> Book<P> {
     fn take(&mut self, id: PublicationId) -> Option<Publication<P>> {
         let publication = self.entries.remove(&id)?;
         self.by_tag.remove(&publication.tag);
-        self.forget_flow(&publication.flow, id);
+        if let Some(flow) = publication.flow {
+            self.forget_flow(&flow, id);
+        }
         if let Some(ids) = self.by_account.get_mut(&publication.account) {
             ids.retain(|known| *known != id);
             if ids.is_empty() {
@@ -210,115 +274,17 @@ pub(super) struct Renewal {
     pub(super) expires: Instant,
     pub(super) flow: Flow,
     /// `None` for a mere refresh.
-    pub(super) presence: Option<Arc<Presence>>,
+    pub(super) content: Option<Content>,
+}
+
+/// What a document says, and when it came.
+#[derive(Debug, Clone)]
+pub(super) struct Content {
+    pub(super) presence: Arc<Presence>,
+    pub(super) published: Timestamp,
+    pub(super) name: Option<CompactString>,
+    pub(super) contact: Option<CompactString>,
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::{signal::Timestamp, sip::transport::Protocol};
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn account(name: &str) -> Address {
-        Address::parse(&format!("{name}@example.org")).unwrap()
-    }
-
-    fn flow(id: u64) -> Flow {
-        Flow::for_test(Protocol::Tcp, ([192, 0, 2, 1], 5060).into(), id)
-    }
-
-    fn publication(tag: &str, since: i64, place: u32, now: Instant) -> Publication<u32> {
-        let presence = Arc::new(Presence::online(Timestamp(since)));
-        let expires = now + 100 * SECOND;
-        Publication { account: account("alice"), tag: tag.into(), presence, flow: flow(1), expires, place }
-    }
-
-    fn renewal(tag: &str, now: Instant) -> Renewal {
-        Renewal { tag: tag.into(), expires: now + 200 * SECOND, flow: flow(1), presence: None }
-    }
-
-    #[test]
-    fn every_success_makes_a_new_tag_and_the_old_one_is_unknown() {
-        let now = Instant::now();
-        let mut book = Book::default();
-        let id = book.add(publication("a", 0, 1, now), 9).unwrap();
-        assert_eq!(book.renew(&account("alice"), "a", renewal("b", now)).unwrap().0, id);
-        assert!(book.renew(&account("alice"), "a", renewal("c", now)).is_none());
-        assert!(book.remove(&account("alice"), "a").is_none());
-        assert_eq!(book.remove(&account("alice"), "b").unwrap().tag, "b");
-        assert!(book.remove(&account("alice"), "b").is_none());
-    }
-
-    #[test]
-    fn a_tag_means_nothing_to_another_account() {
-        let now = Instant::now();
-        let mut book = Book::default();
-        book.add(publication("a", 0, 1, now), 9).unwrap();
-        assert!(book.renew(&account("mallory"), "a", renewal("b", now)).is_none());
-        assert!(book.remove(&account("mallory"), "a").is_none());
-        assert!(book.find(&account("alice"), "a").is_some());
-    }
-
-    #[test]
-    fn expiry_looks_whether_it_was_refreshed() {
-        let now = Instant::now();
-        let mut book = Book::default();
-        let id = book.add(publication("a", 0, 1, now), 9).unwrap();
-        book.renew(&account("alice"), "a", renewal("b", now));
-        assert_eq!(book.expire(id, now + 100 * SECOND), Expiry::Later(now + 200 * SECOND));
-        assert!(matches!(book.expire(id, now + 200 * SECOND), Expiry::Ended(ended) if ended.tag == "b"));
-        assert_eq!(book.expire(id, now + 201 * SECOND), Expiry::Gone);
-        assert_eq!(book.of(&account("alice")).count(), 0);
-    }
-
-    #[test]
-    fn an_account_has_so_many_and_no_more() {
-        let now = Instant::now();
-        let mut book = Book::default();
-        assert!(book.add(publication("a", 0, 1, now), 1).is_ok());
-        assert!(book.add(publication("b", 0, 1, now), 1).is_err());
-        assert!(book.find(&account("alice"), "b").is_none());
-    }
-
-    #[test]
-    fn what_came_by_a_connection_ends_with_it() {
-        let now = Instant::now();
-        let mut book = Book::default();
-        book.add(publication("a", 0, 1, now), 9).unwrap();
-        book.add(publication("b", 0, 2, now), 9).unwrap();
-        book.renew(&account("alice"), "b", Renewal { flow: flow(2), ..renewal("c", now) });
-        let ended: Vec<_> = book.remove_flow(&flow(1)).into_iter().map(|ended| ended.tag).collect();
-        assert_eq!(ended, ["a"]);
-        assert_eq!(book.remove_flow(&flow(1)).len(), 0);
-        assert_eq!(book.remove_flow(&flow(2)).len(), 1);
-    }
-
-    #[test]
-    fn the_newest_at_a_place_counts_and_what_is_left_shows_again() {
-        let now = Instant::now();
-        let mut book = Book::default();
-        book.add(publication("new", 20, 1, now), 9).unwrap();
-        book.add(publication("old", 10, 1, now), 9).unwrap();
-        let since = |book: &Book<u32>| book.shown_at(&account("alice"), &1).map(|shown| shown.since.0);
-        assert_eq!(since(&book), Some(20));
-        book.remove(&account("alice"), "new");
-        assert_eq!(since(&book), Some(10));
-        book.remove(&account("alice"), "old");
-        assert_eq!(since(&book), None);
-    }
-
-    #[test]
-    fn a_phone_that_registers_takes_over_what_it_published_before() {
-        let now = Instant::now();
-        let mut book = Book::default();
-        book.add(publication("a", 5, 1, now), 9).unwrap();
-        let (left, shown) = book.move_to(&account("alice"), &flow(1), &7);
-        assert_eq!((left, shown.map(|shown| shown.since.0)), (vec![1], Some(5)));
-        assert_eq!(book.move_to(&account("alice"), &flow(1), &7), (Vec::new(), None), "it is there already");
-        assert_eq!(book.move_to(&account("alice"), &flow(2), &8), (Vec::new(), None));
-        assert_eq!(book.remove_place(&account("alice"), &7).len(), 1);
-    }
-}
+mod tests;

@@ -171,7 +171,7 @@ async fn publication_without_registration_is_a_session_of_its_own_and_expires() 
     let mut bob = SipPhone::new("bob", house.sip_udp()).await;
     let published = publish(&mut bob, "Expires: 1\r\n", &pidf("open", "")).await;
     assert_eq!(published.status(), Some(200));
-    notified(&mut eyes, "active", "<tuple id=\"ID-t1\"><status><basic>open</basic>").await;
+    notified(&mut eyes, "active", "<tuple id=\"t1\"><status><basic>open</basic>").await;
     notified(&mut eyes, "active", "<basic>closed</basic>").await;
     let late = format!("SIP-If-Match: {}\r\n", tag_of(&published));
     assert_eq!(publish(&mut bob, &late, "").await.status(), Some(412));

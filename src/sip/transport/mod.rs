@@ -133,6 +133,12 @@ impl Transport {
         self.connections.remove(flow.id);
     }
 
+    /// Whether the server runs: when it stops, connections end for no fault of their peers.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.signal.is_running()
+    }
+
     /// Some time after the signal drains, so that open transactions can end.
     pub async fn drained(&self) {
         self.signal.draining().await;
