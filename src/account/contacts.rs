@@ -249,6 +249,7 @@ impl Account {
     fn push_roster(&self, change: super::ContactChange, effects: &mut Effects) {
         let sessions = self.endpoints.ids(|endpoint| endpoint.spec.follows_roster);
         tell(sessions, Event::Roster(Arc::new(change)), effects);
+        self.show_readers(effects);
     }
 
     fn pass(

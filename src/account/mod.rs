@@ -36,6 +36,7 @@ mod mailbox;
 mod memory;
 mod offline;
 mod policy;
+mod reader;
 mod registry;
 mod request;
 mod roster;

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Answer, CloseReason, Config, Effect, Event, Input, Reply, ReplyTo, Request, SessionView, Summary,
     endpoints::{Endpoint, Endpoints, Sessions},
+    reader::Readers,
     roster::Roster,
     session::{SessionKind, SessionSpec},
     watch::Watchers,
@@ -28,6 +29,7 @@ pub(super) struct Account {
     pub(super) requests: BTreeMap<Address, ContactRequest>,
     pub(super) endpoints: Endpoints,
     pub(super) watchers: Watchers,
+    pub(super) readers: Readers,
     pub(super) offline: super::offline::Offline,
     /// The state as a whole after the last input.
     pub(super) aggregate: Arc<Presence>,
@@ -56,6 +58,7 @@ impl Account {
             requests,
             endpoints: Endpoints::default(),
             watchers: Watchers::default(),
+            readers: Readers::default(),
             offline: super::offline::Offline::new(record.has_offline),
             aggregate: Arc::new(Presence::offline(now)),
         }
@@ -63,7 +66,10 @@ impl Account {
 
     /// Whether nothing would be lost if this state were forgotten and read anew.
     pub(super) fn is_idle(&self) -> bool {
-        self.endpoints.is_empty() && self.watchers.is_empty() && self.offline.is_idle()
+        self.endpoints.is_empty()
+            && self.watchers.is_empty()
+            && self.readers.is_empty()
+            && self.offline.is_idle()
     }
 
     /// Whether one more session like this may open.
@@ -93,7 +99,10 @@ impl Account {
             }
             Input::Watch { watch, spec } => self.handle_watch(watch, *spec, now, effects),
             Input::WatchRenewed { watch, until } => self.watchers.renew(watch, until),
-            Input::Unwatch { watch } => self.watchers.remove(watch),
+            Input::Unwatch { watch } => {
+                self.watchers.remove(watch);
+                self.readers.remove(watch);
+            }
             Input::OfflineRead { session, messages, more } => {
                 self.handle_offline_read(session, messages, more, effects);
             }
@@ -129,6 +138,7 @@ impl Account {
         }
         if reason == CloseReason::AccountGone {
             self.watchers.end_all(super::WatchState::Gone, effects);
+            self.readers.end_all(effects);
         }
     }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     presence::Standing,
-    signal::{Address, ContactEvent, ContactSignal, Native, Snapshot, Timestamp, View, WatcherList},
+    signal::{Address, Contact, ContactEvent, ContactSignal, Native, Snapshot, Timestamp, View, WatcherList},
 };
 
 /// What somebody wants to follow, and how.
@@ -35,6 +35,8 @@ pub enum WatchKind {
     Watchers,
     /// How many messages wait; for the owner only.
     Waiting,
+    /// The contacts; for the owner only.
+    Contacts,
 }
 
 /// What a watcher is shown.
@@ -46,6 +48,8 @@ pub enum Shown {
     Watchers(Arc<WatcherList>),
     /// How many messages wait in the offline file.
     Waiting(u32),
+    /// Every contact, in the order of their addresses.
+    Contacts(Arc<Vec<Contact>>),
 }
 
 /// Everybody who watches now.
@@ -92,6 +96,9 @@ impl Account {
         now: Timestamp,
         effects: &mut Effects,
     ) {
+        if spec.kind == WatchKind::Contacts {
+            return self.handle_reader(watch, &spec.watcher, effects);
+        }
         let is_full = self.watchers.0.len() >= self.shared.limits.watchers;
         if is_full || spec.kind != WatchKind::Presence {
             effects.push(Effect::Show { watch, state: WatchState::Rejected, shown: None });

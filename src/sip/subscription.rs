@@ -477,7 +477,7 @@ struct Sink {
 
 impl WatchSink for Sink {
     fn show(&self, _watch: WatchId, state: WatchState, shown: Option<Shown>) {
-        let content = shown.map(Content::of_account);
+        let content = shown.and_then(Content::of_account);
         let Some(subscriptions) = self.subscriptions.upgrade() else { return };
         let (mut first, now) = (None, Instant::now());
         let is_ready = subscriptions.table.change(self.id, |entry| {

@@ -262,9 +262,17 @@ impl World {
     }
 
     fn watch(&mut self, watcher: &str, presentity: &str) -> WatchId {
+        self.watch_kind(watcher, presentity, WatchKind::Presence)
+    }
+
+    fn read_contacts(&mut self, reader: &str, of: &str) -> WatchId {
+        self.watch_kind(reader, of, WatchKind::Contacts)
+    }
+
+    fn watch_kind(&mut self, watcher: &str, presentity: &str, kind: WatchKind) -> WatchId {
         let watch = WatchId(self.number());
         let until = Timestamp(self.now.0 + 3_600_000);
-        let spec = WatchSpec { watcher: address(watcher), name: None, kind: WatchKind::Presence, until };
+        let spec = WatchSpec { watcher: address(watcher), name: None, kind, until };
         self.input(presentity, Input::Watch { watch, spec: Box::new(spec) });
         watch
     }

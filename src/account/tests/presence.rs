@@ -130,3 +130,33 @@ fn a_second_session_of_one_name_replaces_the_first() {
     assert!(world.heard(first).contains(&"closed Replaced".to_owned()));
     assert_eq!(world.account("alice").sessions().as_slice(), [second]);
 }
+
+#[test]
+fn the_owner_reads_her_contacts_and_nobody_else_does() {
+    let mut world = World::of(&["alice", "bob"]);
+    let reader = world.read_contacts("alice", "alice");
+    let contacts = |world: &World, watch| {
+        let (state, shown) = world.shown[&watch].last().expect("the reader was told").clone();
+        let contacts = shown.map(|shown| match shown {
+            Shown::Contacts(contacts) => contacts
+                .iter()
+                .map(|contact| (contact.address.to_string(), contact.ask, contact.to))
+                .collect(),
+            other => panic!("a reader of contacts was shown {other:?}"),
+        });
+        (state, contacts.unwrap_or_else(Vec::new))
+    };
+    assert_eq!(contacts(&world, reader), (WatchState::Active, Vec::new()));
+    world.say("alice", "bob", ContactEvent::Subscribe);
+    let bob = "bob@example.org".to_owned();
+    assert_eq!(contacts(&world, reader), (WatchState::Active, vec![(bob.clone(), true, false)]));
+    world.say("bob", "alice", ContactEvent::Subscribed);
+    assert_eq!(contacts(&world, reader), (WatchState::Active, vec![(bob, false, true)]));
+    assert!(!world.account("alice").is_idle());
+    let stranger = world.read_contacts("bob", "alice");
+    assert_eq!(contacts(&world, stranger), (WatchState::Rejected, Vec::new()));
+    world.input("alice", Input::Unwatch { watch: reader });
+    world.ask("alice", None, Request::RemoveContact { address: address("bob") }).expect("she is a contact");
+    assert_eq!(contacts(&world, reader).1.len(), 1, "nothing is shown any more");
+    assert!(world.account("alice").is_idle());
+}

@@ -107,13 +107,14 @@ impl Package {
 }
 
 impl Content {
-    /// What an account shows.
-    pub(in crate::sip) fn of_account(shown: Shown) -> Self {
-        match shown {
+    /// What an account shows; `None` where no package has it.
+    pub(in crate::sip) fn of_account(shown: Shown) -> Option<Self> {
+        Some(match shown {
             Shown::Presence { snapshot, view } => Self::Presence { snapshot, view },
             Shown::Watchers(list) => Self::Watchers(list),
             Shown::Waiting(count) => Self::Waiting(count),
-        }
+            Shown::Contacts(_) => return None,
+        })
     }
 
     /// This content in place of an older one that was perhaps not told: what ended is not forgotten.
