@@ -13,7 +13,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use compact_str::{CompactString, format_compact};
 use memchr::memmem;
 
-use super::xml;
+use super::{Extent, xml};
 
 /// A name for people, of a list or a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Head<'a> {
     /// 0 in the first document of a subscription, then one more each time (§5.2).
     pub version: u32,
     /// Whether every resource of the list is in it.
-    pub full_state: bool,
+    pub extent: Extent,
     pub names: &'a [Name],
     /// Makes the ids of the parts unique in the world: `left@right` without brackets. The parts are
     /// numbered before it.
@@ -108,7 +108,7 @@ impl Composer {
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<list xmlns=\"urn:ietf:params:xml:ns:rlmi\"",
         );
         push_attribute(&mut document, "uri", head.uri);
-        let full_state = head.full_state;
+        let full_state = head.extent == Extent::Full;
         // Writing to memory has no error of its own.
         let _ = write!(document, " version=\"{}\" fullState=\"{full_state}\">", head.version);
         push_names(&mut document, head.names);
@@ -275,7 +275,7 @@ mod tests {
         Head {
             uri: "sip:alice+presence@example.com",
             version,
-            full_state: version == 0,
+            extent: if version == 0 { Extent::Full } else { Extent::Partial },
             names: &[],
             id: "v0.t@x",
         }
@@ -319,7 +319,7 @@ mod tests {
         let mut composer = Composer::new(&Head {
             uri: "sip:adam-friends@lists.vancouver.example.com",
             version: 7,
-            full_state: true,
+            extent: Extent::Full,
             names: &names,
             id: "12345@vancouver.example.com",
         });
