@@ -8,6 +8,7 @@ mod crash;
 mod crossing;
 mod operator;
 mod page;
+mod presence_documents;
 mod publishing;
 mod sip_calls;
 mod sip_presence;

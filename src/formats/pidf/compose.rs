@@ -177,7 +177,7 @@ impl<'a> Composition<'a> {
         Tuple {
             published_id: (id != published.id).then_some(published.id),
             id,
-            status: Status { basic: published.status.basic.or(Some(basic(is_open))), extensions },
+            status: Status { basic: published.status.basic.or_else(|| Some(basic(is_open))), extensions },
             extensions: tidy_all(&published.extensions, PIDF),
             contact,
             notes: published.notes,

@@ -10,7 +10,7 @@ use proptest::{
 /// What one session says.
 #[derive(Debug, Clone)]
 pub(crate) struct Said {
-    /// Where it stands among the states of [`STATES`]; of no meaning for those that publish.
+    /// Its availability, from 0 for the weakest to 4; of no meaning for those that publish.
     pub(crate) state: usize,
     /// Seconds after a fixed moment.
     pub(crate) since: i64,
@@ -109,9 +109,6 @@ fn device() -> impl Strategy<Value = String> {
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('\'', "&apos;")
 }
-
-/// The availabilities that `state` stands for, weakest first.
-pub(crate) const STATES: [&str; 5] = ["offline", "extended away", "away", "online", "busy"];
 
 const NAMESPACES: &str = "xmlns:d='urn:ietf:params:xml:ns:pidf:data-model' \
     xmlns:r='urn:ietf:params:xml:ns:pidf:rpid' xmlns:a='urn:ag-projects:xml:ns:pidf' \

@@ -1,0 +1,135 @@
+"""libxml2, by way of lxml, as the judge of presence documents: a JSON command per line in, a JSON answer per
+line out, {"ok": true} or {"ok": false, "error": ...}.
+
+  validate   documents: each is held against tests/data/xsd/presence.xsd
+  read       documents: each has to be well-formed
+  patch      old, changes, new: `changes` (RFC 5262) makes of `old` what `new` is; all three are validated
+"""
+
+import copy
+import json
+import re
+import sys
+
+from lxml import etree
+
+PIDF = "urn:ietf:params:xml:ns:pidf"
+DIFF = "{urn:ietf:params:xml:ns:pidf-diff}"
+
+# The schema of the patch operations is written with entities; it is ours, and a file.
+SCHEMA = etree.XMLSchema(etree.parse("tests/data/xsd/presence.xsd", etree.XMLParser(resolve_entities=True)))
+
+
+def read(text):
+    parser = etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True)
+    return etree.fromstring(text.encode(), parser)
+
+
+def validated(text):
+    root = read(text)
+    if not SCHEMA.validate(root):
+        raise ValueError(f"{SCHEMA.error_log.last_error} in {text}")
+    return root
+
+
+def located(root, operation):
+    """The one node that `sel` names: names without prefix have the default namespace of the operation."""
+    spaces = {prefix or "default": space for prefix, space in operation.nsmap.items()}
+    steps = re.findall(r"(?:[^/'\[]|\[[^\]]*\])+", operation.get("sel"))
+    plain = re.compile(r"[^@*:()\[]+(\[|$)")
+    steps = [f"default:{step}" if plain.match(step) else step for step in steps]
+    found = root.getroottree().xpath("/" + "/".join(steps), namespaces=spaces)
+    if len(found) != 1:
+        raise ValueError(f"{operation.get('sel')} names {len(found)} nodes")
+    return found[0]
+
+
+def qualified(name, operation):
+    prefix, _, local = name.rpartition(":")
+    if prefix == "xml":
+        return "{http://www.w3.org/XML/1998/namespace}" + local
+    return f"{{{operation.nsmap[prefix]}}}{local}" if prefix else local
+
+
+def add(node, operation):
+    kind, position = operation.get("type"), operation.get("pos")
+    if kind:
+        assert kind.startswith("@") and qualified(kind[1:], operation) not in node.attrib
+        node.set(qualified(kind[1:], operation), operation.text or "")
+    elif len(operation) == 0:
+        assert position is None and len(node) == 0
+        node.text = (node.text or "") + (operation.text or "")
+    elif position == "prepend":
+        assert not node.text
+        for child in reversed(operation):
+            node.insert(0, copy.deepcopy(child))
+    elif position == "after":
+        for child in reversed(operation):
+            node.addnext(copy.deepcopy(child))
+    elif position == "before":
+        for child in operation:
+            node.addprevious(copy.deepcopy(child))
+    else:
+        node.extend(copy.deepcopy(child) for child in operation)
+
+
+def replace(node, operation):
+    if not isinstance(node, str):
+        (child,) = operation
+        node.getparent().replace(node, copy.deepcopy(child))
+    elif node.is_attribute:
+        node.getparent().set(node.attrname, operation.text or "")
+    else:
+        assert node.is_text
+        node.getparent().text = operation.text
+
+
+def remove(node, _operation):
+    if not isinstance(node, str):
+        assert not node.tail
+        node.getparent().remove(node)
+    elif node.is_attribute:
+        del node.getparent().attrib[node.attrname]
+    else:
+        assert node.is_text
+        node.getparent().text = None
+
+
+def patched(old, changes):
+    if changes.tag == DIFF + "pidf-full":
+        return changes
+    assert changes.tag == DIFF + "pidf-diff" and changes.get("entity") == old.get("entity")
+    for operation in changes:
+        apply = {DIFF + "add": add, DIFF + "replace": replace, DIFF + "remove": remove}[operation.tag]
+        apply(located(old, operation), operation)
+    old.set("version", changes.get("version"))
+    return old
+
+
+def plain(element):
+    return (
+        element.tag,
+        sorted(element.attrib.items()),
+        element.text or "",
+        [(plain(child), child.tail or "") for child in element],
+    )
+
+
+def handle(command):
+    if command["do"] == "patch":
+        old, changes, new = (validated(command[name]) for name in ("old", "changes", "new"))
+        if plain(patched(old, changes)) != plain(new):
+            raise ValueError(f"{etree.tostring(old)} after {command['changes']} is not {command['new']}")
+        return {"ok": True, "whole": changes.tag == DIFF + "pidf-full"}
+    judge = {"validate": validated, "read": read}[command["do"]]
+    for document in command["documents"]:
+        judge(document)
+    return {"ok": True}
+
+
+for line in sys.stdin:
+    try:
+        answer = handle(json.loads(line))
+    except Exception as error:
+        answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
+    print(json.dumps(answer), flush=True)
