@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     formats::xml,
-    signal::{Activity, Native, Presence, ResourceState, Snapshot, Text, Timestamp},
+    signal::{Activity, Availability, Native, Presence, ResourceState, Snapshot, Text, Timestamp},
 };
 
 /// The document of an account for `entity`, its URI. What `snapshot` holds is all there is to see: rules
@@ -49,9 +49,11 @@ pub fn tuple_id(resource: &str) -> String {
 
 impl Document {
     /// The document of somebody who is not there, and of somebody who pretends: nothing in it changes.
+    /// Closed is enough. COMPAT(Blink): an `extended` that somebody else said becomes the state of all
+    /// devices of the account, so that one that starts would make itself invisible.
     #[must_use]
     pub fn offline(entity: &str) -> Self {
-        let status = Status { basic: Some(Basic::Closed), extensions: vec![extended(Extended::Offline)] };
+        let status = Status { basic: Some(Basic::Closed), extensions: Vec::new() };
         let tuple = Tuple { id: "ID-".into(), status, ..Tuple::default() };
         Self { entity: entity.into(), tuples: vec![tuple], ..Self::default() }
     }
@@ -115,7 +117,12 @@ impl<'a> Composition<'a> {
         if let Some(show) = show_of(presence.availability, presence.eager) {
             status.extensions.push(Element::with_text(CLIENT, "show", show));
         }
-        status.extensions.push(extended(Extended::from_availability(presence.availability)));
+        // COMPAT(Blink): the newest tuple that has `extended` becomes the state of all devices of the
+        // account. That a phone registered does not count, and a call is told without a time.
+        let is_said = is_said(presence);
+        if is_said || presence.availability != Availability::Online {
+            status.extensions.push(extended(Extended::from_availability(presence.availability)));
+        }
         let mut extensions = vec![capabilities(state)];
         extensions.extend(presence.idle_since.map(merge::idle_input));
         let uri = state.contact.as_deref().and_then(uri::to_uri).map(CompactString::from);
@@ -129,7 +136,7 @@ impl<'a> Composition<'a> {
                 priority: thousandths(presence.priority),
             }),
             notes: presence.notes.clone(),
-            timestamp: Some(presence.since.into()),
+            timestamp: (is_said || !is_called(presence)).then(|| presence.since.into()),
         });
     }
 
@@ -156,9 +163,10 @@ impl<'a> Composition<'a> {
     fn tuple(&mut self, published: Tuple, owner: &str, said: &Presence) -> Tuple {
         let id = self.identities.claim(&published.id, owner);
         let is_open = published.is_open();
-        let is_called =
-            [said, self.aggregate].iter().any(|one| one.activities.contains(&Activity::OnThePhone));
-        let word = match published.extended() {
+        let own = published.extended();
+        // Who knows the word says it himself when he takes a call, and takes it back.
+        let is_called = own.is_none() && (is_called(said) || is_called(self.aggregate));
+        let word = match own {
             _ if !is_open => Extended::Offline,
             _ if is_called => Extended::Busy,
             Some(word) => word,
@@ -230,6 +238,18 @@ fn add_device(document: &mut Document, identities: &mut Identities, device: Devi
 
 fn tidy_all(elements: &[Element], room: &str) -> Vec<Element> {
     elements.iter().filter_map(|element| tidy(element, room)).collect()
+}
+
+/// Whether somebody said this, rather than that a device is known to be there or in a call.
+fn is_said(presence: &Presence) -> bool {
+    let is_known = matches!(presence.availability, Availability::Online | Availability::Busy)
+        && presence.activities.iter().all(|activity| *activity == Activity::OnThePhone)
+        && (presence.availability == Availability::Online || is_called(presence));
+    presence.native != Native::None || presence.eager || !presence.notes.is_empty() || !is_known
+}
+
+fn is_called(presence: &Presence) -> bool {
+    presence.activities.contains(&Activity::OnThePhone)
 }
 
 fn basic(is_open: bool) -> Basic {

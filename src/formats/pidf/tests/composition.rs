@@ -131,10 +131,6 @@ proptest! {
             let is_known = activity::is_known(activity::name_of(activity));
             prop_assert!(!is_known || done.contains(activity), "{:?}", done);
         }
-        if aggregate.activities.contains(&Activity::OnThePhone) {
-            let open = document.tuples.iter().filter(|tuple| tuple.is_open() && tuple.published_id.is_some());
-            prop_assert!(open.into_iter().all(|tuple| tuple.extended() == Some(Extended::Busy)));
-        }
         let mut turned = sessions;
         turned.rotate_left(turn % said.len().max(1));
         let other = compose(&snapshot(aggregate, turned), ENTITY);
@@ -256,22 +252,26 @@ fn each_device_is_there_once_as_it_was_last_said() {
 }
 
 #[test]
-fn a_call_makes_all_tuples_busy_and_the_person_on_the_phone() {
+fn a_call_makes_busy_who_does_not_say_it_himself_and_the_person_on_the_phone() {
     let mut called = at(Availability::Busy);
     called.activities.push(Activity::OnThePhone);
     let closed = "<tuple id='c'><status><basic>closed</basic></status></tuple>";
-    let available = publisher(
-        "desk",
-        &body(&format!(
-            "<tuple id='t'><status><basic>open</basic><a:extended>available</a:extended>\
-             <show xmlns='jabber:client'>chat</show></status></tuple>{closed}\
-             <dm:person id='p'><r:activities><r:other>available</r:other><r:other>reading</r:other></r:activities></dm:person>"
-        )),
-    );
-    let document = composed(vec![available, state("phone", called)]);
+    let plain =
+        "<tuple id='t'><status><basic>open</basic><show xmlns='jabber:client'>chat</show></status></tuple>";
+    let other =
+        "<tuple id='o'><status><basic>open</basic><a:extended>available</a:extended></status></tuple>";
+    let person = "<dm:person id='p'><r:activities><r:other>available</r:other><r:other>reading</r:other></r:activities></dm:person>";
+    let document = composed(vec![
+        publisher("desk", &body(&format!("{plain}{closed}{person}"))),
+        publisher("lap", &body(other)),
+        state("phone", called),
+    ]);
     let shown: Vec<_> = document.tuples.iter().map(Tuple::extended).collect();
-    assert_eq!(shown, [Some(Extended::Busy), Some(Extended::Offline), Some(Extended::Busy)]);
+    let busy = Some(Extended::Busy);
+    assert_eq!(shown, [busy, Some(Extended::Offline), Some(Extended::Available), busy]);
     assert_eq!(document.tuples[0].show(), Some((Availability::Busy, false)));
+    // It must not become the state of the person's other devices.
+    assert_eq!(document.tuples[3].timestamp, None);
     let text = Format::Pidf.print(&document);
     assert!(
         text.contains(
@@ -279,6 +279,16 @@ fn a_call_makes_all_tuples_busy_and_the_person_on_the_phone() {
         ),
         "{text}"
     );
+}
+
+#[test]
+fn that_somebody_is_there_or_not_is_no_state_that_other_devices_take_over() {
+    let mut chat = at(Availability::Online);
+    chat.native = Native::Elements { payload: "<priority/>".into(), lang: None };
+    let document = composed(vec![state("phone", at(Availability::Online)), state("chat", chat)]);
+    let shown: Vec<_> = document.tuples.iter().map(Tuple::extended).collect();
+    assert_eq!(shown, [None, Some(Extended::Available)]);
+    assert_eq!(Document::offline(ENTITY).tuples[0].extended(), None);
 }
 
 #[test]
