@@ -1,9 +1,31 @@
 //! Whole sessions of a client that behaves as Blink does, over TLS: first and later starts, several
-//! devices, a server that was restarted in between. Whatever Blink would stumble over fails the test.
+//! devices, watchers, a server that was restarted in between. Whatever Blink would stumble over fails
+//! the test.
 
-use serde_json::json;
+use std::net::{SocketAddr, TcpListener};
 
-use crate::support::{Blink, House};
+use serde_json::{Value, json};
+
+use crate::support::{Blink, House, PASSWORD, SipPhone, Slixmpp};
+
+/// The device that a client has when none is chosen, and a second one.
+const FIRST: &str = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+const OTHER: &str = "0b5d3a6e-4f6c-4d5e-9a7b-3c2d1e0f9a8b";
+
+/// The tuple of a device.
+fn tuple_of(instance: &str) -> String {
+    format!("SID-{instance}")
+}
+
+/// A house that serves TLS at the same port each time that it is started.
+async fn house_at_one_port(accounts: &[&str]) -> (House, SocketAddr) {
+    let tls = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let house = House::start_with(|config| config.sip.tls = vec![tls]).await;
+    for account in accounts {
+        house.add_account(account).await;
+    }
+    (house, tls)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn first_start_registers_and_publishes_and_nothing_else() {
@@ -13,6 +35,10 @@ async fn first_start_registers_and_publishes_and_nothing_else() {
     assert_eq!(published["expires"], 600);
     let registered = alice.event("registered", |event| event["status"] == 200).await;
     assert_eq!(registered["expires"], 600);
+    assert!(registered["gruu"].as_str().is_some_and(|gruu| gruu.contains(FIRST)), "{registered}");
+    assert!(registered["temporary"].is_string(), "{registered}");
+    // Once more, with the GRUU as its contact.
+    alice.published("modify", 200).await;
     alice.act(json!({"do": "refresh", "what": "publication"})).await;
     alice.published("refresh", 200).await;
     alice.act(json!({"do": "stop"})).await;
@@ -42,4 +68,93 @@ async fn interval_that_is_too_brief_is_lengthened() {
     alice.published("initial", 423).await;
     let published = alice.published("initial", 200).await;
     assert_eq!(published["expires"], 60);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn own_presence_comes_back_as_it_was_published() {
+    let house = House::with_accounts(&["alice"]).await;
+    let start = json!({"note": "in a <meeting>"});
+    let mut alice = Blink::start_as("alice", house.sip_tls(), start).await;
+    let id = tuple_of(FIRST);
+    let is_gruu = |service: &Value| service["contact"].as_str().is_some_and(|uri| uri.contains(";gr="));
+    let own = alice.service("self", &id, is_gruu).await;
+    assert_eq!((&own["basic"], &own["extended"]), (&json!("open"), &json!("available")));
+    assert_eq!(own["notes"], json!(["in a <meeting>"]));
+    assert_eq!((&own["display_name"], &own["user_input"]), (&json!("Alice"), &json!("active")));
+    let info =
+        json!({"id": FIRST, "description": "host of Alice", "user_agent": "Blink Qt", "time_offset": "0.0"});
+    assert_eq!((&own["device"], &own["device_info"]), (&json!(FIRST), &info));
+    for capability in ["audio", "message", "file-transfer", "screen-sharing-client"] {
+        assert_eq!(own["capabilities"][capability], "true", "{capability}");
+    }
+    alice.act(json!({"do": "state", "extended": "busy"})).await;
+    let busy = alice.service("self", &id, |service| service["extended"] == "busy").await;
+    assert_eq!(busy["notes"], json!([]));
+    alice.act(json!({"do": "unpublish"})).await;
+    // The device is still registered, and says nothing of itself any more.
+    alice.shows("alice@localhost", &[""]).await;
+    assert!(alice.all_events("adopted").is_empty(), "{:?}", alice.all_events("adopted"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn phones_that_come_and_go_change_nothing_of_what_was_said() {
+    let house = House::with_accounts(&["alice"]).await;
+    let mut alice = Blink::start_as("alice", house.sip_tls(), json!({"state": "busy"})).await;
+    alice.shows("alice@localhost", &["busy"]).await;
+    let mut phone = SipPhone::registered("alice", house.sip_udp(), "").await;
+    alice.shows("alice@localhost", &["busy", ""]).await;
+    phone.register(0, "").await;
+    alice.shows("alice@localhost", &["busy"]).await;
+    assert!(alice.all_events("adopted").is_empty(), "{:?}", alice.all_events("adopted"));
+    // What was said elsewhere is another thing.
+    let mut chat = Slixmpp::online("alice@localhost", PASSWORD, house.xmpp()).await;
+    chat.act(json!({"do": "presence", "show": "away", "status": "tea"})).await;
+    alice.event("adopted", |event| event["extended"] == "away" && event["note"] == "tea").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_devices_of_one_account_follow_each_other() {
+    let house = House::with_accounts(&["alice"]).await;
+    let mut desk = Blink::start_as("alice", house.sip_tls(), json!({})).await;
+    desk.shows("alice@localhost", &["available"]).await;
+    let mut lap = Blink::start_as("alice", house.sip_tls(), json!({"instance": OTHER})).await;
+    for device in [&mut desk, &mut lap] {
+        let seen = device.shows("alice@localhost", &["available", "available"]).await;
+        for id in [tuple_of(FIRST), tuple_of(OTHER)] {
+            assert!(seen["body"].as_str().unwrap().contains(&id), "{id}: {seen:#}");
+        }
+        assert_eq!(seen["devices"].as_array().map(Vec::len), Some(2));
+        assert_eq!(seen["persons"].as_array().map(Vec::len), Some(1));
+    }
+    lap.act(json!({"do": "state", "extended": "away", "note": "lunch"})).await;
+    let adopted = desk.event("adopted", |event| event["extended"] == "away").await;
+    assert_eq!((&adopted["note"], &adopted["from"]), (&json!("lunch"), &json!(tuple_of(OTHER))));
+    lap.shows("alice@localhost", &["away", "away"]).await;
+    lap.act(json!({"do": "stop"})).await;
+    desk.shows("alice@localhost", &["away"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn device_that_is_gone_without_a_word_is_gone_at_once() {
+    let house = House::with_accounts(&["alice"]).await;
+    let mut desk = Blink::start_as("alice", house.sip_tls(), json!({})).await;
+    let mut lap = Blink::start_as("alice", house.sip_tls(), json!({"instance": OTHER})).await;
+    desk.shows("alice@localhost", &["available", "available"]).await;
+    lap.act(json!({"do": "cut"})).await;
+    desk.shows("alice@localhost", &["available"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn publication_goes_on_after_the_server_was_restarted() {
+    let (mut house, tls) = house_at_one_port(&["alice"]).await;
+    let mut alice = Blink::start_as("alice", tls, json!({"state": "busy", "note": "at work"})).await;
+    alice.published("initial", 200).await;
+    alice.published("modify", 200).await;
+    house.restart().await;
+    alice.event("back", |_| true).await;
+    alice.act(json!({"do": "refresh", "what": "publication"})).await;
+    alice.published("refresh", 200).await;
+    let mut lap = Blink::start_as("alice", tls, json!({"instance": OTHER, "state": "busy"})).await;
+    let desk = lap.service("self", &tuple_of(FIRST), |_| true).await;
+    assert_eq!((&desk["extended"], &desk["notes"]), (&json!("busy"), &json!(["at work"])));
 }

@@ -139,7 +139,7 @@ async fn publication_decides_the_presence_of_the_phone_while_it_lives() {
     let mut bob = SipPhone::registered("bob", house.sip_udp(), "").await;
     let mut eyes = SipPhone::new("bob", house.sip_udp()).await;
     subscribe(&mut eyes, "bob", "").await;
-    notified(&mut eyes, "active", "<agp-pidf:extended>available<").await;
+    notified(&mut eyes, "active", "<status><basic>open</basic></status>").await;
 
     let first = publish(&mut bob, "Expires: 600\r\n", &pidf("open", "<r:busy/>")).await;
     assert_eq!((first.status(), first.text(HeaderName::Expires).unwrap().as_ref()), (Some(200), "600"));
@@ -158,7 +158,7 @@ async fn publication_decides_the_presence_of_the_phone_while_it_lives() {
 
     let remove = format!("SIP-If-Match: {}\r\nExpires: 0\r\n", tag_of(&third));
     assert_eq!(publish(&mut bob, &remove, "").await.status(), Some(200));
-    notified(&mut eyes, "active", "<agp-pidf:extended>available<").await;
+    notified(&mut eyes, "active", "<status><basic>open</basic></status>").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

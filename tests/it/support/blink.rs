@@ -52,6 +52,43 @@ impl Blink {
             .event("published", move |event| event["kind"] == kind.as_str() && event["status"] == status)
     }
 
+    /// Waits until its own presence, or that of `uri`, has a service with these words of `extended`, in
+    /// any order and no others.
+    #[track_caller]
+    pub(crate) fn shows(&mut self, uri: &str, extended: &[&str]) -> impl Future<Output = Value> {
+        let uri = format!("sip:{uri}");
+        let mut wanted: Vec<_> = extended.iter().map(|word| (*word).to_owned()).collect();
+        wanted.sort();
+        self.client.event("self", move |event| {
+            let services = event["services"].as_array().into_iter().flatten();
+            let mut found: Vec<_> =
+                services.map(|service| service["extended"].as_str().unwrap_or_default().to_owned()).collect();
+            found.sort();
+            event["uri"] == uri.as_str() && found == wanted
+        })
+    }
+
+    /// Waits until an event of a kind has a service with this id, of which `fits` holds, and gives that
+    /// service.
+    #[track_caller]
+    pub(crate) fn service(
+        &mut self,
+        kind: &str,
+        id: &str,
+        fits: impl Fn(&Value) -> bool,
+    ) -> impl Future<Output = Value> {
+        let id = id.to_owned();
+        let find = move |event: &Value| {
+            let services = event["services"].as_array()?;
+            services.iter().find(|service| service["id"] == id.as_str() && fits(service)).cloned()
+        };
+        let kind = kind.to_owned();
+        self.client.hear(format!("the service in an event `{kind}`"), move |line| {
+            let event: Value = serde_json::from_str(line).ok()?;
+            if event["event"] == kind.as_str() { find(&event) } else { None }
+        })
+    }
+
     /// Every event of a kind that came so far.
     pub(crate) fn all_events(&self, kind: &str) -> Vec<Value> {
         self.client.all_events(kind)
