@@ -66,6 +66,7 @@ pub fn start(config: Config, environment: Environment) -> Result<Running, StartE
     let bound = bind(&config, tls.as_ref(), &gate, limits.handshake())?;
     let layer = Layer::new(layer_config(&config, &accounts, &limits)?, signal.clone());
     let door = Door::new(config, accounts, authenticator, Arc::clone(&layer));
+    door.subscriptions.restore();
     layer.start(Arc::new(User(Arc::downgrade(&door))));
     let mut tasks = Tasks::new();
     tasks.spawn(Arc::clone(&layer).run());

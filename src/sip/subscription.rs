@@ -17,25 +17,32 @@ mod dialog;
 mod entry;
 mod notifier;
 mod rate;
+mod saved;
 mod table;
 
 use std::{
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
+use bytes::Bytes;
 use compact_str::{CompactString, ToCompactString};
 use tokio::{
     sync::{Notify, oneshot},
+    task::JoinSet,
     time::{Instant, timeout},
 };
-use tracing::debug;
+use tracing::{debug, error, info};
 
 use self::{
     dialog::{Dialog, Misfit, Reach},
-    entry::{Condition, Entry},
+    entry::{Condition, Entry, Record},
     notifier::{Ended, Notifier},
     rate::Rates,
+    saved::Saved,
     table::{Outgoing, SubscriptionId, Table},
 };
 use super::{
@@ -46,10 +53,11 @@ use super::{
     message::{HeaderName, Message, NameAddr, TokenParams, Uri},
     own::own_uri,
     transaction::{ClientEvent, Failure, IncomingRequest, Layer},
-    transport::Flow,
+    transport::{Flow, Protocol},
 };
 use crate::{
-    account::{Accounts, Request, Shown, WatchId, WatchSink, WatchSpec, WatchState},
+    account::{Accounts, Memory as DoorMemory, Request, Shown, WatchId, WatchSink, WatchSpec, WatchState},
+    formats::pidf,
     signal::{Address, ContactEvent, Native, Timestamp},
 };
 
@@ -94,6 +102,12 @@ pub(in crate::sip) struct Subscriptions {
     accounts: Accounts,
     limits: Limits,
     table: Table,
+    /// What is found again after a restart.
+    memory: DoorMemory,
+    /// Those that were found, and are to be set going.
+    found: Mutex<Vec<SubscriptionId>>,
+    /// The server stops: what becomes of a NOTIFY says nothing of its watcher any more.
+    is_stopping: AtomicBool,
     /// Subscriptions with something to say, or whose time has come.
     due: Alarm<SubscriptionId>,
     work: Notify,
@@ -102,6 +116,8 @@ pub(in crate::sip) struct Subscriptions {
 /// A SUBSCRIBE that was found well-formed.
 struct Asked {
     package: Package,
+    /// Of a presence document.
+    format: pidf::Format,
     event: TokenParams,
     duration: Duration,
     rates: Option<Rates>,
@@ -112,9 +128,12 @@ impl Subscriptions {
     pub(in crate::sip) fn new(layer: Arc<Layer>, accounts: Accounts, limits: Limits) -> Arc<Self> {
         Arc::new(Self {
             layer,
+            memory: accounts.memory("subscriptions"),
             accounts,
             limits,
             table: Table::default(),
+            found: Mutex::default(),
+            is_stopping: AtomicBool::new(false),
             due: Alarm::default(),
             work: Notify::new(),
         })
@@ -146,14 +165,14 @@ impl Subscriptions {
         if package == Package::Watchers && !self.limits.watcher_info {
             return Err(bad_event());
         }
-        if !package.is_acceptable(message.accept()?.as_deref()) {
-            return Err(Refusal::new(406).with(HeaderName::Accept, package.media_type()));
-        }
+        let format = package.choose(message.accept()?.as_deref());
+        let format =
+            format.ok_or_else(|| Refusal::new(406).with(HeaderName::Accept, package.media_types()))?;
         let duration = Duration::from_secs(self.limits.expires.grant(message.expires())?.into());
         let rates = Rates::read(&event.params, self.limits.interval, duration);
         let condition = message.values(HeaderName::SuppressIfMatch).next();
         let condition = condition.map(|text| Condition::parse(&text));
-        Ok(Asked { package, event, duration, rates, condition })
+        Ok(Asked { package, format, event, duration, rates, condition })
     }
 
     /// A SUBSCRIBE within a dialog: refreshes it, or ends it where no time is asked for.
@@ -193,6 +212,9 @@ impl Subscriptions {
         if let Some(watch) = watch {
             watch.renew(until(asked.duration));
         }
+        if !asked.duration.is_zero() {
+            self.save(id);
+        }
         self.wake(id);
         Ok(())
     }
@@ -221,7 +243,7 @@ impl Subscriptions {
         let sink = Arc::new(Sink { subscriptions: Arc::downgrade(self), id });
         let spec = WatchSpec {
             watcher: watcher.clone(),
-            name: message.from()?.display.filter(|name| !name.is_empty()),
+            name: display_of(message)?,
             kind: asked.package.kind(),
             until: until(asked.duration),
         };
@@ -234,6 +256,7 @@ impl Subscriptions {
             // Overloaded, or the connection ended meanwhile.
             _ => return Err(Refusal::new(503).with(HeaderName::RetryAfter, 10)),
         }
+        self.save_first(id, asked.duration).await;
         request.transaction.respond(accepted(message, 200, &tag, &contact, &asked));
         begun.accept(asked.duration);
         if !asked.duration.is_zero() && asked.package == Package::Presence && presentity != *watcher {
@@ -257,15 +280,17 @@ impl Subscriptions {
         notifier.set_rates(asked.rates, now);
         Ok(Entry {
             watcher: watcher.clone(),
+            name: display_of(&request.message)?,
             package: asked.package,
             tag: tag.to_compact_string(),
             dialog: Dialog::begin(&request.message, tag, &asked.event, contact, request.flow)?,
             notifier,
-            teller: Teller::new(asked.package, of.clone(), Memory::default()),
+            teller: Teller::new(asked.package, asked.format, of.clone(), Memory::default()),
             content: None,
             condition: asked.condition.clone(),
             first: Some(first),
             watch: None,
+            saved: None,
         })
     }
 
@@ -300,30 +325,161 @@ impl Subscriptions {
                     && contact.raw_user() == target.uri.raw_user()
                     && contact.host() == target.uri.host())
         };
-        if self.table.rejoin(device.address(), target.flow, is_same) {
+        let ids = self.table.rejoin(device.address(), target.flow, is_same);
+        for id in &ids {
+            self.save(*id);
+        }
+        if !ids.is_empty() {
             self.work.notify_one();
         }
     }
 
-    /// Tells every watcher to subscribe anew, because the server stops.
+    /// The server stops. Its subscriptions go on when it starts again, so that nobody has to be told; only
+    /// those that are not remembered, because the disk was behind, have to subscribe anew.
     pub(in crate::sip) fn shut_down(self: &Arc<Self>) {
+        self.is_stopping.store(true, Ordering::Relaxed);
         for id in self.table.ids() {
-            self.table.with(id, |entry| entry.notifier.end(Ended::Deactivated));
-            self.table.push_ready(id);
+            let is_lost = self.table.with(id, |entry| {
+                if entry.saved.is_none() {
+                    entry.notifier.end(Ended::Deactivated);
+                }
+                entry.saved.is_none()
+            });
+            if is_lost == Some(true) {
+                self.table.push_ready(id);
+            }
         }
-        self.send_all();
+        self.send_all(&mut JoinSet::new());
+    }
+
+    /// Finds the subscriptions from before a restart. Blocks while it reads; to be called before phones are
+    /// served, so that a refresh meets its dialog. [`Subscriptions::run`] sets them going.
+    pub(in crate::sip) fn restore(&self) {
+        let records = match self.memory.all() {
+            Ok(records) => records,
+            Err(reject) => return error!(%reject, "subscriptions cannot be read"),
+        };
+        let (now, clock) = (Instant::now(), Timestamp::now());
+        let mut found = Vec::new();
+        for (key, value) in records {
+            let tag = str::from_utf8(&key).ok();
+            let saved = Saved::from_bytes(&value);
+            let entry =
+                tag.zip(saved).and_then(|(tag, saved)| saved.restore(tag, self.limits.interval, now, clock));
+            match entry.and_then(|entry| self.table.insert(entry, usize::MAX)) {
+                Some(id) => found.push(id),
+                None => self.forget(key),
+            }
+        }
+        info!(count = found.len(), "subscriptions go on");
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
+    }
+
+    /// Sets the subscriptions going that were found after a restart, some at a time: each is told its state.
+    async fn resume(self: &Arc<Self>) {
+        let ids = std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner));
+        for some in ids.chunks(RESUMED) {
+            let waiting: Vec<_> = some.iter().filter_map(|id| self.resume_one(*id)).collect();
+            for first in waiting {
+                // An account that takes longer shows its state when it can.
+                drop(timeout(PATIENCE, first).await);
+            }
+        }
+    }
+
+    fn resume_one(self: &Arc<Self>, id: SubscriptionId) -> Option<oneshot::Receiver<WatchState>> {
+        let (told, first) = oneshot::channel();
+        let clock = Timestamp::now();
+        let (of, spec, reach) = self.table.with(id, |entry| {
+            entry.first = Some(told);
+            let left = entry.notifier.expires().saturating_duration_since(Instant::now());
+            let spec = WatchSpec {
+                watcher: entry.watcher.clone(),
+                name: entry.name.clone(),
+                kind: entry.package.kind(),
+                until: clock.plus_seconds(left.as_secs().try_into().unwrap_or(i64::MAX)),
+            };
+            (entry.teller.of().clone(), spec, entry.dialog.reach())
+        })?;
+        if let Reach::Address(Protocol::Udp, _) = reach
+            && let Some(Ok(flow)) =
+                reach.destination().map(|destination| self.layer.transport().flow_to(&destination))
+        {
+            self.table.set_reach(id, Reach::Flow(flow));
+        }
+        let sink = Arc::new(Sink { subscriptions: Arc::downgrade(self), id });
+        match self.accounts.watch(&of, spec, sink) {
+            Ok(watch) => drop(self.table.keep_watch(id, Arc::new(watch))),
+            // Its domain is served no more.
+            Err(_) => self.table.with(id, |entry| entry.notifier.end(Ended::NoResource)).unwrap_or_default(),
+        }
+        self.wake(id);
+        Some(first)
+    }
+
+    /// Remembers a subscription. One that cannot be remembered is told so when the server stops.
+    fn save(&self, id: SubscriptionId) {
+        let record = self.table.with(id, |entry| entry.save(Instant::now(), Timestamp::now()));
+        if let Some(record) = record
+            && !self.put(record)
+        {
+            self.table.with(id, |entry| entry.saved = None);
+        }
+    }
+
+    /// Remembers a subscription that is about to be accepted: what is promised survives a kill. A fetch
+    /// promises nothing.
+    async fn save_first(&self, id: SubscriptionId, duration: Duration) {
+        if duration.is_zero() {
+            return;
+        }
+        let now = Instant::now();
+        let record = self.table.with(id, |entry| {
+            entry.notifier.expect_until(now + duration);
+            entry.save(now, Timestamp::now())
+        });
+        let Some((key, value)) = record else { return };
+        if let Err(reject) = self.memory.put_durably(key, value).await {
+            debug!(%reject, "subscription not remembered");
+            self.table.with(id, |entry| entry.saved = None);
+        }
+    }
+
+    fn put(&self, (key, value): Record) -> bool {
+        let put = self.memory.put(key, value);
+        if let Err(reject) = &put {
+            debug!(%reject, "subscription not remembered");
+        }
+        put.is_ok()
+    }
+
+    fn forget(&self, key: Bytes) {
+        if let Err(reject) = self.memory.remove(key) {
+            debug!(%reject, "subscription not forgotten");
+        }
+    }
+
+    /// Drops what is over, and forgets it.
+    fn finish(&self, entry: Entry) {
+        if entry.saved.is_some() {
+            self.forget(entry.key());
+        }
+        drop(entry);
     }
 
     /// Makes and sends what is due, until it is dropped. Runs once.
     pub(in crate::sip) async fn run(self: Arc<Self>) {
         let alarms = self.due.run(|id| self.wake(id));
         let work = async {
+            let mut sending = JoinSet::new();
             loop {
-                self.work.notified().await;
-                self.send_all();
+                tokio::select! {
+                    () = self.work.notified() => self.send_all(&mut sending),
+                    Some(_) = sending.join_next() => {}
+                }
             }
         };
-        tokio::join!(alarms, work);
+        tokio::join!(alarms, work, self.resume());
     }
 
     fn wake(&self, id: SubscriptionId) {
@@ -331,16 +487,38 @@ impl Subscriptions {
         self.work.notify_one();
     }
 
-    /// Sends until nothing is ready. No lock is held while something is sent or dropped.
-    fn send_all(self: &Arc<Self>) {
+    /// Sends until nothing is ready. No lock is held while something is sent or dropped. What has to be on
+    /// the disk first is sent by a task among `sending`, one for all of a walk.
+    fn send_all(self: &Arc<Self>, sending: &mut JoinSet<()>) {
+        // Whoever is shown as gone because the server stops is there again when it has started.
+        if !self.layer.transport().is_running() && !self.is_stopping.load(Ordering::Relaxed) {
+            return;
+        }
         loop {
             let batch = self.table.take_batch(Instant::now(), Timestamp::now());
             for (at, id) in batch.deadlines {
                 self.due.set(at, id);
             }
-            for outgoing in batch.outgoing {
-                self.send(outgoing);
+            batch.records.into_iter().for_each(|record| _ = self.put(record));
+            let mut later = Vec::new();
+            for mut outgoing in batch.outgoing {
+                match outgoing.first.take() {
+                    Some((key, value)) => later.push((self.memory.put_durably(key, value), outgoing)),
+                    None => self.send(outgoing),
+                }
             }
+            if !later.is_empty() {
+                let this = Arc::clone(self);
+                sending.spawn(async move {
+                    for (durable, outgoing) in later {
+                        if let Err(reject) = durable.await {
+                            debug!(%reject, "subscription not remembered");
+                        }
+                        this.send(outgoing);
+                    }
+                });
+            }
+            batch.finished.into_iter().for_each(|entry| self.finish(entry));
             if batch.taken == 0 {
                 return;
             }
@@ -348,7 +526,7 @@ impl Subscriptions {
     }
 
     fn send(self: &Arc<Self>, outgoing: Outgoing) {
-        let Outgoing { id, request, reach } = outgoing;
+        let Outgoing { id, request, reach, .. } = outgoing;
         let Some(destination) = reach.destination() else { return self.table.lose_reach(id, reach) };
         let subscriptions = Arc::downgrade(self);
         let on_event = move |event| {
@@ -362,6 +540,9 @@ impl Subscriptions {
     }
 
     fn handle_event(&self, id: SubscriptionId, event: &ClientEvent, reach: Reach) {
+        if self.is_stopping.load(Ordering::Relaxed) {
+            return;
+        }
         let now = Instant::now();
         let is_ready = match outcome_of(event, reach) {
             Outcome::Waiting => false,
@@ -385,7 +566,9 @@ impl Subscriptions {
                 true
             }
             Outcome::Dead => {
-                drop(self.table.remove(id));
+                if let Some(entry) = self.table.remove(id) {
+                    self.finish(entry);
+                }
                 false
             }
         };
@@ -443,6 +626,11 @@ fn outcome_of(event: &ClientEvent, reach: Reach) -> Outcome {
     }
 }
 
+/// As the sender of a request calls himself.
+fn display_of(message: &Message) -> Result<Option<CompactString>, Refusal> {
+    Ok(message.from()?.display.filter(|name| !name.is_empty()))
+}
+
 /// When a subscription that is granted so long ends.
 fn until(duration: Duration) -> Timestamp {
     Timestamp::now().plus_seconds(duration.as_secs().try_into().unwrap_or(i64::MAX))
@@ -465,7 +653,9 @@ impl Begun<'_> {
 
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
-        drop(self.subscriptions.table.remove(self.id));
+        if let Some(entry) = self.subscriptions.table.remove(self.id) {
+            self.subscriptions.finish(entry);
+        }
     }
 }
 
@@ -483,13 +673,15 @@ impl WatchSink for Sink {
         let is_ready = subscriptions.table.change(self.id, |entry| {
             entry.show(state, content, now);
             first = entry.first.take();
-            first.is_none()
+            // Who answers a SUBSCRIBE wakes the notifier when the answer is out.
+            !entry.notifier.is_held()
         });
-        match first {
-            // Who waits for it wakes the notifier when the answer is out.
-            Some(first) => drop(first.send(state)),
-            None if is_ready => subscriptions.work.notify_one(),
-            None => {}
+        if let Some(first) = first {
+            // Who asked may have given up.
+            let _ = first.send(state);
+        }
+        if is_ready {
+            subscriptions.work.notify_one();
         }
     }
 }
@@ -507,11 +699,13 @@ fn accepted(request: &Message, status: u16, tag: &str, contact: &str, asked: &As
 pub(in crate::sip) const EVENTS: &str = "presence";
 /// How long an account may take to say where a watcher stands. Accounts are read from the disk.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Subscriptions that are set going at a time after a restart.
+const RESUMED: usize = 256;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sip::{message::Limits as MessageLimits, transport::Protocol};
+    use crate::sip::message::Limits as MessageLimits;
 
     fn answered(status: &str) -> ClientEvent {
         let text = format!("SIP/2.0 {status}\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n\r\n");

@@ -1,12 +1,14 @@
 //! What subscriptions do besides showing a state: conditions, rates, connections that end, restarts.
 
+use std::net::SocketAddr;
+
 use rollcall::sip::message::{HeaderName, Limits, Message};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-use crate::support::{House, SipPhone, body, soon};
+use crate::support::{House, SipPhone, Site, body, soon};
 
 /// A SUBSCRIBE of the phone's user outside of dialogs.
 async fn subscribe(phone: &mut SipPhone, to: &str, headers: &str) -> Message {
@@ -187,4 +189,52 @@ async fn a_subscription_outlives_its_connection_until_the_phone_registers_again(
     assert_eq!(again.from().unwrap().tag(), told.from().unwrap().tag(), "it is the same dialog");
     assert!(again.cseq().unwrap().number > told.cseq().unwrap().number);
     assert!(body(&again).contains("<basic>open</basic>"));
+}
+
+/// Follows itself, is told, and is told again after a restart, which gives where the server is then.
+async fn survives(bob: &mut SipPhone, restart: impl Future<Output = SocketAddr>) {
+    let accepted = subscribe(bob, "bob", "Event: presence;id=9\r\nExpires: 600\r\n").await;
+    let told = notified(bob, "active").await;
+    assert!(body(&told).contains("open"));
+    bob.move_to(restart.await);
+    let again = notified(bob, "active;expires=5").await;
+    assert_eq!(again.from().unwrap().tag(), told.from().unwrap().tag());
+    assert_eq!(again.to().unwrap().tag(), told.to().unwrap().tag());
+    assert_eq!(again.call_id(), told.call_id());
+    assert_eq!(again.text(HeaderName::Event).unwrap(), "presence;id=9");
+    assert!(again.cseq().unwrap().number > told.cseq().unwrap().number);
+    let refreshed = refresh(bob, &accepted, "Event: presence;id=9\r\nExpires: 0\r\n").await;
+    assert_eq!(refreshed.status(), Some(200));
+    notified(bob, "terminated;reason=timeout").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscriptions_survive_a_restart_and_end_for_good() {
+    let mut house = House::with_accounts(&["bob"]).await;
+    let mut bob = SipPhone::registered("bob", house.sip_udp(), "").await;
+    let restart = async {
+        house.restart().await;
+        house.sip_udp()
+    };
+    survives(&mut bob, restart).await;
+    house.restart().await;
+    bob.move_to(house.sip_udp());
+    // Nothing of the ended subscription comes back: the next NOTIFY is a new one's.
+    subscribe(&mut bob, "bob", "Event: presence\r\n").await;
+    assert_eq!(notified(&mut bob, "active").await.text(HeaderName::Event).unwrap(), "presence");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscriptions_survive_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::new(folder.path());
+    site.add_account("bob").await;
+    let mut server = site.serve().await;
+    let mut bob = SipPhone::registered("bob", site.sip, "").await;
+    let restart = async {
+        server.kill().await;
+        server = site.serve().await;
+        site.sip
+    };
+    survives(&mut bob, restart).await;
 }

@@ -22,38 +22,84 @@ pub(in crate::sip) struct Document {
     pub(in crate::sip) tag: CompactString,
 }
 
-/// The last documents: a state that many watch is written once, though some watchers are told later than
-/// others because they have not answered the NOTIFY before. There are never more than [`DOCUMENTS`].
+/// The last presence documents: a state that many watch is composed once, filtered once for each view and
+/// written once in each format, though some watchers are told later than others because they have not
+/// answered the NOTIFY before. There are never more than [`DOCUMENTS`].
 #[derive(Default)]
 pub(in crate::sip) struct Documents(VecDeque<Shared>);
 
 struct Shared {
     snapshot: Arc<Snapshot>,
     view: Arc<View>,
-    document: Document,
+    /// All that there is of the snapshot.
+    whole: Arc<pidf::Document>,
+    /// What is seen of it.
+    seen: Arc<pidf::Document>,
+    written: Vec<(pidf::Format, Document)>,
 }
 
 impl Documents {
     /// The presence document of a state for those who may see so much of it.
-    pub(in crate::sip) fn presence(&mut self, snapshot: &Arc<Snapshot>, view: &Arc<View>) -> Document {
+    pub(in crate::sip) fn presence(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        view: &Arc<View>,
+        format: pidf::Format,
+    ) -> Document {
+        let Some(shared) = self.find(snapshot, view) else { return Document::empty() };
+        if let Some((_, document)) = shared.written.iter().find(|(known, _)| *known == format) {
+            return document.clone();
+        }
+        let body = Bytes::from(format.print(&shared.seen));
+        let media_type = CompactString::const_new(format.content_type());
+        let document = Document { media_type, tag: tag_of(&body), body };
+        shared.written.push((format, document.clone()));
+        document
+    }
+
+    /// What is seen of a state, before it is written.
+    pub(in crate::sip) fn seen(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        view: &Arc<View>,
+    ) -> Option<Arc<pidf::Document>> {
+        self.find(snapshot, view).map(|shared| Arc::clone(&shared.seen))
+    }
+
+    fn find(&mut self, snapshot: &Arc<Snapshot>, view: &Arc<View>) -> Option<&mut Shared> {
         // They are held here, so that no other snapshot can have the address of one.
-        let is_it = |known: &&Shared| {
+        let is_it = |known: &Shared| {
             Arc::ptr_eq(&known.snapshot, snapshot) && (Arc::ptr_eq(&known.view, view) || known.view == *view)
         };
-        if let Some(known) = self.0.iter().find(is_it) {
-            return known.document.clone();
+        if let Some(at) = self.0.iter().position(is_it) {
+            return self.0.get_mut(at);
         }
-        let entity = translate::uri_of(&snapshot.of);
-        let body = Bytes::from(pidf::print_snapshot(snapshot, entity.as_str()));
-        let document =
-            Document { media_type: CompactString::const_new(pidf::MEDIA_TYPE), tag: tag_of(&body), body };
+        let whole = self.0.iter().find(|known| Arc::ptr_eq(&known.snapshot, snapshot));
+        let whole = whole.map_or_else(|| Arc::new(compose(snapshot)), |known| Arc::clone(&known.whole));
+        let is_all = **view == View::everything();
+        let seen = if is_all { Arc::clone(&whole) } else { Arc::new(pidf::filter(&whole, view)) };
         if self.0.len() >= DOCUMENTS {
             self.0.pop_front();
         }
         let (snapshot, view) = (Arc::clone(snapshot), Arc::clone(view));
-        self.0.push_back(Shared { snapshot, view, document: document.clone() });
-        document
+        self.0.push_back(Shared { snapshot, view, whole, seen, written: Vec::new() });
+        self.0.back_mut()
     }
+}
+
+impl Document {
+    /// Never sent: a document of nothing.
+    fn empty() -> Self {
+        Self {
+            media_type: CompactString::const_new(pidf::MEDIA_TYPE),
+            body: Bytes::new(),
+            tag: CompactString::const_new(NO_STATE),
+        }
+    }
+}
+
+fn compose(snapshot: &Snapshot) -> pidf::Document {
+    pidf::compose(snapshot, translate::uri_of(&snapshot.of).as_str())
 }
 
 /// The entity tag of a state: 96 bits of its digest.
@@ -87,17 +133,24 @@ mod tests {
     fn a_state_is_written_once_and_few_are_remembered() {
         let (mut documents, state) = (Documents::default(), snapshot("alice"));
         let view = Arc::new(View::everything());
-        let first = documents.presence(&state, &view);
-        let again = documents.presence(&state, &Arc::new(View::everything()));
+        let pidf = pidf::Format::Pidf;
+        let first = documents.presence(&state, &view, pidf);
+        let again = documents.presence(&state, &Arc::new(View::everything()), pidf);
+        let lpidf = documents.presence(&state, &view, pidf::Format::Lpidf);
+        assert_eq!((lpidf.media_type.as_str(), documents.0.len()), ("text/lpidf", 1));
         assert_eq!(again.body.as_ptr(), first.body.as_ptr(), "an equal view sees the same");
-        let other = documents.presence(&snapshot("alice"), &view);
+        let other = documents.presence(&snapshot("alice"), &view, pidf);
         assert_ne!(other.body.as_ptr(), first.body.as_ptr(), "another state");
         assert_eq!(other.tag, first.tag, "which says the same");
-        assert_ne!(documents.presence(&snapshot("bob"), &view).tag, first.tag);
+        assert_ne!(documents.presence(&snapshot("bob"), &view, pidf).tag, first.tag);
         for _ in 0..DOCUMENTS * 2 {
-            documents.presence(&snapshot("alice"), &view);
+            documents.presence(&snapshot("alice"), &view, pidf);
         }
         assert_eq!(documents.0.len(), DOCUMENTS);
-        assert_ne!(documents.presence(&state, &view).body.as_ptr(), first.body.as_ptr(), "forgotten by now");
+        assert_ne!(
+            documents.presence(&state, &view, pidf).body.as_ptr(),
+            first.body.as_ptr(),
+            "forgotten by now"
+        );
     }
 }

@@ -14,6 +14,7 @@ mod teller;
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 pub(in crate::sip) use documents::{Document, Documents, NO_STATE};
@@ -88,21 +89,33 @@ impl Package {
         matches!(self, Self::Watchers | Self::Waiting | Self::Registrations)
     }
 
-    /// The document of a watcher who names none.
-    pub(in crate::sip) fn media_type(self) -> &'static str {
+    /// The documents, for `Accept`.
+    pub(in crate::sip) fn media_types(self) -> CompactString {
         match self {
-            Self::Presence => pidf::MEDIA_TYPE,
-            Self::Watchers => watcherinfo::MEDIA_TYPE,
-            Self::Waiting => message_summary::MEDIA_TYPE,
-            Self::Registrations => reginfo::MEDIA_TYPE,
-            Self::Calls => dialoginfo::MEDIA_TYPE,
+            Self::Presence => {
+                let types = pidf::Format::ALL.iter().map(|format| format.media_type());
+                types.collect::<Vec<_>>().join(", ").into()
+            }
+            Self::Watchers => CompactString::const_new(watcherinfo::MEDIA_TYPE),
+            Self::Waiting => CompactString::const_new(message_summary::MEDIA_TYPE),
+            Self::Registrations => CompactString::const_new(reginfo::MEDIA_TYPE),
+            Self::Calls => CompactString::const_new(dialoginfo::MEDIA_TYPE),
         }
     }
 
-    /// Whether one of the ranges of an `Accept` takes a document of this package.
-    pub(in crate::sip) fn is_acceptable(self, ranges: Option<&[MediaType]>) -> bool {
-        let takes = |range: &MediaType| range.covers(self.media_type()) && range.q().thousandths() > 0;
-        ranges.is_none_or(|ranges| ranges.iter().any(takes))
+    /// The format of a presence document for whoever sends these ranges of an `Accept`, and of the only
+    /// document of another package; `None` where they take none.
+    pub(in crate::sip) fn choose(self, ranges: Option<&[MediaType]>) -> Option<pidf::Format> {
+        let ranges = ranges.unwrap_or_default();
+        if self == Self::Presence {
+            let texts: Vec<_> =
+                ranges.iter().map(|range| (format!("{}/{}", range.kind, range.subtype), range.q())).collect();
+            let accepts: Vec<_> = texts.iter().map(|(text, q)| (text.as_str(), q.thousandths())).collect();
+            return pidf::choose(&accepts);
+        }
+        let media_type = self.media_types();
+        let takes = |range: &MediaType| range.covers(&media_type) && range.q().thousandths() > 0;
+        (ranges.is_empty() || ranges.iter().any(takes)).then_some(pidf::Format::Pidf)
     }
 }
 
@@ -180,8 +193,10 @@ mod tests {
             (Package::Waiting, "application/simple-message-summary", true),
             (Package::Calls, "*/*", true),
         ] {
-            assert_eq!(package.is_acceptable(Some(&ranges(accept))), expected, "{accept}");
+            assert_eq!(package.choose(Some(&ranges(accept))).is_some(), expected, "{accept}");
         }
-        assert!(Package::Registrations.is_acceptable(None));
+        assert!(Package::Registrations.choose(None).is_some());
+        let partial = ranges("application/pidf+xml;q=0.3, application/pidf-diff+xml;q=1");
+        assert_eq!(Package::Presence.choose(Some(&partial)), Some(pidf::Format::PidfDiff));
     }
 }

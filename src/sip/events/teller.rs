@@ -11,7 +11,7 @@ use super::{
     documents::{Document, Documents, tag_of},
 };
 use crate::{
-    formats::{Extent, dialoginfo, message_summary, reginfo, watcherinfo},
+    formats::{Extent, dialoginfo, message_summary, pidf, reginfo, watcherinfo},
     signal::{Address, Timestamp, WatcherList},
     sip::translate,
 };
@@ -32,7 +32,9 @@ pub(in crate::sip) struct Memory {
 
 #[derive(Debug)]
 enum Form {
-    Presence,
+    Presence(pidf::Format),
+    /// Changes of a presence document (RFC 5263).
+    Changes(Box<Versioned<pidf::Document>>),
     Waiting,
     Watchers(Box<Versioned<WatcherList>>),
     Registrations(Box<Versioned<reginfo::Registration>>),
@@ -50,9 +52,10 @@ struct Versioned<T> {
 
 impl Teller {
     /// For a subscription to this of `of`; with a memory it goes on from there, whole at first.
-    pub(in crate::sip) fn new(package: Package, of: Address, memory: Memory) -> Self {
+    pub(in crate::sip) fn new(package: Package, format: pidf::Format, of: Address, memory: Memory) -> Self {
         let form = match package {
-            Package::Presence => Form::Presence,
+            Package::Presence if format == pidf::Format::PidfDiff => Form::Changes(Versioned::from(memory)),
+            Package::Presence => Form::Presence(format),
             Package::Waiting => Form::Waiting,
             Package::Watchers => Form::Watchers(Versioned::from(memory)),
             Package::Registrations => Form::Registrations(Versioned::from(memory)),
@@ -66,10 +69,20 @@ impl Teller {
         &self.of
     }
 
+    /// The format of a presence document.
+    pub(in crate::sip) fn format(&self) -> Option<pidf::Format> {
+        match &self.form {
+            Form::Presence(format) => Some(*format),
+            Form::Changes(_) => Some(pidf::Format::PidfDiff),
+            _ => None,
+        }
+    }
+
     /// What has to survive; `None` where nothing has.
     pub(in crate::sip) fn memory(&self) -> Option<Memory> {
         let version = match &self.form {
-            Form::Presence | Form::Waiting => return None,
+            Form::Presence(_) | Form::Waiting => return None,
+            Form::Changes(versioned) => versioned.version,
             Form::Watchers(versioned) => versioned.version,
             Form::Registrations(versioned) => versioned.version,
             Form::Calls(versioned) => versioned.version,
@@ -80,7 +93,8 @@ impl Teller {
     /// The reader may have missed something: the next document is whole.
     pub(in crate::sip) fn forget(&mut self) {
         match &mut self.form {
-            Form::Presence | Form::Waiting => {}
+            Form::Presence(_) | Form::Waiting => {}
+            Form::Changes(versioned) => versioned.told = None,
             Form::Watchers(versioned) => versioned.told = None,
             Form::Registrations(versioned) => versioned.told = None,
             Form::Calls(versioned) => versioned.told = None,
@@ -99,8 +113,22 @@ impl Teller {
         let of = translate::uri_of(&self.of);
         let of = of.as_str();
         match (&mut self.form, content) {
-            (Form::Presence, Content::Presence { snapshot, view }) => {
-                Some(documents.presence(snapshot, view))
+            (Form::Presence(format), Content::Presence { snapshot, view }) => {
+                Some(documents.presence(snapshot, view, *format))
+            }
+            (Form::Changes(versioned), Content::Presence { snapshot, view }) => {
+                let seen = documents.seen(snapshot, view)?;
+                let print = |version: u32, _, told: Option<&pidf::Document>| {
+                    // RFC 5263 §4.4: the first one is 1.
+                    let version = version.saturating_add(1);
+                    match told {
+                        None => Some(pidf::print_full(&seen, version)),
+                        Some(told) => (*told != *seen).then(|| pidf::print_changes(told, &seen, version)),
+                    }
+                };
+                let text = versioned.print(&seen, extent, print)?;
+                let tag = documents.presence(snapshot, view, pidf::Format::Pidf).tag;
+                Some(document(pidf::Format::PidfDiff.content_type(), text, tag_of_changes(&tag)))
             }
             (Form::Waiting, Content::Waiting(count)) => {
                 let text = message_summary::print(*count, of);
@@ -157,7 +185,13 @@ impl Teller {
     pub(in crate::sip) fn tag(&self, content: &Content, documents: &mut Documents) -> CompactString {
         let of = translate::uri_of(&self.of);
         match content {
-            Content::Presence { snapshot, view } => documents.presence(snapshot, view).tag,
+            Content::Presence { snapshot, view } => {
+                let format = self.format().unwrap_or(pidf::Format::Pidf);
+                if format == pidf::Format::PidfDiff {
+                    return tag_of_changes(&documents.presence(snapshot, view, pidf::Format::Pidf).tag);
+                }
+                documents.presence(snapshot, view, format).tag
+            }
             Content::Waiting(count) => tag_of(message_summary::print(*count, of.as_str()).as_bytes()),
             Content::Watchers(list) => tag_of_watchers(list, of.as_str()),
             Content::Registrations(state) => tag_of_registrations(state),
@@ -198,6 +232,11 @@ fn document(media_type: &'static str, text: String, tag: CompactString) -> Docum
     Document { media_type: CompactString::const_new(media_type), body: Bytes::from(text), tag }
 }
 
+/// The tag of a state for whoever is told its changes.
+fn tag_of_changes(tag: &str) -> CompactString {
+    compact_str::format_compact!("d{tag}")
+}
+
 fn tag_of_watchers(list: &WatcherList, of: &str) -> CompactString {
     let head =
         watcherinfo::Head { version: 0, extent: Extent::Full, resource: of, package: WATCHED, now: None };
@@ -218,7 +257,9 @@ const WATCHED: &str = "presence";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::signal::{Watcher, WatcherEvent, WatcherStatus};
+    use crate::signal::{
+        Presence, Resource, ResourceState, Snapshot, Text, View, Watcher, WatcherEvent, WatcherStatus,
+    };
 
     fn address(name: &str) -> Address {
         Address::parse(&format!("{name}@example.org")).unwrap()
@@ -244,7 +285,8 @@ mod tests {
 
     #[test]
     fn versions_go_up_by_one_and_only_changes_are_told() {
-        let mut teller = Teller::new(Package::Watchers, address("alice"), Memory::default());
+        let mut teller =
+            Teller::new(Package::Watchers, pidf::Format::Pidf, address("alice"), Memory::default());
         let bob = list(&[("bob", WatcherStatus::Pending)]);
         let (first, tag) = write(&mut teller, &bob, Extent::Partial).unwrap();
         assert!(first.contains("version=\"0\" state=\"full\"") && first.contains("sip:bob@"));
@@ -259,7 +301,8 @@ mod tests {
         teller.forget();
         let (fourth, _) = write(&mut teller, &bob, Extent::Partial).unwrap();
         assert!(fourth.contains("version=\"3\" state=\"full\""));
-        let mut later = Teller::new(Package::Watchers, address("alice"), teller.memory().unwrap());
+        let mut later =
+            Teller::new(Package::Watchers, pidf::Format::Pidf, address("alice"), teller.memory().unwrap());
         let (fifth, again) = write(&mut later, &bob, Extent::Partial).unwrap();
         assert!(fifth.contains("version=\"4\" state=\"full\""));
         assert_eq!(again, tag, "the state is the first one again");
@@ -267,8 +310,37 @@ mod tests {
     }
 
     #[test]
+    fn a_watcher_who_takes_changes_is_told_the_whole_first() {
+        let snapshot = |note: &str| {
+            let mut presence = Presence::online(Timestamp(0));
+            presence.notes.push(Text { lang: None, text: note.into() });
+            let presence = Arc::new(presence);
+            let resource = ResourceState {
+                resource: Resource::new("phone").unwrap(),
+                contact: None,
+                takes_messages: true,
+                takes_calls: true,
+                presence: Arc::clone(&presence),
+            };
+            let snapshot = Snapshot { of: address("alice"), aggregate: presence, resources: vec![resource] };
+            Content::Presence { snapshot: Arc::new(snapshot), view: Arc::new(View::everything()) }
+        };
+        let mut teller =
+            Teller::new(Package::Presence, pidf::Format::PidfDiff, address("alice"), Memory::default());
+        let (first, tag) = write(&mut teller, &snapshot("one"), Extent::Full).unwrap();
+        assert!(first.contains("pidf-full") && first.contains("version=\"1\""), "{first}");
+        assert_eq!(write(&mut teller, &snapshot("one"), Extent::Partial), None);
+        let (second, other) = write(&mut teller, &snapshot("two"), Extent::Partial).unwrap();
+        assert!(second.contains("version=\"2\"") && second.contains("two"), "{second}");
+        assert_ne!(tag, other);
+        assert_eq!(teller.tag(&snapshot("two"), &mut Documents::default()), other);
+        assert_eq!(teller.memory(), Some(Memory { version: 2 }));
+    }
+
+    #[test]
     fn waiting_messages_are_counted() {
-        let mut teller = Teller::new(Package::Waiting, address("alice"), Memory::default());
+        let mut teller =
+            Teller::new(Package::Waiting, pidf::Format::Pidf, address("alice"), Memory::default());
         let (text, tag) = write(&mut teller, &Content::Waiting(2), Extent::Partial).unwrap();
         assert!(text.contains("Text-Message: 2/0"));
         assert_eq!(teller.tag(&Content::Waiting(2), &mut Documents::default()), tag);

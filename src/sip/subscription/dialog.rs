@@ -2,8 +2,12 @@
 
 use bytes::Bytes;
 use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
 
-use super::notifier::State;
+use super::{
+    notifier::State,
+    saved::{Place, SavedProtocol},
+};
 use crate::sip::{
     answer::PRODUCT,
     events::Document,
@@ -21,6 +25,8 @@ pub(super) struct Dialog {
     event: (CompactString, Option<CompactString>),
     /// Our last sequence number.
     sequence: u32,
+    /// The highest one that may be used before a higher one is remembered.
+    reserved: u32,
     /// The watcher's last sequence number.
     remote_sequence: u32,
     /// The request line of every NOTIFY: where the watcher takes requests.
@@ -46,14 +52,6 @@ pub(super) enum Reach {
 }
 
 impl Reach {
-    /// The connection or socket, where it is one.
-    pub(super) fn flow(self) -> Option<Flow> {
-        match self {
-            Self::Flow(flow) => Some(flow),
-            Self::Address(..) | Self::Nowhere => None,
-        }
-    }
-
     pub(super) fn destination(self) -> Option<Destination> {
         match self {
             Self::Flow(flow) => Some(Destination::Flow(flow)),
@@ -114,12 +112,62 @@ impl Dialog {
             remote_tag: from.tag().ok_or(HeaderError::Malformed(HeaderName::From))?.into(),
             event: (event.token.clone(), id.map(CompactString::from)),
             sequence: 0,
+            reserved: 0,
             remote_sequence: request.cseq()?.number,
             line: line_to(&target),
             head: head.finish(),
             contact,
             target,
             reach: Reach::Flow(flow),
+        })
+    }
+
+    /// What has to be remembered, with the numbers up to which it will be used.
+    pub(super) fn save(&mut self) -> SavedDialog {
+        self.reserved = self.sequence.saturating_add(BLOCK);
+        let place = match self.reach {
+            Reach::Flow(flow) => Some((flow.protocol, flow.peer)),
+            Reach::Address(protocol, peer) => Some((protocol, peer)),
+            Reach::Nowhere => None,
+        };
+        SavedDialog {
+            call_id: self.call_id.clone(),
+            remote_tag: self.remote_tag.clone(),
+            event: self.event.clone(),
+            sequence: self.reserved,
+            remote_sequence: self.remote_sequence,
+            head: self.head.clone(),
+            contact: self.contact.clone(),
+            target: self.target.as_str().into(),
+            place: place.map(|(protocol, peer)| Place { protocol: protocol.into(), peer }),
+        }
+    }
+
+    /// Whether the numbers that are remembered are nearly used up.
+    pub(super) fn needs_numbers(&self) -> bool {
+        self.sequence.saturating_add(BLOCK / 4) >= self.reserved
+    }
+
+    /// The dialog as it goes on after a restart. Connections are gone then.
+    pub(super) fn restore(saved: SavedDialog) -> Option<Self> {
+        let target = Uri::parse(&saved.target).ok()?;
+        let reach = match saved.place {
+            Some(Place { protocol: SavedProtocol::Udp, peer }) => Reach::Address(Protocol::Udp, peer),
+            Some(Place { protocol: SavedProtocol::Tcp, peer }) => listener_at(&target, peer),
+            Some(Place { protocol: SavedProtocol::Tls, .. }) | None => Reach::Nowhere,
+        };
+        Some(Self {
+            call_id: saved.call_id,
+            remote_tag: saved.remote_tag,
+            event: saved.event,
+            sequence: saved.sequence,
+            reserved: saved.sequence,
+            remote_sequence: saved.remote_sequence,
+            line: line_to(&target),
+            head: saved.head,
+            contact: saved.contact,
+            target,
+            reach,
         })
     }
 
@@ -176,15 +224,9 @@ impl Dialog {
     /// listens there; anything else would be a connection to wherever somebody wrote it should go.
     pub(super) fn lose_flow(&mut self) {
         let Reach::Flow(gone) = self.reach else { return };
-        self.reach = match Destination::from_uri(&self.target) {
-            Some(Destination::Address { protocol: Protocol::Tcp, peer, .. })
-                if gone.protocol == Protocol::Tcp
-                    && peer.ip().to_canonical() == gone.peer.ip().to_canonical()
-                    && peer.port() != gone.peer.port() =>
-            {
-                Reach::Address(Protocol::Tcp, peer)
-            }
-            _ => Reach::Nowhere,
+        self.reach = match gone.protocol {
+            Protocol::Tcp => listener_at(&self.target, gone.peer),
+            Protocol::Udp | Protocol::Tls => Reach::Nowhere,
         };
     }
 
@@ -223,10 +265,38 @@ impl Dialog {
     }
 }
 
+/// What is remembered of a dialog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SavedDialog {
+    call_id: CompactString,
+    remote_tag: CompactString,
+    event: (CompactString, Option<CompactString>),
+    sequence: u32,
+    remote_sequence: u32,
+    head: Bytes,
+    contact: CompactString,
+    target: CompactString,
+    place: Option<Place>,
+}
+
+/// Where a watcher that came from `peer` over TCP takes a new connection: at another port of the same host.
+fn listener_at(target: &Uri, peer: std::net::SocketAddr) -> Reach {
+    match Destination::from_uri(target) {
+        Some(Destination::Address { protocol: Protocol::Tcp, peer: named, .. })
+            if named.ip().to_canonical() == peer.ip().to_canonical() && named.port() != peer.port() =>
+        {
+            Reach::Address(Protocol::Tcp, named)
+        }
+        _ => Reach::Nowhere,
+    }
+}
+
 fn line_to(target: &Uri) -> Bytes {
     Lines::request(&Method::Notify, target).finish()
 }
 
+/// Sequence numbers that are reserved at a time.
+const BLOCK: u32 = 64;
 /// Most proxies between us and a watcher.
 const ROUTES: usize = 16;
 /// Room for what most dialogs repeat.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::oneshot, time::Instant};
@@ -9,13 +10,14 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     dialog::Dialog,
     notifier::{Cause, Notice, Notifier},
+    saved::Saved,
 };
 use crate::{
     account::{Watch, WatchState},
     formats::Extent,
     signal::{Address, Timestamp},
     sip::{
-        events::{Content, Document, Documents, NO_STATE, Package, Teller},
+        events::{Content, Document, Documents, Memory, NO_STATE, Package, Teller},
         transaction::Prepared,
     },
 };
@@ -23,6 +25,8 @@ use crate::{
 /// One subscription.
 pub(super) struct Entry {
     pub(super) watcher: Address,
+    /// As the watcher calls himself.
+    pub(super) name: Option<CompactString>,
     pub(super) package: Package,
     /// Our tag, which names the dialog.
     pub(super) tag: CompactString,
@@ -37,7 +41,20 @@ pub(super) struct Entry {
     pub(super) first: Option<oneshot::Sender<WatchState>>,
     /// Ends with the entry; `None` until it is there. Dropped and renewed only where nothing is locked.
     pub(super) watch: Option<Arc<Watch>>,
+    /// What of the teller is remembered over a restart; `None` where nothing of the subscription is.
+    pub(super) saved: Option<Memory>,
 }
+
+/// When something has to be remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Urgency {
+    /// Before the NOTIFY goes out.
+    First,
+    Soon,
+}
+
+/// What is to be remembered: a key and its value.
+pub(super) type Record = (Bytes, Bytes);
 
 /// `Suppress-If-Match` (RFC 5839 §5.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +79,29 @@ impl Condition {
 }
 
 impl Entry {
+    /// The subscription as it is to be remembered now.
+    pub(super) fn save(&mut self, now: Instant, clock: Timestamp) -> Record {
+        self.saved = Some(self.teller.memory().unwrap_or_default());
+        let value = Saved::of(self, now, clock).to_bytes();
+        (self.key(), value)
+    }
+
+    /// Its name in the memory.
+    pub(super) fn key(&self) -> Bytes {
+        Bytes::copy_from_slice(self.tag.as_bytes())
+    }
+
+    /// What has to be remembered since the last NOTIFY was made, and whether before that goes out.
+    pub(super) fn changed(&mut self, now: Instant, clock: Timestamp) -> Option<(Record, Urgency)> {
+        let saved = self.saved?;
+        let urgency = match self.teller.memory() {
+            Some(memory) if memory != saved => Urgency::First,
+            _ if self.dialog.needs_numbers() => Urgency::Soon,
+            _ => return None,
+        };
+        (!self.notifier.is_over()).then(|| (self.save(now, clock), urgency))
+    }
+
     /// The account says where the watcher stands and what he may see.
     pub(super) fn show(&mut self, stand: WatchState, content: Option<Content>, now: Instant) {
         if stand != WatchState::Active {

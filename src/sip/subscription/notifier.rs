@@ -182,6 +182,17 @@ impl Notifier {
         }
     }
 
+    /// It will be accepted until then.
+    pub(super) fn expect_until(&mut self, expires: Instant) {
+        self.expires = expires;
+    }
+
+    /// The subscription goes on after a restart, until then; the state is due when the account shows it.
+    pub(super) fn resume(&mut self, expires: Instant) {
+        self.phase = Phase::Open;
+        self.expires = expires;
+    }
+
     /// The watcher wishes to be told so often, or has no wishes.
     pub(super) fn set_rates(&mut self, rates: Option<Rates>, now: Instant) {
         if self.rates() != rates {
@@ -276,6 +287,8 @@ impl Notifier {
     }
 
     fn poll_open(&mut self, now: Instant) -> Option<Notice> {
+        // After a restart the account has not spoken yet.
+        self.stand?;
         let cause = match self.due {
             Due::Nothing if self.silent_until(now).is_some_and(|until| now >= until) => Cause::Silence,
             Due::Nothing => return None,
@@ -306,7 +319,9 @@ impl Notifier {
     /// When to poll although nothing happened.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Open if self.is_cut_off || self.is_outstanding => Some(self.expires),
+            Phase::Open if self.is_cut_off || self.is_outstanding || self.stand.is_none() => {
+                Some(self.expires)
+            }
             Phase::Open if self.due == Due::Change => Some(self.quiet_until.min(self.expires)),
             Phase::Open => {
                 let silent = self.silent_until(self.last).map(|until| until.max(self.last + TICK));
@@ -324,6 +339,11 @@ impl Notifier {
     /// Where the watcher stands.
     pub(super) fn stand(&self) -> Option<WatchState> {
         self.stand
+    }
+
+    /// The first SUBSCRIBE is not answered yet.
+    pub(super) fn is_held(&self) -> bool {
+        self.phase == Phase::Held
     }
 
     /// The last NOTIFY was made.
@@ -514,6 +534,17 @@ mod tests {
         notifier.cut_off();
         assert_eq!(notifier.poll(now + 100 * SECOND), None);
         assert!(notifier.is_over(), "nobody is left to be told of the end");
+    }
+
+    #[test]
+    fn after_a_restart_the_account_speaks_first() {
+        let now = Instant::now();
+        let mut notifier = Notifier::new(SECOND, now);
+        notifier.resume(now + 50 * SECOND);
+        notifier.accept(60 * SECOND, now);
+        assert_eq!((notifier.poll(now), notifier.deadline()), (None, Some(now + 60 * SECOND)));
+        notifier.show(WatchState::Active, now);
+        assert_eq!(state(notifier.poll(now)), Some((State::Active { expires: 60 }, true)));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{
     dialog::{Misfit, Reach},
-    entry::Entry,
+    entry::{Entry, Record, Urgency},
 };
 use crate::{
     account::Watch,
@@ -36,6 +36,8 @@ pub(super) struct Outgoing {
     pub(super) id: SubscriptionId,
     pub(super) request: Prepared,
     pub(super) reach: Reach,
+    /// What has to be on the disk before it goes out.
+    pub(super) first: Option<Record>,
 }
 
 /// What one walk over the due subscriptions gives.
@@ -46,6 +48,8 @@ pub(super) struct Batch {
     pub(super) deadlines: Vec<(Instant, SubscriptionId)>,
     /// Those that are over, to be dropped.
     pub(super) finished: Vec<Entry>,
+    /// What is to be remembered soon.
+    pub(super) records: Vec<Record>,
     /// How many were looked at.
     pub(super) taken: usize,
 }
@@ -163,11 +167,16 @@ impl Table {
     }
 
     /// The watcher is reached by `flow` again: those of his subscriptions that `is_there` says belong to
-    /// that phone go on there. Tells whether there are any.
-    pub(super) fn rejoin(&self, watcher: &Address, flow: Flow, is_there: impl Fn(&Uri) -> bool) -> bool {
+    /// that phone go on there. Gives those.
+    pub(super) fn rejoin(
+        &self,
+        watcher: &Address,
+        flow: Flow,
+        is_there: impl Fn(&Uri) -> bool,
+    ) -> Vec<SubscriptionId> {
         let mut locked = self.lock();
         let inner = &mut *locked;
-        let Some(ids) = inner.cut_off.get(watcher) else { return false };
+        let Some(ids) = inner.cut_off.get(watcher) else { return Vec::new() };
         let is_there = |id: &SubscriptionId| {
             inner.entries.get(id).is_some_and(|kept| is_there(kept.entry.dialog.target()))
         };
@@ -180,7 +189,7 @@ impl Table {
             inner.move_reach(Reach::Nowhere, Reach::Flow(flow), watcher, *id);
             inner.make_ready(*id);
         }
-        !ids.is_empty()
+        ids
     }
 
     /// Shows what this door knows itself to all who follow it; tells whether anybody does.
@@ -203,6 +212,17 @@ impl Table {
             inner.make_ready(*id);
         }
         !ids.is_empty()
+    }
+
+    /// A watcher is reached in another way.
+    pub(super) fn set_reach(&self, id: SubscriptionId, reach: Reach) {
+        let mut locked = self.lock();
+        let inner = &mut *locked;
+        let Some(kept) = inner.entries.get_mut(&id) else { return };
+        let before = kept.entry.dialog.reach();
+        kept.entry.dialog.set_reach(reach);
+        let watcher = kept.entry.watcher.clone();
+        inner.move_reach(before, reach, &watcher, id);
     }
 
     /// Whether anybody follows this of an account.
@@ -255,7 +275,15 @@ impl Table {
             let Some(kept) = inner.entries.get_mut(&id) else { continue };
             kept.is_ready = false;
             if let Some(request) = kept.entry.next(now, clock, &mut inner.documents) {
-                batch.outgoing.push(Outgoing { id, request, reach: kept.entry.dialog.reach() });
+                let first = match kept.entry.changed(now, clock) {
+                    Some((record, Urgency::First)) => Some(record),
+                    Some((record, Urgency::Soon)) => {
+                        batch.records.push(record);
+                        None
+                    }
+                    None => None,
+                };
+                batch.outgoing.push(Outgoing { id, request, reach: kept.entry.dialog.reach(), first });
             }
             batch.deadlines.extend(kept.next_alarm(now).map(|at| (at, id)));
             if kept.entry.notifier.is_over() {

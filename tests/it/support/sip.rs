@@ -91,6 +91,11 @@ impl SipPhone {
         phone
     }
 
+    /// The server is elsewhere now.
+    pub(crate) fn move_to(&mut self, server: SocketAddr) {
+        self.server = server;
+    }
+
     /// Where it takes requests.
     pub(crate) fn address(&self) -> SocketAddr {
         self.wire.address()

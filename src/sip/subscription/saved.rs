@@ -1,0 +1,140 @@
+//! Subscriptions as they are remembered over a restart: the dialog goes on with the same tags, sequence
+//! numbers and versions.
+//!
+//! Sequence numbers are remembered in blocks, so that not every NOTIFY is a write: after a crash some are left
+//! out, which is allowed (RFC 3261 §12.2.1.1). Versions of documents are remembered one by one, before the
+//! document goes out.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::{
+    dialog::{Dialog, SavedDialog},
+    entry::{Condition, Entry},
+    notifier::Notifier,
+    rate::Rates,
+};
+use crate::{
+    formats::pidf::Format,
+    signal::{Address, Timestamp},
+    sip::{
+        events::{Memory, Package, Teller},
+        transport::Protocol,
+    },
+};
+
+/// What is remembered of a subscription; its key is our tag.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Saved {
+    pub(super) watcher: Address,
+    pub(super) name: Option<CompactString>,
+    of: Address,
+    package: Package,
+    /// The place of the format among all of them.
+    format: u8,
+    dialog: SavedDialog,
+    teller: Memory,
+    condition: Option<Condition>,
+    rates: Option<Rates>,
+    pub(super) expires: Timestamp,
+}
+
+/// Where a watcher was last heard of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Place {
+    pub(super) protocol: SavedProtocol,
+    pub(super) peer: SocketAddr,
+}
+
+/// [`Protocol`] as it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum SavedProtocol {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+impl From<Protocol> for SavedProtocol {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Udp => Self::Udp,
+            Protocol::Tcp => Self::Tcp,
+            Protocol::Tls => Self::Tls,
+        }
+    }
+}
+
+impl Saved {
+    /// What is to be remembered of a subscription. `clock` is the time of day at `now`.
+    pub(super) fn of(entry: &mut Entry, now: Instant, clock: Timestamp) -> Self {
+        let left = entry.notifier.expires().saturating_duration_since(now);
+        Self {
+            watcher: entry.watcher.clone(),
+            name: entry.name.clone(),
+            of: entry.teller.of().clone(),
+            package: entry.package,
+            format: entry.teller.format().and_then(place_of).unwrap_or_default(),
+            dialog: entry.dialog.save(),
+            teller: entry.teller.memory().unwrap_or_default(),
+            condition: entry.condition.clone(),
+            rates: entry.notifier.rates(),
+            expires: Timestamp(clock.0.saturating_add(i64::try_from(left.as_millis()).unwrap_or(i64::MAX))),
+        }
+    }
+
+    /// As it is written.
+    pub(super) fn to_bytes(&self) -> Bytes {
+        let written = postcard::to_extend(self, vec![FORMAT]);
+        Bytes::from(written.unwrap_or_default())
+    }
+
+    /// What was written by a server that writes as this one does.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (format, rest) = bytes.split_first()?;
+        if *format == FORMAT { postcard::from_bytes(rest).ok() } else { None }
+    }
+
+    /// The subscription under its tag, as it goes on; `None` where it has expired.
+    pub(super) fn restore(
+        self,
+        tag: &str,
+        interval: std::time::Duration,
+        now: Instant,
+        clock: Timestamp,
+    ) -> Option<Entry> {
+        let left = u64::try_from(self.expires.0.saturating_sub(clock.0)).ok().filter(|left| *left > 0)?;
+        let format = *Format::ALL.get(usize::from(self.format))?;
+        let dialog = Dialog::restore(self.dialog)?;
+        let mut notifier = Notifier::new(interval, now);
+        notifier.set_rates(self.rates, now);
+        notifier.resume(now + std::time::Duration::from_millis(left));
+        if dialog.reach() == super::dialog::Reach::Nowhere {
+            notifier.cut_off();
+        }
+        Some(Entry {
+            watcher: self.watcher,
+            name: self.name,
+            package: self.package,
+            tag: tag.into(),
+            dialog,
+            notifier,
+            teller: Teller::new(self.package, format, self.of, self.teller),
+            content: None,
+            condition: self.condition,
+            first: None,
+            watch: None,
+            saved: Some(self.teller),
+        })
+    }
+}
+
+fn place_of(format: Format) -> Option<u8> {
+    Format::ALL.iter().position(|known| *known == format).and_then(|place| u8::try_from(place).ok())
+}
+
+/// The form of what is written here; another one is not read.
+const FORMAT: u8 = 1;
