@@ -123,6 +123,8 @@ impl Server {
         tasks.spawn(api.serve(signal.clone()));
         tasks.spawn(sip.wait());
         tasks.spawn(follow_credentials(accounts.clone(), authenticator.changes(), signal.clone()));
+        let forget_every = Duration::from_secs(config.account.offline_watcher_info_cleanup_seconds.into());
+        tasks.spawn(keep_time(accounts.clone(), forget_every, signal.clone()));
         tasks.spawn(retire_idle(accounts.clone(), signal));
         Ok(Self {
             accounts,
@@ -292,6 +294,23 @@ async fn retire_idle(accounts: Accounts, shutdown: ShutdownSignal) {
             _ = tick.tick() => accounts.retire_idle(),
             () = shutdown.draining() => return,
         }
+    }
+}
+
+/// Wakes accounts in time, and lets the store forget what nobody waits for any more.
+async fn keep_time(accounts: Accounts, forget_every: Duration, shutdown: ShutdownSignal) {
+    let forget = async {
+        let mut tick = time::interval(forget_every);
+        loop {
+            tick.tick().await;
+            // What failed is in the log, and tried again.
+            let _ = accounts.forget_waiting().await;
+        }
+    };
+    tokio::select! {
+        () = accounts.keep_time() => {}
+        () = forget => {}
+        () = shutdown.draining() => {}
     }
 }
 

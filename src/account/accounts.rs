@@ -2,13 +2,12 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tracing::error;
 
 use super::{
-    Input, Memory, Reply, ReplyTo, Request, SessionChange, SessionSpec, Sink, WatchId, WatchSink, WatchSpec,
-    WatchState,
+    Config, Input, Memory, Reply, ReplyTo, Request, SessionChange, SessionSpec, Sink, WatchId, WatchSink,
+    WatchSpec, WatchState,
     mailbox::{Attach, Cell, Mail, refuse},
     shell::Inner,
 };
@@ -20,66 +19,6 @@ use crate::{
     },
     storage::{ArchiveQuery, ArchivedMessage, Store},
 };
-
-/// The section `[account]` of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// Most sessions of one account at a time; 1 to 10000. Default: 100.
-    pub sessions: usize,
-    /// Most contacts in one roster; 1 to 100000. Default: 5000.
-    pub contacts: usize,
-    /// Most unanswered contact requests; a further one is refused. 1 to 100000. Default: 1000.
-    pub contact_requests: usize,
-    /// Most watchers of one account's presence besides its contacts' sessions; 1 to 100000.
-    /// Default: 5000.
-    pub watchers: usize,
-    /// Offline messages handed to a session at a time; 1 to 1000. Default: 50.
-    pub offline_batch: usize,
-    /// Seconds after which an account that nobody uses leaves the memory; 1 to 86400. Default: 60.
-    pub idle_seconds: u32,
-    /// Inputs that may wait for one account; more are refused as overloaded. 16 to 1000000.
-    /// Default: 10000.
-    pub mailbox: usize,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            sessions: 100,
-            contacts: 5000,
-            contact_requests: 1000,
-            watchers: 5000,
-            offline_batch: 50,
-            idle_seconds: 60,
-            mailbox: 10_000,
-        }
-    }
-}
-
-impl Config {
-    /// Says what is out of range, in words for the operator.
-    ///
-    /// # Errors
-    /// The name of the first option that is wrong, and its range.
-    pub fn check(&self) -> Result<(), String> {
-        let ranges = [
-            ("sessions", self.sessions, 1, 10_000),
-            ("contacts", self.contacts, 1, 100_000),
-            ("contact_requests", self.contact_requests, 1, 100_000),
-            ("watchers", self.watchers, 1, 100_000),
-            ("offline_batch", self.offline_batch, 1, 1000),
-            ("idle_seconds", self.idle_seconds as usize, 1, 86_400),
-            ("mailbox", self.mailbox, 16, 1_000_000),
-        ];
-        match ranges.into_iter().find(|(_, value, least, most)| !(least..=most).contains(&value)) {
-            Some((name, value, least, most)) => {
-                Err(format!("account.{name} is {value}, it must be between {least} and {most}"))
-            }
-            None => Ok(()),
-        }
-    }
-}
 
 /// All accounts of this server. Cheap to clone.
 #[derive(Clone)]
@@ -255,6 +194,29 @@ impl Accounts {
     /// stops: after the doors are closed, before the store is.
     pub async fn settle(&self) {
         self.0.settle().await;
+    }
+
+    /// Lets the store forget watchers who waited for their time. Call it now and then; accounts in
+    /// memory see to it themselves.
+    ///
+    /// # Errors
+    /// [`Reason::Internal`] where the store cannot.
+    pub async fn forget_waiting(&self) -> Result<usize, Reject> {
+        let store = self.0.store.clone();
+        let forgotten = tokio::task::spawn_blocking(move || store.forget_waiting(Timestamp::now())).await;
+        match forgotten {
+            Ok(Ok(count)) => Ok(count),
+            Ok(Err(fault)) => {
+                error!(%fault, "waiting watchers cannot be forgotten");
+                Err(Reason::Internal.into())
+            }
+            Err(_) => Err(Reason::Internal.into()),
+        }
+    }
+
+    /// Wakes accounts when their rules asked for it, until it is dropped. Runs once.
+    pub async fn keep_time(&self) {
+        self.0.alarms.run(|account| self.inform(&account, Input::Tick)).await;
     }
 
     /// How many accounts are in memory.

@@ -10,11 +10,12 @@ use super::{
     announce::tell,
     state::{Account, Effects},
     subscription::{State, inbound, outbound},
+    watchers::{listed_contact, listed_request},
 };
 use crate::{
     signal::{
         Address, Contact, ContactEvent, ContactRequest, ContactSignal, Native, Reason, Reject, SessionId,
-        Signal, Text, Timestamp,
+        Signal, Text, Timestamp, WatcherEvent,
     },
     storage::Write,
 };
@@ -59,17 +60,18 @@ impl Account {
             self.pass(address, ContactEvent::Unsubscribe, None, Native::None, effects);
         }
         if contact.from || self.requests.contains_key(address) {
-            self.settle(address, false, effects);
+            self.settle(address, WatcherEvent::Rejected, now, effects);
             self.pass(address, ContactEvent::Unsubscribed, None, Native::None, effects);
         }
         if contact.from {
             self.show_all_to(&address.clone().into(), false, now, effects);
+            self.watchers.note_ended(listed_contact(address), WatcherEvent::Rejected, now);
         }
         if let Some((write, change)) = self.roster.remove(address) {
             effects.push(Effect::Store(write));
             self.push_roster(change, effects);
         }
-        self.review_watchers(address, effects);
+        self.review_watchers(address, now, effects);
         Ok(Reply::Done)
     }
 
@@ -103,7 +105,9 @@ impl Account {
         };
         self.move_to(contact, before, row.next, effects);
         if before.is_pending_in() && !row.next.is_pending_in() {
-            self.settle(&to, event == ContactEvent::Subscribed, effects);
+            let granted = event == ContactEvent::Subscribed;
+            let answer = if granted { WatcherEvent::Approved } else { WatcherEvent::Rejected };
+            self.settle(&to, answer, now, effects);
         }
         if row.pass {
             self.pass(&to, event, note, native, effects);
@@ -112,10 +116,13 @@ impl Account {
         if saw != sees {
             self.show_all_to(&to.clone().into(), sees, now, effects);
         }
-        if event == ContactEvent::Unsubscribed {
-            self.reject_watchers(&to, effects);
+        if saw && !sees {
+            self.watchers.note_ended(listed_contact(&to), WatcherEvent::Rejected, now);
         }
-        self.review_watchers(&to, effects);
+        if event == ContactEvent::Unsubscribed {
+            self.reject_watchers(&to, now, effects);
+        }
+        self.review_watchers(&to, now, effects);
         Ok(Reply::Done)
     }
 
@@ -131,6 +138,9 @@ impl Account {
         if signal.event == ContactEvent::Subscribe && approved && !before.flags().1 {
             return self.grant_at_once(signal, now, effects);
         }
+        if signal.event == ContactEvent::Subscribe {
+            self.note_contact_request(&signal.from, effects);
+        }
         let row = inbound(signal.event, before);
         if row.next.is_pending_in() && !before.is_pending_in() && !self.note_request(signal, now, effects) {
             return;
@@ -139,7 +149,7 @@ impl Account {
             self.move_to(contact, before, row.next, effects);
         }
         if before.is_pending_in() && !row.next.is_pending_in() {
-            self.settle(&signal.from, false, effects);
+            self.settle(&signal.from, WatcherEvent::Timeout, now, effects);
         }
         if row.pass {
             let sessions = match signal.event {
@@ -154,8 +164,9 @@ impl Account {
         let ((_, saw, _), (_, sees, _)) = (before.flags(), row.next.flags());
         if saw && !sees {
             self.show_all_to(&signal.from.clone().into(), false, now, effects);
+            self.watchers.note_ended(listed_contact(&signal.from), WatcherEvent::Timeout, now);
         }
-        self.review_watchers(&signal.from, effects);
+        self.review_watchers(&signal.from, now, effects);
     }
 
     /// The owner said yes in advance (RFC 6121 §3.4.2).
@@ -166,7 +177,7 @@ impl Account {
         self.keep(contact, effects);
         self.pass(&signal.from, ContactEvent::Subscribed, None, Native::None, effects);
         self.show_all_to(&signal.from.clone().into(), true, now, effects);
-        self.review_watchers(&signal.from, effects);
+        self.review_watchers(&signal.from, now, effects);
     }
 
     /// Notes that somebody asks; tells whether there was room for it.
@@ -185,6 +196,7 @@ impl Account {
             note: signal.note.clone(),
             native: signal.native.clone(),
         };
+        self.watchers.touch();
         self.requests.insert(request.from.clone(), request.clone());
         effects.push(Effect::Store(Write::Request(request)));
         true
@@ -209,10 +221,19 @@ impl Account {
         State::of(self.roster.find(somebody), self.requests.contains_key(somebody))
     }
 
-    /// Forgets the question of `from`, wherever it is shown.
-    fn settle(&mut self, from: &Address, granted: bool, effects: &mut Effects) {
-        if self.requests.remove(from).is_none() {
-            return;
+    /// Forgets the question of `from`, wherever it is shown: it was answered, or is over.
+    pub(super) fn settle(
+        &mut self,
+        from: &Address,
+        answer: WatcherEvent,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        self.end_waiting(from, answer, now, effects);
+        let Some(request) = self.requests.remove(from) else { return };
+        let granted = answer == WatcherEvent::Approved;
+        if !granted && !self.watchers.has_of(from) {
+            self.watchers.note_ended(listed_request(from, request.at), answer, now);
         }
         effects.push(Effect::Store(Write::RequestRemoved { from: from.clone() }));
         let sessions = self.endpoints.ids(|endpoint| endpoint.takes_questions());
@@ -241,6 +262,7 @@ impl Account {
     }
 
     fn keep(&mut self, contact: Contact, effects: &mut Effects) {
+        self.watchers.touch();
         let (write, change) = self.roster.set(contact);
         effects.push(Effect::Store(write));
         self.push_roster(change, effects);

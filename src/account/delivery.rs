@@ -196,6 +196,7 @@ impl Account {
             Place::Offline => {
                 self.offline.note_append();
                 effects.push(Effect::Store(Write::OfflineAppend(Arc::clone(&message))));
+                self.count_waiting(effects);
                 answer(reply, &message, Ok(Reply::Sent(Sent::Stored)), effects);
             }
             Place::Drop => answer(reply, &message, Ok(Reply::Sent(Sent::Accepted)), effects),

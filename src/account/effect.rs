@@ -8,7 +8,7 @@ use super::{
     CloseReason, Copy, Event, Reply, ReplyTo, Shown, WatchId, WatchState, endpoints::Sessions, event::About,
 };
 use crate::{
-    signal::{Address, Message, News, Reject, SessionId, Signal},
+    signal::{Address, Message, News, Reject, SessionId, Signal, Timestamp},
     storage::Write,
 };
 
@@ -40,6 +40,10 @@ pub enum Effect {
     Answer(Answer),
     /// Read up to a batch of the offline file, for [`super::Input::OfflineRead`].
     ReadOffline { session: SessionId },
+    /// Count the messages in the offline file, for [`super::Input::OfflineCounted`].
+    CountOffline { asked: u32 },
+    /// Post [`super::Input::Tick`] then, or soon after.
+    Wake(Timestamp),
     /// The session is over from the account's side: tell it and forget its sink.
     End { session: SessionId, reason: CloseReason },
 }

@@ -80,6 +80,13 @@ pub enum Input {
         messages: Vec<Arc<Message>>,
         more: bool,
     },
+    /// So many messages were in the offline file when the `asked`th question was put.
+    OfflineCounted {
+        asked: u32,
+        count: u32,
+    },
+    /// A time has come that the account wanted to be woken at.
+    Tick,
     /// A batch of offline messages is over: the session confirmed all up to and including
     /// `through`, or none.
     OfflineTaken {

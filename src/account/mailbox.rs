@@ -129,13 +129,15 @@ impl Cell {
         let now = Timestamp::now();
         let key = record.key;
         let account = Account::new(record, Arc::clone(&inner.shared), now);
+        let first = account.is_to_be_woken().then_some(Mail::Input(Input::Tick));
         let core = Box::new(Core { account, key, used: now, stale: false });
         let mail = {
             let mut place = self.place();
             place.phase = Phase::Running;
             mem::take(&mut place.mail)
         };
-        run(inner, Turn { cell: Arc::clone(self), core, mail: mail.into() });
+        let mail = first.into_iter().chain(mail).collect();
+        run(inner, Turn { cell: Arc::clone(self), core, mail });
     }
 
     /// There is no such account, or it cannot be read: refuses the mail that came meanwhile.

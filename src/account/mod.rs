@@ -25,7 +25,9 @@
 //! - Nothing here names a protocol, a header, an element or a status code.
 
 mod accounts;
+mod alarms;
 mod announce;
+mod config;
 mod contacts;
 mod delivery;
 mod effect;
@@ -35,6 +37,7 @@ mod input;
 mod mailbox;
 mod memory;
 mod offline;
+mod permission;
 mod policy;
 mod reader;
 mod registry;
@@ -47,8 +50,10 @@ mod slip;
 mod state;
 mod subscription;
 mod watch;
+mod watchers;
 
-pub use accounts::{Accounts, Config, Session, Watch};
+pub use accounts::{Accounts, Session, Watch};
+pub use config::{Authorization, Config, ListAuthorization};
 pub use effect::{Answer, Effect};
 pub use event::{About, CloseReason, ContactChange, Copy, Event, Replied, Sent, WatchState};
 pub use input::{Input, ReplyTo, WatchId};

@@ -103,6 +103,7 @@ impl Account {
     ) {
         if let Some(through) = through {
             effects.push(Effect::Store(Write::OfflineTrim { through }));
+            self.count_waiting(effects);
         }
         let Some(taker) = self.offline.taker.as_ref().filter(|taker| taker.session == session) else {
             return;

@@ -15,6 +15,7 @@ use tracing::error;
 
 use super::{
     Answer, Effect, Event, Input, Parcel, ReplyTo, Sink, WatchId, WatchSink,
+    alarms::Alarms,
     endpoints::Sessions,
     event::{About, Replied},
     mailbox::{Cell, Mail},
@@ -40,6 +41,7 @@ pub(super) struct Inner {
     sessions: Registry<SessionId, Arc<dyn Sink>>,
     watches: Registry<WatchId, Arc<dyn WatchSink>>,
     waiters: Registry<RequestId, oneshot::Sender<Result<super::Reply, Reject>>>,
+    pub(super) alarms: Alarms,
     next: AtomicU64,
     /// Inputs on their way to a mailbox by a task of their own.
     errands: AtomicUsize,
@@ -64,6 +66,7 @@ impl Inner {
             sessions: Registry::default(),
             watches: Registry::default(),
             waiters: Registry::default(),
+            alarms: Alarms::default(),
             next: AtomicU64::new(1),
             errands: AtomicUsize::new(0),
             idle: Notify::new(),
@@ -264,6 +267,8 @@ impl Inner {
             Effect::RouteAll { to, news } => self.bus.send_all(to, &news),
             Effect::Answer(answer) => self.answer(answer),
             Effect::ReadOffline { session } => self.read_offline(cell, key, session),
+            Effect::CountOffline { asked } => self.count_offline(cell, key, asked),
+            Effect::Wake(at) => self.alarms.set(at, cell.address.clone()),
             Effect::End { session, reason } => self.end_session(session, reason),
             Effect::Store(_) | Effect::Deliver { .. } => {}
         }
@@ -293,6 +298,16 @@ impl Inner {
             self.push(cell, session, Parcel::Message(Delivery { message, copy: super::Copy::Offline, slip }));
         }
         batch.release();
+    }
+
+    fn count_offline(self: &Arc<Self>, cell: &Arc<Cell>, key: AccountKey, asked: u32) {
+        let post = self.post();
+        let address = cell.address.clone();
+        let done = Box::new(move |result| match result {
+            Ok(count) => post.input(&address, Input::OfflineCounted { asked, count }),
+            Err(fault) => error!(account = %address, %fault, "offline file cannot be counted"),
+        });
+        self.store.offline_count(key, done);
     }
 
     fn read_offline(self: &Arc<Self>, cell: &Arc<Cell>, key: AccountKey, session: SessionId) {

@@ -8,10 +8,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Answer, CloseReason, Config, Effect, Event, Input, Reply, ReplyTo, Request, SessionView, Summary,
     endpoints::{Endpoint, Endpoints, Sessions},
-    reader::Readers,
     roster::Roster,
     session::{SessionKind, SessionSpec},
-    watch::Watchers,
+    watchers::Watchers,
 };
 use crate::{
     presence::{Standing, standing},
@@ -29,7 +28,6 @@ pub(super) struct Account {
     pub(super) requests: BTreeMap<Address, ContactRequest>,
     pub(super) endpoints: Endpoints,
     pub(super) watchers: Watchers,
-    pub(super) readers: Readers,
     pub(super) offline: super::offline::Offline,
     /// The state as a whole after the last input.
     pub(super) aggregate: Arc<Presence>,
@@ -57,8 +55,7 @@ impl Account {
             roster,
             requests,
             endpoints: Endpoints::default(),
-            watchers: Watchers::default(),
-            readers: Readers::default(),
+            watchers: Watchers::new(record.waiting),
             offline: super::offline::Offline::new(record.has_offline),
             aggregate: Arc::new(Presence::offline(now)),
         }
@@ -66,10 +63,7 @@ impl Account {
 
     /// Whether nothing would be lost if this state were forgotten and read anew.
     pub(super) fn is_idle(&self) -> bool {
-        self.endpoints.is_empty()
-            && self.watchers.is_empty()
-            && self.readers.is_empty()
-            && self.offline.is_idle()
+        self.endpoints.is_empty() && self.watchers.is_empty() && self.offline.is_idle()
     }
 
     /// Whether one more session like this may open.
@@ -99,17 +93,31 @@ impl Account {
             }
             Input::Watch { watch, spec } => self.handle_watch(watch, *spec, now, effects),
             Input::WatchRenewed { watch, until } => self.watchers.renew(watch, until),
-            Input::Unwatch { watch } => {
-                self.watchers.remove(watch);
-                self.readers.remove(watch);
-            }
+            Input::Unwatch { watch } => self.handle_unwatch(watch, now),
             Input::OfflineRead { session, messages, more } => {
                 self.handle_offline_read(session, messages, more, effects);
             }
+            Input::OfflineCounted { asked, count } => self.handle_offline_count(asked, count, effects),
+            Input::Tick => self.handle_tick(now, effects),
             Input::OfflineTaken { session, through } => self.handle_offline_taken(session, through, effects),
             Input::Preferences(preferences) => self.adopt(preferences, effects),
             Input::Evict { reason, device } => self.handle_evict(reason, device, now, effects),
         }
+        self.show_list(now, effects);
+    }
+
+    /// A time has come at which something may be over.
+    fn handle_tick(&mut self, now: Timestamp, effects: &mut Effects) {
+        self.note_woken();
+        self.forget_waiting(now, effects);
+        if let Some(next) = self.next_forgotten() {
+            self.wake_at(next, effects);
+        }
+    }
+
+    /// Whether it is to be woken, though nothing was asked of it since it was read.
+    pub(super) fn is_to_be_woken(&self) -> bool {
+        self.next_forgotten().is_some()
     }
 
     fn handle_open(&mut self, session: SessionId, spec: SessionSpec, now: Timestamp, effects: &mut Effects) {
@@ -138,7 +146,6 @@ impl Account {
         }
         if reason == CloseReason::AccountGone {
             self.watchers.end_all(super::WatchState::Gone, effects);
-            self.readers.end_all(effects);
         }
     }
 

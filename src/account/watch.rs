@@ -1,4 +1,7 @@
-//! Watchers: those who follow the account's presence as a whole, one snapshot at a time.
+//! Watches: somebody follows the owner's presence, or she follows who does and what waits for her.
+//!
+//! What a watcher may see is [`Account::permission`]'s to say, what the owner is told of watchers is in
+//! `watchers`. This file shows states to watches and ends them.
 
 use std::sync::Arc;
 
@@ -8,11 +11,14 @@ use serde::{Deserialize, Serialize};
 use super::{
     Effect, Event, WatchId, WatchState,
     announce::tell,
+    config::ListAuthorization,
+    permission::Permission,
     state::{Account, Effects},
+    watchers::Live,
 };
-use crate::{
-    presence::Standing,
-    signal::{Address, Contact, ContactEvent, ContactSignal, Native, Snapshot, Timestamp, View, WatcherList},
+use crate::signal::{
+    Address, Contact, ContactEvent, ContactSignal, Handling, Native, Snapshot, Timestamp, View, WatcherEvent,
+    WatcherList,
 };
 
 /// What somebody wants to follow, and how.
@@ -52,43 +58,8 @@ pub enum Shown {
     Contacts(Arc<Vec<Contact>>),
 }
 
-/// Everybody who watches now.
-#[derive(Debug, Default)]
-pub(super) struct Watchers(Vec<Watcher>);
-
-#[derive(Debug)]
-struct Watcher {
-    watch: WatchId,
-    spec: WatchSpec,
-    state: WatchState,
-}
-
-impl Watchers {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(super) fn remove(&mut self, watch: WatchId) {
-        self.0.retain(|watcher| watcher.watch != watch);
-    }
-
-    /// A watch goes on until then.
-    pub(super) fn renew(&mut self, watch: WatchId, until: Timestamp) {
-        if let Some(watcher) = self.0.iter_mut().find(|watcher| watcher.watch == watch) {
-            watcher.spec.until = until;
-        }
-    }
-
-    /// Ends every watch.
-    pub(super) fn end_all(&mut self, state: WatchState, effects: &mut Effects) {
-        for watcher in self.0.drain(..) {
-            effects.push(Effect::Show { watch: watcher.watch, state, shown: None });
-        }
-    }
-}
-
 impl Account {
-    /// Somebody begins to watch. A stranger is a question to the owner, and waits.
+    /// Somebody begins to watch.
     pub(super) fn handle_watch(
         &mut self,
         watch: WatchId,
@@ -96,89 +67,156 @@ impl Account {
         now: Timestamp,
         effects: &mut Effects,
     ) {
-        if spec.kind == WatchKind::Contacts {
-            return self.handle_reader(watch, &spec.watcher, effects);
+        let is_full = self.watchers.len() >= self.shared.limits.watchers;
+        let is_owner = spec.watcher == self.address;
+        let limits = &self.shared.limits;
+        let may_follow = is_owner || limits.watcher_info_authorization == ListAuthorization::None;
+        match spec.kind {
+            _ if is_full => reject(watch, effects),
+            WatchKind::Presence => self.watch_presence(watch, spec, now, effects),
+            WatchKind::Watchers if limits.watcher_info && may_follow => {
+                let list = self.watcher_list(now);
+                self.watchers.add(Live::follower(watch, spec, now));
+                show(watch, WatchState::Active, Some(Shown::Watchers(list)), effects);
+            }
+            WatchKind::Waiting if is_owner => {
+                self.watchers.add(Live::follower(watch, spec, now));
+                self.show_count(watch, effects);
+            }
+            WatchKind::Contacts if is_owner => {
+                self.watchers.add(Live::follower(watch, spec, now));
+                show(watch, WatchState::Active, Some(self.contacts()), effects);
+            }
+            WatchKind::Watchers | WatchKind::Waiting | WatchKind::Contacts => reject(watch, effects),
         }
-        let is_full = self.watchers.0.len() >= self.shared.limits.watchers;
-        if is_full || spec.kind != WatchKind::Presence {
-            effects.push(Effect::Show { watch, state: WatchState::Rejected, shown: None });
-            return;
+    }
+
+    /// Somebody begins to watch the presence. A stranger is a question to the owner, and waits.
+    fn watch_presence(&mut self, watch: WatchId, spec: WatchSpec, now: Timestamp, effects: &mut Effects) {
+        let permission = self.permission(&spec.watcher, now);
+        let asks = permission.handling == Handling::Confirm;
+        let waits_too_often = asks && self.watchers.pending_of(&spec.watcher) >= PENDING_EACH;
+        if permission.handling == Handling::Block || waits_too_often {
+            return reject(watch, effects);
         }
-        let state = self.watch_state(&spec.watcher);
-        if state == WatchState::Pending && !self.requests.contains_key(&spec.watcher) {
-            self.ask_owner(&spec.watcher, now, effects);
+        let state = state_of(&permission);
+        let live = Live::presence(watch, spec, now, state, &permission);
+        if asks {
+            self.ask_owner(&live, now, effects);
+        } else {
+            self.end_waiting(&live.spec.watcher, WatcherEvent::GiveUp, now, effects);
         }
-        self.watchers.0.push(Watcher { watch, spec, state });
-        let shown = (state == WatchState::Active).then(|| self.shown());
-        effects.push(Effect::Show { watch, state, shown });
+        show(watch, state, self.shown_to(&live), effects);
+        self.watchers.add(live);
+    }
+
+    /// A watch is over, because it was given up or was not renewed.
+    pub(super) fn handle_unwatch(&mut self, watch: WatchId, now: Timestamp) {
+        if let Some(live) = self.watchers.remove(watch) {
+            self.watchers.note_end(&live, WatcherEvent::Timeout, now);
+        }
     }
 
     /// Shows every permitted watcher how things are now.
-    pub(super) fn show_watchers(&self, effects: &mut Effects) {
-        if self.watchers.is_empty() {
+    pub(super) fn show_watchers(&mut self, effects: &mut Effects) {
+        if !self.watchers.has_kind(WatchKind::Presence) {
             return;
         }
-        let shown = self.shown();
-        for watcher in self.watchers.0.iter().filter(|watcher| watcher.state == WatchState::Active) {
-            let shown = Some(shown.clone());
-            effects.push(Effect::Show { watch: watcher.watch, state: WatchState::Active, shown });
+        let snapshot = Arc::new(self.snapshot());
+        for live in self.watchers.open() {
+            let shown = Shown::Presence { snapshot: Arc::clone(&snapshot), view: Arc::clone(&live.view) };
+            show(live.watch, WatchState::Active, Some(shown), effects);
         }
     }
 
     /// The owner said no: the watches of `somebody` are over.
-    pub(super) fn reject_watchers(&mut self, somebody: &Address, effects: &mut Effects) {
-        self.watchers.0.retain(|watcher| {
-            let goes = watcher.spec.watcher == *somebody;
-            if goes {
-                let state = WatchState::Rejected;
-                effects.push(Effect::Show { watch: watcher.watch, state, shown: None });
-            }
-            !goes
-        });
+    pub(super) fn reject_watchers(&mut self, somebody: &Address, now: Timestamp, effects: &mut Effects) {
+        for live in self.watchers.take_of(somebody) {
+            self.watchers.note_end(&live, WatcherEvent::Rejected, now);
+            reject(live.watch, effects);
+        }
     }
 
     /// What `somebody` may see may have changed: his watches follow.
-    pub(super) fn review_watchers(&mut self, somebody: &Address, effects: &mut Effects) {
-        if self.watchers.is_empty() {
+    pub(super) fn review_watchers(&mut self, somebody: &Address, now: Timestamp, effects: &mut Effects) {
+        if !self.watchers.has_of(somebody) {
             return;
         }
-        let state = self.watch_state(somebody);
-        let shown = self.shown();
-        let changed = |watcher: &&mut Watcher| watcher.spec.watcher == *somebody && watcher.state != state;
-        for watcher in self.watchers.0.iter_mut().filter(changed) {
-            watcher.state = state;
-            let shown = (state == WatchState::Active).then(|| shown.clone());
-            effects.push(Effect::Show { watch: watcher.watch, state, shown });
+        let permission = self.permission(somebody, now);
+        if permission.handling == Handling::Block {
+            return self.reject_watchers(somebody, now, effects);
+        }
+        let mut asks = false;
+        for watch in self.watchers.ids_of(somebody) {
+            let Some(live) = self.watchers.find_mut(watch) else { continue };
+            let was = live.state;
+            if live.follow(&permission) {
+                let live = live.clone();
+                self.watchers.touch();
+                show(watch, live.state, self.shown_to(&live), effects);
+                asks |= was == WatchState::Active && live.state == WatchState::Pending;
+            }
+        }
+        if asks && let Some(live) = self.watchers.pending(somebody).cloned() {
+            self.ask_owner(&live, now, effects);
         }
     }
 
-    fn watch_state(&self, somebody: &Address) -> WatchState {
-        match self.standing(somebody) {
-            Standing::Allowed => WatchState::Active,
-            Standing::Undecided => WatchState::Pending,
+    /// What a watch is shown now.
+    fn shown_to(&mut self, live: &Live) -> Option<Shown> {
+        if live.state != WatchState::Active {
+            return None;
         }
+        let snapshot = if live.is_closed { self.closed_snapshot() } else { Arc::new(self.snapshot()) };
+        Some(Shown::Presence { snapshot, view: Arc::clone(&live.view) })
     }
 
-    fn ask_owner(&mut self, from: &Address, now: Timestamp, effects: &mut Effects) {
-        let signal = ContactSignal {
-            from: from.clone(),
-            to: self.address.clone(),
-            event: ContactEvent::Subscribe,
-            note: None,
-            native: Native::None,
-        };
-        if self.note_request(&signal, now, effects) {
+    /// Notes that somebody asks to watch, and asks the owner unless she was asked.
+    fn ask_owner(&mut self, live: &Live, now: Timestamp, effects: &mut Effects) {
+        let from = &live.spec.watcher;
+        let was_asked = self.requests.contains_key(from);
+        if !was_asked {
+            let signal = ContactSignal {
+                from: from.clone(),
+                to: self.address.clone(),
+                event: ContactEvent::Subscribe,
+                note: None,
+                native: Native::None,
+            };
+            if !self.note_request(&signal, now, effects) {
+                return;
+            }
             let sessions = self.endpoints.ids(|endpoint| endpoint.takes_questions());
             tell(sessions, Event::Contact(Arc::new(signal)), effects);
         }
+        self.note_waiting(live, was_asked, now, effects);
     }
 
-    fn shown(&self) -> Shown {
-        let snapshot = Arc::new(Snapshot {
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
             of: self.address.clone(),
             aggregate: Arc::clone(&self.aggregate),
             resources: self.endpoints.states(),
-        });
-        Shown::Presence { snapshot, view: Arc::new(View::everything()) }
+        }
     }
 }
+
+/// The state of a watch that is handled so.
+pub(super) fn state_of(permission: &Permission) -> WatchState {
+    match permission.handling {
+        Handling::Block => WatchState::Rejected,
+        Handling::Confirm => WatchState::Pending,
+        Handling::PoliteBlock | Handling::Allow => WatchState::Active,
+    }
+}
+
+pub(super) fn show(watch: WatchId, state: WatchState, shown: Option<Shown>, effects: &mut Effects) {
+    effects.push(Effect::Show { watch, state, shown });
+}
+
+fn reject(watch: WatchId, effects: &mut Effects) {
+    show(watch, WatchState::Rejected, None, effects);
+}
+
+/// Most watches of one watcher that wait for the owner's answer.
+const PENDING_EACH: usize = 10;

@@ -66,7 +66,9 @@ fn push_watcher(out: &mut String, watcher: &Watcher, now: Option<Timestamp>, uri
         out.push('"');
     }
     if let Some(now) = now {
-        let _ = write!(out, " duration-subscribed=\"{}\"", seconds_between(watcher.since, now));
+        if let Some(since) = watcher.since {
+            let _ = write!(out, " duration-subscribed=\"{}\"", seconds_between(since, now));
+        }
         let is_there = matches!(watcher.status, WatcherStatus::Active | WatcherStatus::Pending);
         if let Some(until) = watcher.until.filter(|_| is_there) {
             let _ = write!(out, " expiration=\"{}\"", seconds_between(now, until));
@@ -133,7 +135,15 @@ mod tests {
     fn watcher(id: &str, status: WatcherStatus, event: WatcherEvent) -> Watcher {
         let address = Address::parse(&format!("{id}@example.org")).unwrap();
         let until = Some(NOW.plus_seconds(60));
-        Watcher { id: id.into(), address, name: None, status, event, since: NOW.plus_seconds(-509), until }
+        Watcher {
+            id: id.into(),
+            address,
+            name: None,
+            status,
+            event,
+            since: Some(NOW.plus_seconds(-509)),
+            until,
+        }
     }
 
     fn list(watchers: &[Watcher]) -> WatcherList {

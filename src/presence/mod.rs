@@ -6,7 +6,9 @@
 //! - No protocol's presence words: doors translate to and from [`crate::signal::Presence`].
 
 mod aggregate;
+mod rules;
 mod visibility;
 
 pub use aggregate::{aggregate, during_call};
+pub use rules::{Context, Verdict, Why, verdict};
 pub use visibility::{Standing, standing};

@@ -17,6 +17,7 @@ mod id;
 mod presence;
 mod query;
 mod reject;
+mod rules;
 #[allow(clippy::module_inception, reason = "a signal is what the room is named for")]
 mod signal;
 mod time;
@@ -31,6 +32,7 @@ pub use id::{MessageId, RequestId, SessionId};
 pub use presence::{Activity, Availability, Memo, Presence, PresenceNotice, ResourceState, Snapshot};
 pub use query::{Query, QueryKind};
 pub use reject::{Reason, Reject};
+pub use rules::{Condition, Entity, Except, Handling, Identity, Period, Rule, Ruleset, RulesetLimits};
 pub use signal::{News, Signal};
 pub use time::Timestamp;
 pub use view::{Attribute, Attributes, Granted, Selector, UserInput, View};

@@ -27,9 +27,10 @@ pub struct Watcher {
     pub status: WatcherStatus,
     /// What brought him into this status.
     pub event: WatcherEvent,
-    /// When he began to watch or to ask.
-    pub since: Timestamp,
-    /// When it ends unless he renews it; `None` for a contact, who watches until it is taken back.
+    /// When he began to watch or to ask; `None` for a contact, who was granted it some day.
+    pub since: Option<Timestamp>,
+    /// When it ends unless he renews it; `None` for a contact, who watches until it is taken back. Of one
+    /// who waits: when he is forgotten.
     pub until: Option<Timestamp>,
 }
 

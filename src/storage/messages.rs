@@ -220,6 +220,21 @@ impl Messages {
         Ok(chunk)
     }
 
+    /// How many messages wait for the owner.
+    pub(super) fn offline_count(
+        &mut self,
+        database: &Database,
+        account: AccountKey,
+    ) -> Result<u32, StoreError> {
+        if !self.has_account(database, account)? {
+            return Err(StoreError::NoSuchAccount);
+        }
+        let state = self.pending.read();
+        let rows = database.offline_count(account, state.rows(account))?;
+        let pending = state.appended(account).count() as u64;
+        Ok(u32::try_from(rows + pending).unwrap_or(u32::MAX))
+    }
+
     /// Forgets a removed account.
     pub(super) fn forget(&mut self, account: AccountKey) {
         self.known.remove(&account);

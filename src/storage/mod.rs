@@ -49,6 +49,6 @@ pub use memory::Memory;
 pub use records::{
     AcceptedSenders, AccountKey, AccountRecord, AccountSummary, ArchiveEnd, ArchiveQuery, ArchivedMessage,
     CredentialRecord, DeviceRecord, NewAccount, OfflineChunk, Preferences, RosterRow, TOMBSTONES, TokenKind,
-    TokenRecord, Write,
+    TokenRecord, WaitingWatcher, Write,
 };
-pub use store::{Done, OfflineDone, Store};
+pub use store::{CountDone, Done, OfflineDone, Store};

@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::signal::{Address, Contact, ContactRequest, Message, MessageId, Timestamp};
+use crate::signal::{Address, Contact, ContactRequest, Message, MessageId, Timestamp, Watcher};
 
 /// The store's name for one account. Never used again after the account is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,8 +34,20 @@ pub struct AccountRecord {
     pub roster_floor: u64,
     /// Unanswered requests, oldest first.
     pub requests: Vec<ContactRequest>,
+    /// Who asked to watch and has no answer, in the order of their addresses.
+    pub waiting: Vec<WaitingWatcher>,
     /// Whether messages wait in the offline file.
     pub has_offline: bool,
+}
+
+/// Somebody who asked to watch and has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingWatcher {
+    /// As it is listed when he is gone; `until` says when he is forgotten.
+    pub watcher: Watcher,
+    /// The request to become a contact that stands beside it is his asking to watch, nothing more: it is
+    /// forgotten with it.
+    pub is_alone: bool,
 }
 
 /// A contact and the roster version that last changed it.
@@ -127,6 +139,10 @@ pub enum Write {
     Request(ContactRequest),
     /// The request was answered or taken back.
     RequestRemoved { from: Address },
+    /// Somebody asks to watch and waits for the owner's answer; replaces an earlier one of the same address.
+    Waiting(WaitingWatcher),
+    /// The owner answered him, or he is forgotten.
+    WaitingRemoved { watcher: Address },
     /// All preferences as they are now.
     Preferences(Preferences),
     /// One line of the archive. A second one of the same message with the same peer changes nothing.

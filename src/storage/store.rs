@@ -30,6 +30,9 @@ pub type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 /// Given the messages that were asked for. Under the same rules as [`Done`].
 pub type OfflineDone = Box<dyn FnOnce(Result<OfflineChunk, StoreError>) + Send>;
 
+/// Given the number of messages that was asked for. Under the same rules as [`Done`].
+pub type CountDone = Box<dyn FnOnce(Result<u32, StoreError>) + Send>;
+
 /// All durable state of this server. Cheap to clone; every clone is the same store. The last one
 /// to go closes it.
 ///
@@ -325,6 +328,21 @@ impl Store {
     pub fn set_setting(&self, name: &str, value: Vec<u8>) -> Result<(), StoreError> {
         let name = name.to_owned();
         self.change(move |database| database.set_setting(&name, &value))
+    }
+
+    /// Forgets watchers that waited for their time; how many. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn forget_waiting(&self, now: Timestamp) -> Result<usize, StoreError> {
+        self.change(move |database| database.forget_waiting(now))
+    }
+
+    /// Queues counting the messages that wait for the owner. It sees every append and trim that was
+    /// submitted before it.
+    pub fn offline_count(&self, account: AccountKey, done: CountDone) {
+        // `done` is told.
+        let _ = self.push(Job::OfflineCount { account, done });
     }
 
     /// The small values of a room of that name; every caller with the name gets the same ones.

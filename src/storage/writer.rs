@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    AccountKey, Done, OfflineDone, StoreError, Write,
+    AccountKey, CountDone, Done, OfflineDone, StoreError, Write,
     files::Folders,
     filler::Filler,
     memory::{Batch, Room},
@@ -33,6 +33,10 @@ pub(super) enum Job {
         account: AccountKey,
         limit: usize,
         done: OfflineDone,
+    },
+    OfflineCount {
+        account: AccountKey,
+        done: CountDone,
     },
     /// Whatever waits in a room's memory.
     Memory(Arc<Room>),
@@ -71,6 +75,7 @@ enum Place {
 enum Tell {
     Write(Option<Done>),
     Offline { account: AccountKey, limit: usize, done: OfflineDone },
+    Count { account: AccountKey, done: CountDone },
     Memory(Arc<Room>, Batch),
     Change(AfterCommit),
 }
@@ -79,7 +84,7 @@ impl Job {
     fn is_for_database(&self) -> bool {
         match self {
             Self::Write { write, .. } => place_of(write) == Place::Database,
-            Self::OfflineRead { .. } => false,
+            Self::OfflineRead { .. } | Self::OfflineCount { .. } => false,
             Self::Memory(_) | Self::Change(_) => true,
         }
     }
@@ -187,6 +192,10 @@ impl Writer {
                 let tell = Tell::Offline { account, limit, done };
                 Finished { outcome: Ok(()), place: Place::Nowhere, tell }
             }
+            Job::OfflineCount { account, done } => {
+                let tell = Tell::Count { account, done };
+                Finished { outcome: Ok(()), place: Place::Nowhere, tell }
+            }
             Job::Memory(room) => {
                 let batch = room.take();
                 let write = |database: &Database| batch.write(room.name(), database);
@@ -210,6 +219,8 @@ impl Writer {
             Write::ContactRemoved { address, version } => database.remove_contact(account, &address, version),
             Write::Request(request) => database.put_request(account, &request),
             Write::RequestRemoved { from } => database.remove_request(account, &from),
+            Write::Waiting(waiting) => database.put_waiting(account, &waiting),
+            Write::WaitingRemoved { watcher } => database.remove_waiting(account, &watcher),
             Write::Preferences(preferences) => database.set_preferences(account, &preferences),
             Write::Archive { .. } | Write::OfflineAppend(_) | Write::OfflineTrim { .. } => Ok(()),
         }
@@ -228,6 +239,7 @@ impl Writer {
             Tell::Offline { account, limit, done } => {
                 done(self.messages.offline(&self.database, account, limit));
             }
+            Tell::Count { account, done } => done(self.messages.offline_count(&self.database, account)),
             Tell::Memory(room, batch) => room.finish(batch, &outcome),
             Tell::Change(after) => after(self, outcome),
         }));
@@ -260,6 +272,7 @@ pub(super) fn refuse(job: Job, error: StoreError) {
         Job::Write { done: Some(done), .. } => done(Err(error)),
         Job::Write { done: None, .. } => tracing::error!(%error, "a write that nobody waits for is lost"),
         Job::OfflineRead { done, .. } => done(Err(error)),
+        Job::OfflineCount { done, .. } => done(Err(error)),
         Job::Memory(room) => room.finish(room.take(), &Err(error)),
         // Whoever waits for it sees that it is gone.
         Job::Change(_) => {}

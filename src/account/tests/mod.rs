@@ -5,6 +5,7 @@ mod contacts;
 mod delivery;
 mod offline;
 mod presence;
+mod watchers;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -15,7 +16,7 @@ use crate::{
     account::{
         About, Answer, Copy, Effect, Event, Input, Reply, ReplyTo, Request, SessionKind, SessionSpec, Shown,
         WatchId, WatchKind, WatchSpec, WatchState,
-        accounts::Config,
+        config::Config,
         state::{Account, Shared},
     },
     signal::{
@@ -36,6 +37,8 @@ struct World {
     answers: Vec<Answer>,
     stored: Vec<(Address, Write)>,
     reads: Vec<(Address, SessionId)>,
+    counts: Vec<(Address, u32)>,
+    wakes: Vec<(Address, Timestamp)>,
     /// Deliveries are confirmed unless the session is in here.
     deaf: Vec<SessionId>,
 }
@@ -45,6 +48,10 @@ type Told = (WatchState, Option<Shown>);
 
 impl World {
     fn of(names: &[&str]) -> Self {
+        Self::with(names, Config::default())
+    }
+
+    fn with(names: &[&str], limits: Config) -> Self {
         let mut world = Self {
             accounts: BTreeMap::new(),
             next: 1,
@@ -54,9 +61,11 @@ impl World {
             answers: Vec::new(),
             stored: Vec::new(),
             reads: Vec::new(),
+            counts: Vec::new(),
+            wakes: Vec::new(),
             deaf: Vec::new(),
         };
-        let shared = Arc::new(Shared { limits: Config::default(), home: home() });
+        let shared = Arc::new(Shared { limits, home: home() });
         for name in names {
             let address = address(name);
             let account = Account::new(record(&address), Arc::clone(&shared), world.now);
@@ -142,6 +151,8 @@ impl World {
             }
             Effect::Answer(answer) => self.answers.push(answer),
             Effect::ReadOffline { session } => self.reads.push((owner.clone(), session)),
+            Effect::CountOffline { asked } => self.counts.push((owner.clone(), asked)),
+            Effect::Wake(at) => self.wakes.push((owner.clone(), at)),
             Effect::End { session, reason } => self.tell(session, format!("closed {reason:?}")),
         }
     }
@@ -262,19 +273,24 @@ impl World {
     }
 
     fn watch(&mut self, watcher: &str, presentity: &str) -> WatchId {
-        self.watch_kind(watcher, presentity, WatchKind::Presence)
+        self.follow(watcher, presentity, WatchKind::Presence, 3_600_000)
     }
 
     fn read_contacts(&mut self, reader: &str, of: &str) -> WatchId {
-        self.watch_kind(reader, of, WatchKind::Contacts)
+        self.follow(reader, of, WatchKind::Contacts, 3_600_000)
     }
 
-    fn watch_kind(&mut self, watcher: &str, presentity: &str, kind: WatchKind) -> WatchId {
+    /// Begins to watch for so many milliseconds.
+    fn follow(&mut self, watcher: &str, presentity: &str, kind: WatchKind, time: i64) -> WatchId {
         let watch = WatchId(self.number());
-        let until = Timestamp(self.now.0 + 3_600_000);
+        let until = Timestamp(self.now.0 + time);
         let spec = WatchSpec { watcher: address(watcher), name: None, kind, until };
         self.input(presentity, Input::Watch { watch, spec: Box::new(spec) });
         watch
+    }
+
+    fn unwatch(&mut self, presentity: &str, watch: WatchId) {
+        self.input(presentity, Input::Unwatch { watch });
     }
 
     fn last_shown(&self, watch: WatchId) -> (WatchState, Option<Arc<Snapshot>>) {
@@ -354,6 +370,7 @@ fn record(address: &Address) -> AccountRecord {
         removed: Vec::new(),
         roster_floor: 0,
         requests: Vec::new(),
+        waiting: Vec::new(),
         has_offline: false,
     }
 }

@@ -272,7 +272,7 @@ mod tests {
             name: None,
             status: *status,
             event: WatcherEvent::Subscribe,
-            since: Timestamp(0),
+            since: Some(Timestamp(0)),
             until: None,
         });
         Content::Watchers(Arc::new(WatcherList { of: address("alice"), watchers: watchers.collect() }))

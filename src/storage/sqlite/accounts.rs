@@ -127,6 +127,7 @@ impl Database {
             removed: self.roster_removed(key)?,
             roster_floor: roster_floor.unsigned_abs(),
             requests: self.requests(key)?,
+            waiting: self.waiting(key)?,
             has_offline: false,
         }))
     }

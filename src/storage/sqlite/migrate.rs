@@ -32,6 +32,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../storage/sqlite/0003_auth.sql"),
     include_str!("../../../storage/sqlite/0004_messages.sql"),
     include_str!("../../../storage/sqlite/0005_memory.sql"),
+    include_str!("../../../storage/sqlite/0006_waiting.sql"),
 ];
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod readers;
 mod roster;
 mod settings;
 mod tokens;
+mod waiting;
 
 use std::{fs, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 

@@ -30,6 +30,16 @@ impl Database {
         .map(Option::unwrap_or_default)
     }
 
+    /// How many rows count.
+    pub(in crate::storage) fn offline_count(&self, key: AccountKey, rows: Rows) -> Result<u64, StoreError> {
+        self.one(
+            "SELECT count(*) FROM offline WHERE account = ?1 AND number > ?2 AND number < ?3",
+            params![key.0, number(rows.trimmed), number(rows.until)],
+            |row| row.get::<_, i64>(0).map(i64::unsigned_abs),
+        )
+        .map(Option::unwrap_or_default)
+    }
+
     /// Whether a row counts.
     pub(in crate::storage) fn has_offline(&self, key: AccountKey, rows: Rows) -> Result<bool, StoreError> {
         self.one(
