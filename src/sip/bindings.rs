@@ -32,8 +32,8 @@ pub(super) struct Record<D> {
 pub(super) struct Binding<D> {
     pub(super) device: D,
     pub(super) contact: Contact,
-    call_id: CompactString,
-    cseq: u32,
+    pub(super) call_id: CompactString,
+    pub(super) cseq: u32,
     pub(super) expires: Instant,
 }
 
@@ -44,9 +44,9 @@ pub(super) struct Contact {
     pub(super) instance: Option<CompactString>,
     /// Only where it is honoured, and never without an instance.
     pub(super) reg_id: Option<RegId>,
-    q: Option<Quality>,
+    pub(super) q: Option<Quality>,
     /// As asked for, of the contact or else of the message, in seconds.
-    expires: Option<u32>,
+    pub(super) expires: Option<u32>,
 }
 
 /// Which of its flows an instance registers (RFC 5626 §4.2).
@@ -350,6 +350,11 @@ impl<D: Clone + PartialEq> Record<D> {
         changes
     }
 
+    /// As it was before a restart.
+    pub(super) fn restored(bindings: Vec<Binding<D>>) -> Self {
+        Self { version: 0, bindings }
+    }
+
     /// Takes away the bindings for which `is_it` holds.
     pub(super) fn remove(&mut self, is_it: impl Fn(&Binding<D>) -> bool) -> Changes<D> {
         let gone: Vec<_> = self.bindings.extract_if(.., |binding| is_it(binding)).collect();
@@ -407,7 +412,7 @@ impl<D> Binding<D> {
     }
 }
 
-fn print_quality(q: Quality) -> String {
+pub(super) fn print_quality(q: Quality) -> String {
     format!("{}.{:03}", q.thousandths() / 1000, q.thousandths() % 1000)
 }
 

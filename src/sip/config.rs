@@ -31,6 +31,13 @@ pub struct Config {
     /// Longest registration, in seconds; a phone that asks for more gets this. 60 to 604800.
     /// Default: 7200.
     pub register_max_seconds: u32,
+    /// Seconds that a phone has to come back after a restart of the server that ended its connection; 0 to
+    /// 86400. Until then it is shown as before, and nothing is sent to it. Default: 300.
+    pub reconnect_seconds: u32,
+    /// Seconds between signs of life that a phone with `outbound` promises on its connection (Flow-Timer,
+    /// RFC 5626); 30 seconds later the connection is taken for dead. 0 to 3600; 0 asks for none.
+    /// Default: 120.
+    pub flow_timer_seconds: u32,
     /// Most phones registered for one account; 1 to 1000. Default: 20.
     pub devices: usize,
     /// A phone that registered over TCP or TLS need not prove itself again on that connection.
@@ -89,6 +96,8 @@ impl Default for Config {
             register_min_seconds: 60,
             register_default_seconds: 3600,
             register_max_seconds: 7200,
+            reconnect_seconds: 300,
+            flow_timer_seconds: 120,
             devices: 20,
             trust_registered_flow: true,
             device_queue: 200,
@@ -122,6 +131,8 @@ impl Config {
             ("register_min_seconds", min, 1, 3600),
             ("register_max_seconds", max, 60, 604_800),
             ("register_default_seconds", self.register_default_seconds as usize, min, max),
+            ("reconnect_seconds", self.reconnect_seconds as usize, 0, 86_400),
+            ("flow_timer_seconds", self.flow_timer_seconds as usize, 0, 3600),
             ("devices", self.devices, 1, 1000),
             ("device_queue", self.device_queue, 1, 10_000),
             ("subscribe_min_seconds", subscribe.least as usize, 1, 3600),
@@ -190,6 +201,11 @@ impl Config {
     /// How long a call may last.
     pub(super) fn longest_call(&self) -> Duration {
         Duration::from_secs(u64::from(self.call_hours) * 3600)
+    }
+
+    /// How long a phone has to come back after a restart.
+    pub(super) fn reconnect(&self) -> Duration {
+        Duration::from_secs(self.reconnect_seconds.into())
     }
 
     /// How long a phone has to answer a message.

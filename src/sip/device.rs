@@ -14,6 +14,7 @@ use std::{
 };
 
 use compact_str::format_compact;
+use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 use tokio::time::Instant;
 
@@ -21,6 +22,7 @@ use super::{
     bindings::{Contact, RegId},
     door::Door,
     gruu::{self, Temporary},
+    kept::KeptPhone,
     outbox::Queue,
     registration::Registration,
     target::Target,
@@ -39,6 +41,7 @@ pub(in crate::sip) struct Device {
     login: Login,
     resource: Resource,
     only_md5: bool,
+    takes_calls: bool,
     session: Mutex<Option<Arc<Session>>>,
     /// Its flows (RFC 5626), the one that was registered last first. Empty while it cannot be reached.
     ways: Mutex<SmallVec<[Way; 1]>>,
@@ -54,6 +57,16 @@ pub(in crate::sip) struct Device {
     pub(super) refuses_composing: AtomicBool,
     /// It has refused the method MESSAGE.
     pub(super) refuses_messages: AtomicBool,
+}
+
+/// What is known of a phone beside where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Traits {
+    pub(super) takes_messages: bool,
+    pub(super) takes_calls: bool,
+    pub(super) takes_cpim: bool,
+    pub(super) refuses_composing: bool,
+    pub(super) only_md5: bool,
 }
 
 /// One flow of a phone, and where it leads.
@@ -88,41 +101,98 @@ impl Device {
         contact: &Contact,
         taken: &[Resource],
     ) -> Result<Arc<Self>, Reject> {
-        let resource = name_of(&registration.agent, contact, taken);
-        let now = Timestamp::now();
-        let spec = SessionSpec {
-            kind: SessionKind::Device,
-            resource: resource.clone(),
-            since: now,
-            contact: Some(gruu::public(&login.address, contact.instance.as_deref(), &resource)),
+        let traits = Traits {
             takes_messages: registration.takes_messages,
             takes_calls: registration.takes_calls,
-            takes_copies: true,
-            follows_roster: false,
-            device: login.device,
+            takes_cpim: registration.takes_cpim,
+            refuses_composing: false,
+            only_md5: registration.only_md5,
         };
-        let device = Arc::new_cyclic(|itself| Self {
+        let way = Way { reg_id: contact.reg_id, target: registration.target(&contact.uri) };
+        let resource = name_of(&registration.agent, contact, taken);
+        let device = Self::new(door, login.clone(), resource, traits, smallvec![way]);
+        device.open_session(door, contact.instance.as_deref()).await?;
+        Ok(device)
+    }
+
+    /// A phone that was registered before a restart, and has no session yet.
+    pub(super) fn restored(
+        door: &Arc<Door>,
+        login: Login,
+        resource: Resource,
+        phone: &KeptPhone,
+        ways: impl Iterator<Item = (Option<RegId>, Arc<Target>)>,
+    ) -> Arc<Self> {
+        let ways: SmallVec<_> = ways.map(|(reg_id, target)| Way { reg_id, target }).collect();
+        let is_lost = ways.is_empty();
+        let device = Self::new(door, login, resource, phone.traits, ways);
+        device.set_temporary(phone.temporary());
+        if is_lost {
+            locked(&device.queue).expect_silence();
+        }
+        device
+    }
+
+    fn new(
+        door: &Arc<Door>,
+        login: Login,
+        resource: Resource,
+        traits: Traits,
+        ways: SmallVec<[Way; 1]>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|itself| Self {
             door: Arc::downgrade(door),
             itself: Weak::clone(itself),
-            login: login.clone(),
+            login,
             resource,
-            only_md5: registration.only_md5,
+            only_md5: traits.only_md5,
+            takes_calls: traits.takes_calls,
             session: Mutex::default(),
-            ways: Mutex::new(smallvec![Way {
-                reg_id: contact.reg_id,
-                target: registration.target(&contact.uri),
-            }]),
+            ways: Mutex::new(ways),
             temporary: Mutex::default(),
             queue: Mutex::new(Queue::new(door.config.device_queue)),
             wake: Mutex::default(),
             closed: AtomicBool::new(false),
-            takes_cpim: AtomicBool::new(registration.takes_cpim),
-            refuses_composing: AtomicBool::new(false),
-            refuses_messages: AtomicBool::new(!registration.takes_messages),
-        });
-        let session = door.accounts.open(&login.address, spec, Arc::clone(&device) as _).await?;
-        *locked(&device.session) = Some(Arc::new(session));
-        Ok(device)
+            takes_cpim: AtomicBool::new(traits.takes_cpim),
+            refuses_composing: AtomicBool::new(traits.refuses_composing),
+            refuses_messages: AtomicBool::new(!traits.takes_messages),
+        })
+    }
+
+    /// Opens its session. One that cannot be reached takes no messages for now.
+    pub(super) async fn open_session(&self, door: &Door, instance: Option<&str>) -> Result<(), Reject> {
+        let Some(itself) = self.itself.upgrade() else { return Ok(()) };
+        let address = &self.login.address;
+        let spec = SessionSpec {
+            kind: SessionKind::Device,
+            resource: self.resource.clone(),
+            since: Timestamp::now(),
+            contact: Some(gruu::public(address, instance, &self.resource)),
+            takes_messages: self.traits().takes_messages && self.target().is_some(),
+            takes_calls: self.takes_calls,
+            takes_copies: true,
+            follows_roster: false,
+            device: self.login.device,
+        };
+        let session = door.accounts.open(address, spec, itself as _).await?;
+        *locked(&self.session) = Some(Arc::new(session));
+        if self.is_closed() {
+            // It ended meanwhile.
+            let session = locked(&self.session).take();
+            drop(session);
+        }
+        Ok(())
+    }
+
+    /// What is known of it beside where it is.
+    pub(super) fn traits(&self) -> Traits {
+        Traits {
+            takes_messages: !self.refuses_messages.load(Ordering::Relaxed),
+            takes_calls: self.takes_calls,
+            takes_cpim: self.takes_cpim.load(Ordering::Relaxed),
+            refuses_composing: self.refuses_composing.load(Ordering::Relaxed),
+            only_md5: self.only_md5,
+        }
     }
 
     /// The account.
@@ -148,6 +218,12 @@ impl Device {
     /// Where requests for it go, one after the other until one gets through (RFC 5626 §7).
     pub(in crate::sip) fn targets(&self) -> Targets {
         locked(&self.ways).iter().map(|way| Arc::clone(&way.target)).collect()
+    }
+
+    /// Where a flow leads; `None` where it was lost.
+    pub(super) fn target_of(&self, reg_id: Option<RegId>) -> Option<Arc<Target>> {
+        let ways = locked(&self.ways);
+        ways.iter().find(|way| way.reg_id == reg_id).map(|way| Arc::clone(&way.target))
     }
 
     /// By which it registered last.
@@ -203,18 +279,26 @@ impl Device {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// The registration is renewed, perhaps from elsewhere; its flow was `before`.
-    pub(super) fn refresh(&self, registration: &Registration, contact: &Contact, before: Option<RegId>) {
+    /// The registration is renewed; its flow was `before`. Tells whether it is reached another way now.
+    pub(super) fn refresh(
+        &self,
+        registration: &Registration,
+        contact: &Contact,
+        before: Option<RegId>,
+    ) -> bool {
         let way = Way { reg_id: contact.reg_id, target: registration.target(&contact.uri) };
-        {
+        let is_same = {
             let mut ways = locked(&self.ways);
+            let is_same = ways.iter().any(|known| known.reg_id == way.reg_id && known.target == way.target);
             ways.retain(|known| known.reg_id != before && known.reg_id != way.reg_id);
             ways.insert(0, way);
-        }
+            is_same
+        };
         self.takes_cpim.fetch_or(registration.takes_cpim, Ordering::Relaxed);
         if self.wake_up() && !self.refuses_messages.load(Ordering::Relaxed) {
             self.change(SessionChange::TakesMessages(true));
         }
+        !is_same
     }
 
     /// A flow is registered no more.

@@ -28,11 +28,13 @@
 //! [`Locations`]; [`Device::target`] says its URI and where requests for it go.
 
 use std::{
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError, Weak},
     task::{Context, Waker},
+    time::Duration,
 };
 
+use tokio::time::timeout;
 use tracing::debug;
 
 use super::{
@@ -44,6 +46,7 @@ use super::{
     config::Config,
     device::Device,
     gruu::{self, Gruu, Seal},
+    keeping::Keeper,
     locations::Locations,
     message::{HeaderName, Message, Method, Uri},
     options, pager,
@@ -69,6 +72,8 @@ pub(in crate::sip) struct Door {
     pub(in crate::sip) authenticator: Authenticator,
     pub(in crate::sip) layer: Arc<Layer>,
     pub(in crate::sip) locations: Locations,
+    /// What is registered, over a restart.
+    pub(super) keeper: Keeper,
     /// Makes and knows temporary GRUUs.
     pub(super) seal: Seal,
     pub(in crate::sip) presence_agent: PresenceAgent,
@@ -97,6 +102,7 @@ impl Door {
         accounts: Accounts,
         authenticator: Authenticator,
         layer: Arc<Layer>,
+        signal: ShutdownSignal,
     ) -> Arc<Self> {
         let limits = config.subscription_limits();
         Arc::new(Self {
@@ -104,6 +110,7 @@ impl Door {
             subscriptions: Subscriptions::new(Arc::clone(&layer), accounts.clone(), limits),
             proxy: Proxy::new(Arc::clone(&layer)),
             calls: Calls::default(),
+            keeper: Keeper::new(accounts.memory("registrations"), signal),
             seal: Seal::new(&authenticator.secret("temporary GRUUs")),
             config,
             accounts,
@@ -238,7 +245,15 @@ impl Door {
     }
 
     /// Handles everything that falls due, until it is dropped.
-    pub(in crate::sip) async fn run_alarms(&self) {
+    pub(in crate::sip) async fn run_alarms(self: &Arc<Self>) {
+        // Who watches a phone sees it before he is told anything, unless there are very many.
+        let mut resuming = pin!(self.keeper.resume(self));
+        let is_done = timeout(RESUMING, resuming.as_mut()).await.is_ok();
+        let resuming = async {
+            if !is_done {
+                resuming.await;
+            }
+        };
         let own = self.alarm.run(|due| match due {
             Due::Registration(device) => registrar::handle_due(self, &device),
             Due::Message(device) => {
@@ -248,7 +263,10 @@ impl Door {
             }
         });
         let subscriptions = Arc::clone(&self.subscriptions).run();
-        tokio::join!(own, subscriptions, self.presence_agent.run(self), self.calls.run(self));
+        let services = async {
+            tokio::join!(own, subscriptions, self.presence_agent.run(self), self.calls.run(self));
+        };
+        tokio::join!(resuming, services, self.keeper.run(self));
     }
 
     /// Waits for the requests that are being handled.
@@ -286,6 +304,9 @@ fn is_urn(name: &Resource) -> bool {
 fn is_within_dialog(message: &Message) -> bool {
     message.tag(HeaderName::To).is_some()
 }
+
+/// How long everything else waits for the phones of an earlier run.
+const RESUMING: Duration = Duration::from_secs(5);
 
 /// The door as the transaction layer sees it. It does not keep the door alive.
 pub(in crate::sip) struct User(pub(in crate::sip) Weak<Door>);

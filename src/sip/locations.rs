@@ -1,7 +1,8 @@
 //! Where the phones of every account are: the location service of RFC 3261 §10.
 //!
 //! Shards under plain locks, each held for one look-up or one change; nothing is called with a lock
-//! held. What is registered lives in memory only: a phone registers again after a restart.
+//! held, except that what is kept over a restart is put on its way: so it is never older than what was
+//! put before.
 
 use std::{
     hash::{BuildHasher, Hash},
@@ -118,6 +119,31 @@ impl Locations {
     pub(super) fn expiry(&self, device: &Device) -> Option<Instant> {
         let records = self.records.shard(device.address());
         records.get(device.address())?.expiry(|known| **known == *device)
+    }
+
+    /// Puts back what was registered before a restart.
+    pub(super) fn restore(&self, address: &Address, record: Record<Arc<Device>>) {
+        if !record.is_empty() {
+            self.records.shard(address).insert(address.clone(), record);
+        }
+    }
+
+    /// Gives the bindings of an account to `look`, which must not come back here.
+    pub(super) fn with_bindings<T>(
+        &self,
+        address: &Address,
+        look: impl FnOnce(&[Binding<Arc<Device>>]) -> T,
+    ) -> T {
+        let records = self.records.shard(address);
+        look(records.get(address).map(Record::bindings).unwrap_or_default())
+    }
+
+    /// The instance of a registered phone.
+    pub(super) fn instance(&self, device: &Device) -> Option<CompactString> {
+        self.with_bindings(device.address(), |bindings| {
+            let own = bindings.iter().find(|binding| *binding.device == *device)?;
+            own.contact.instance.clone()
+        })
     }
 
     /// Lets a phone be found by its session and its connections.

@@ -25,7 +25,8 @@
 //!   value and never waits on the task that reads the socket.
 //! - Whoever acts in the name of an account has proved to be its owner: by digest in this request, or by a
 //!   registration over this very connection. Nothing is relayed for others, and no message to other domains.
-//! - A registered phone is a session of its account, and ends with its registration or its connection.
+//! - A registered phone is a session of its account, and ends with its last registration or connection. What is
+//!   registered is on the disk before the phone is told so, and there again after a restart.
 //! - A MESSAGE is answered with 2xx when the account says that it is delivered or stored, never before. A
 //!   message for a phone is confirmed when the phone says 2xx.
 //! - Headers and bodies of messages meet signals in `translate` alone.
@@ -43,6 +44,8 @@ mod door;
 mod events;
 mod fork;
 mod gruu;
+mod keeping;
+mod kept;
 mod locations;
 pub mod message;
 mod onward;

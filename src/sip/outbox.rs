@@ -20,6 +20,7 @@ use super::{
     device::{Device, locked},
     door::{Door, Due},
     message::Message as SipMessage,
+    registrar,
     target::Target,
     transaction::{ClientEvent, Failure},
     translate::{self, Form, Rendering},
@@ -87,6 +88,11 @@ impl Queue {
         }
     }
 
+    /// Takes nothing until the phone gives a sign of life.
+    pub(super) fn expect_silence(&mut self) {
+        self.is_silent = true;
+    }
+
     /// Takes a delivery, or gives it back.
     fn push(&mut self, delivery: Delivery) -> Result<(), Delivery> {
         if self.is_closed || self.is_silent || self.waiting.len() >= self.bound {
@@ -151,9 +157,9 @@ impl Sink for Device {
             }
             Parcel::Event(Event::Closed(reason)) => {
                 debug!(account = %self.address(), resource = %self.resource(), ?reason, "session closed");
-                self.close();
-                if let Some(door) = self.door.upgrade() {
-                    door.locations.forget(self);
+                match self.door.upgrade() {
+                    Some(door) => registrar::end(&door, self),
+                    None => self.close(),
                 }
             }
             // A phone watches whom it wants to see, and asks for nothing by its session.

@@ -2,10 +2,14 @@
 //!
 //! The rules are in [`super::bindings`]. A request that only refreshes waits for nothing. One that adds a
 //! phone opens its session first and then applies the whole request; should another request have
-//! changed the bindings meanwhile, it is planned anew. What GRUUs and flows have to do with it follows
+//! changed the bindings meanwhile, it is planned anew. What changed is kept ([`super::keeping`]) before it
+//! is answered. What GRUUs and flows have to do with it follows
 //! RFC 5627 §5 and RFC 5626 §6.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::{
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 use tracing::debug;
@@ -18,7 +22,7 @@ use super::{
     door::{Door, Due},
     gruu::{self, Run, Temporary},
     locations::Listed,
-    message::{HeaderName, Message, NameAddr, print_date},
+    message::{Builder, HeaderName, Message, NameAddr, print_date},
     registration::Registration,
     transaction::IncomingRequest,
     transport::Flow,
@@ -37,8 +41,8 @@ pub(super) fn receive(door: &Arc<Door>, request: IncomingRequest) {
             Ok((response, registered)) => {
                 request.transaction.respond(response);
                 // What waits for a new phone is sent after it knows that it is registered.
-                registered.added.iter().for_each(|device| {
-                    device.begin();
+                registered.added.iter().for_each(|device| device.begin());
+                registered.added.iter().chain(&registered.moved).for_each(|device| {
                     this.presence_agent.handle_registered(device);
                     this.subscriptions.handle_registered(device);
                 });
@@ -54,18 +58,42 @@ pub(super) fn handle_due(door: &Door, device: &Weak<Device>) {
     device.awake();
     if door.locations.expire(&device, Instant::now()) {
         debug!(account = %device.address(), resource = %device.resource(), "registration ended");
-        door.locations.forget_indexes(&device);
-        device.close();
+        end(door, &device);
     }
     set_alarm(door, &device);
 }
 
+/// A phone is gone. While the server stops it stays where it is kept, and is found there again.
+pub(super) fn end(door: &Door, device: &Device) {
+    if door.keeper.is_running() {
+        door.locations.forget(device);
+        door.keeper.note(device.address());
+    }
+    device.close();
+}
+
+/// A phone that was registered before a restart has its session again.
+pub(super) fn resume(door: &Arc<Door>, device: &Arc<Device>) {
+    if device.is_closed() {
+        return;
+    }
+    if let Some(session) = device.session_id() {
+        door.locations.index(session, device);
+    }
+    set_alarm(door, device);
+    device.begin();
+    door.presence_agent.handle_registered(device);
+    door.subscriptions.handle_registered(device);
+}
+
 /// A connection ended, and with it what was registered there.
 pub(super) fn handle_flow_closed(door: &Door, flow: &Flow) {
+    if !door.keeper.is_running() {
+        return;
+    }
     for device in door.locations.close_flow(flow) {
         debug!(account = %device.address(), resource = %device.resource(), "connection of a phone ended");
-        door.locations.forget_indexes(&device);
-        device.close();
+        end(door, &device);
     }
 }
 
@@ -73,6 +101,10 @@ pub(super) fn handle_flow_closed(door: &Door, flow: &Flow) {
 struct Registered {
     added: Vec<Arc<Device>>,
     refreshed: Vec<Arc<Device>>,
+    /// Those of the refreshed that are reached another way now.
+    moved: Vec<Arc<Device>>,
+    /// More changed than the time.
+    has_changed: bool,
 }
 
 async fn handle_register(
@@ -86,11 +118,20 @@ async fn handle_register(
     let registration = Registration::read(message, request.flow)?;
     let asked = Asked::read(message, registration.outbound())?;
     asked.check_contacts(&sender.login.address)?;
-    let registered = register(door, &registration, &sender.login, &asked).await?;
+    let address = &sender.login.address;
+    let mut registered = register(door, &registration, &sender.login, &asked).await?;
+    if registration.takes_gruu {
+        renew_temporaries(door, address, &mut registered);
+    }
+    if registered.has_changed {
+        door.keeper.save(door, address).await;
+    } else if !registered.refreshed.is_empty() {
+        door.keeper.note(address);
+    }
     let mut builder = answer(message, 200, &door.layer.new_token());
-    for listed in door.locations.list(&sender.login.address, Instant::now()) {
+    for listed in door.locations.list(address, Instant::now()) {
         let contact = match &listed.instance {
-            Some(instance) if registration.takes_gruu => with_gruus(door, &listed, instance, &registered),
+            Some(instance) if registration.takes_gruu => with_gruus(door, &listed, instance),
             _ => listed.contact,
         };
         builder = builder.header(HeaderName::Contact, contact);
@@ -101,16 +142,27 @@ async fn handle_register(
     if registration.path.is_some() {
         builder = builder.copy(message, HeaderName::Path);
     }
+    if registration.takes_outbound && asked.has_flow() && registration.is_direct {
+        builder = promise_flow(door, &registration.flow, builder);
+    }
     let builder = with_date(&door.date, Timestamp::now(), |date| builder.text(HeaderName::Date, date));
     Ok((builder.finish(), registered))
 }
 
-/// A contact with its GRUUs (RFC 5627 §5.2); a phone that has just registered is given a new temporary one.
-fn with_gruus(door: &Door, listed: &Listed, instance: &str, registered: &Registered) -> NameAddr {
-    let device = &listed.device;
-    if registered.added.contains(device) || registered.refreshed.contains(device) {
-        renew_temporary(door, device);
+/// Has the phone send a sign of life so often (RFC 5626 §5.4): when it does not, its connection is dead. Over
+/// UDP nothing would end with a flow, so nothing is asked there.
+fn promise_flow(door: &Door, flow: &Flow, builder: Builder) -> Builder {
+    let seconds = door.config.flow_timer_seconds;
+    if seconds == 0 || !flow.is_reliable() {
+        return builder;
     }
+    door.layer.transport().set_idle(flow, Duration::from_secs(seconds.into()) + FLOW_GRACE);
+    builder.header(HeaderName::FlowTimer, seconds)
+}
+
+/// A contact with its GRUUs (RFC 5627 §5.2).
+fn with_gruus(door: &Door, listed: &Listed, instance: &str) -> NameAddr {
+    let device = &listed.device;
     let public = gruu::public(device.address(), Some(instance), device.resource());
     let contact = listed.contact.clone().with_param("pub-gruu", Some(&public));
     match device.temporary() {
@@ -122,13 +174,25 @@ fn with_gruus(door: &Door, listed: &Listed, instance: &str, registered: &Registe
     }
 }
 
-/// Another temporary GRUU of the same run, or the first of a new one.
-fn renew_temporary(door: &Door, device: &Arc<Device>) {
-    // Without randomness there is none.
-    let (Ok(run), Ok(salt)) = (getrandom::u64(), getrandom::u64()) else { return };
-    let run = device.temporary().map_or(Run(run), |temporary| temporary.run);
-    device.set_temporary(Some(Temporary { run, salt }));
-    door.locations.index_run(run, device);
+/// Gives the phones of a REGISTER another temporary GRUU of the same run, or the first of a new one.
+fn renew_temporaries(door: &Door, address: &Address, registered: &mut Registered) {
+    for listed in door.locations.list(address, Instant::now()) {
+        let device = &listed.device;
+        let is_meant = registered.added.contains(device) || registered.refreshed.contains(device);
+        // Without randomness there is none.
+        let (true, true, Ok(run), Ok(salt)) =
+            (is_meant, listed.instance.is_some(), getrandom::u64(), getrandom::u64())
+        else {
+            continue;
+        };
+        let known = device.temporary().map(|temporary| temporary.run);
+        let run = known.unwrap_or(Run(run));
+        device.set_temporary(Some(Temporary { run, salt }));
+        if known.is_none() {
+            door.locations.index_run(run, device);
+            registered.has_changed = true;
+        }
+    }
 }
 
 /// Gives the time as a header has it; printed once a second.
@@ -165,8 +229,10 @@ async fn register(
         match door.locations.apply(&login.address, plan, asked, added.clone(), now) {
             Some(changes) => {
                 let refreshed = changes.refreshed.iter().map(|each| Arc::clone(&each.device)).collect();
-                settle(door, registration, &added, changes);
-                return Ok(Registered { added, refreshed });
+                let is_less = !changes.removed.is_empty() || !changes.lost.is_empty();
+                let moved = settle(door, registration, &added, changes);
+                let has_changed = is_less || !added.is_empty() || !moved.is_empty();
+                return Ok(Registered { added, refreshed, moved, has_changed });
             }
             None => added.iter().for_each(|device| device.close()),
         }
@@ -202,8 +268,15 @@ fn name_of_others(door: &Door, address: &Address, added: &[Arc<Device>]) -> Vec<
     known.iter().chain(added).map(|device| device.resource().clone()).collect()
 }
 
-/// Brings sessions, look-up tables and alarms up to what was applied.
-fn settle(door: &Door, registration: &Registration, added: &[Arc<Device>], changes: Changes<Arc<Device>>) {
+/// Brings sessions, look-up tables and alarms up to what was applied; gives the phones that were there before
+/// and are reached another way now.
+fn settle(
+    door: &Door,
+    registration: &Registration,
+    added: &[Arc<Device>],
+    changes: Changes<Arc<Device>>,
+) -> Vec<Arc<Device>> {
+    let mut moved = Vec::new();
     for device in changes.removed {
         door.locations.forget_indexes(&device);
         device.close();
@@ -216,13 +289,16 @@ fn settle(door: &Door, registration: &Registration, added: &[Arc<Device>], chang
             door.locations.forget_run(&device);
         }
         let flows = device.bound_flows();
-        device.refresh(registration, &contact, before);
+        if device.refresh(registration, &contact, before) {
+            moved.push(Arc::clone(&device));
+        }
         if flows != device.bound_flows() {
             flows.iter().for_each(|flow| door.locations.forget_flow(flow, &device));
             door.locations.index_flows(&device);
             check_flow(door, registration);
         }
         device.change(SessionChange::Collect);
+        hold_flow(door, &registration.flow, &device);
         // A registration that ends sooner than before needs an alarm of its own.
         set_alarm(door, &device);
     }
@@ -231,6 +307,7 @@ fn settle(door: &Door, registration: &Registration, added: &[Arc<Device>], chang
             door.locations.index(session, device);
         }
         set_alarm(door, device);
+        hold_flow(door, &registration.flow, device);
         // What ended while the session was being opened did not find the phone in any table.
         if device.is_closed() {
             door.locations.forget(device);
@@ -239,6 +316,18 @@ fn settle(door: &Door, registration: &Registration, added: &[Arc<Device>], chang
     }
     if !added.is_empty() {
         check_flow(door, registration);
+    }
+    moved
+}
+
+/// A connection by which somebody is registered may be silent as long as he is.
+fn hold_flow(door: &Door, flow: &Flow, device: &Device) {
+    let transport = door.layer.transport();
+    if flow.is_reliable()
+        && let Some(expires) = door.locations.expiry(device)
+    {
+        let left = expires.saturating_duration_since(Instant::now()) + FLOW_GRACE;
+        transport.set_idle(flow, left.max(transport.config().idle));
     }
 }
 
@@ -261,5 +350,7 @@ fn set_alarm(door: &Door, device: &Arc<Device>) {
     }
 }
 
+/// What a sign of life may be late (RFC 5626 §5.4).
+const FLOW_GRACE: Duration = Duration::from_secs(30);
 /// Requests for one account that may overtake one another.
 const ATTEMPTS: usize = 4;

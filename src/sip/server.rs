@@ -65,13 +65,13 @@ pub fn start(config: Config, environment: Environment) -> Result<Running, StartE
     let Environment { accounts, authenticator, tls, gate, limits, signal } = environment;
     let bound = bind(&config, tls.as_ref(), &gate, limits.handshake())?;
     let layer = Layer::new(layer_config(&config, &accounts, &limits)?, signal.clone());
-    let door = Door::new(config, accounts, authenticator, Arc::clone(&layer));
+    let door = Door::new(config, accounts, authenticator, Arc::clone(&layer), signal.clone());
     door.subscriptions.restore();
     layer.start(Arc::new(User(Arc::downgrade(&door))));
     let mut tasks = Tasks::new();
     tasks.spawn(Arc::clone(&layer).run());
     let addresses = bound.addresses.clone();
-    serve(bound, &layer, &signal, &mut tasks);
+    serve(bound, &door, &signal, &mut tasks);
     Ok(Running { addresses, door, tasks, signal })
 }
 
@@ -88,6 +88,7 @@ impl Running {
             () = self.door.run_alarms() => {}
             () = self.signal.draining() => {}
         }
+        self.door.keeper.flush(&self.door);
         self.door.subscriptions.shut_down();
         self.door.finish_tasks(&self.signal).await;
         self.tasks.finish(&self.signal).await;
@@ -127,15 +128,19 @@ fn bind(
     Ok(Bound { udp, listeners, addresses })
 }
 
-fn serve(bound: Bound, layer: &Arc<Layer>, signal: &ShutdownSignal, tasks: &mut Tasks) {
+fn serve(bound: Bound, door: &Arc<Door>, signal: &ShutdownSignal, tasks: &mut Tasks) {
+    let mut reading = Vec::new();
     for socket in bound.udp {
-        match Arc::clone(layer.transport()).serve_udp(socket) {
-            Ok(serving) => tasks.spawn(serving),
+        match Arc::clone(door.layer.transport()).serve_udp(socket) {
+            Ok(serving) => reading.push(serving),
             Err(error) => tracing::error!(%error, "udp socket lost"),
         }
     }
+    // Phones are reached by the sockets, and are there before the first of them says anything.
+    door.keeper.restore(door);
+    reading.into_iter().for_each(|reading| tasks.spawn(reading));
     for listener in bound.listeners {
-        let transport = Arc::clone(layer.transport());
+        let transport = Arc::clone(door.layer.transport());
         tasks.spawn(listener.serve(signal.clone(), move |stream| Arc::clone(&transport).serve(stream)));
     }
 }

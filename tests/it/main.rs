@@ -14,6 +14,7 @@ mod sip_calls;
 mod sip_presence;
 mod sip_registering_and_paging;
 mod sip_registrations;
+mod sip_restarts;
 mod sip_subscriptions;
 mod story;
 mod support;

@@ -147,10 +147,12 @@ async fn one_flow_of_a_phone_gets_a_request_and_the_next_one_when_it_fails() {
     let response = register(&mut first, ONE, ";reg-id=1", headers).await;
     assert_eq!(response.status(), Some(200));
     assert!(response.has_token(HeaderName::Require, "outbound"));
+    assert_eq!(response.text(HeaderName::FlowTimer).as_deref(), Some("120"));
     let response = register(&mut second, ONE, ";reg-id=2", headers).await;
     let reg_ids: Vec<_> =
         response.values(HeaderName::Contact).map(|value| NameAddr::parse(&value).unwrap().reg_id()).collect();
     assert_eq!(reg_ids, [Some(1), Some(2)]);
+    assert!(!response.has(HeaderName::FlowTimer), "nothing would end with a flow of datagrams");
 
     let (response, _) = tokio::join!(write(&mut alice, "sip:bob@localhost", "one"), second.serve(200));
     assert_eq!(response.status(), Some(200));

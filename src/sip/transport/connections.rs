@@ -4,8 +4,9 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -40,6 +41,8 @@ pub(super) struct Queue {
     messages: Mutex<Waiting>,
     /// Something is to be written, or nothing more will be.
     changed: Notify,
+    /// Seconds that the connection may be silent; 0 for what holds for all.
+    idle: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +90,12 @@ impl Queue {
         true
     }
 
+    /// How long the connection may be silent, where that differs from what holds for all.
+    pub(super) fn idle(&self) -> Option<Duration> {
+        let seconds = self.idle.load(Ordering::Relaxed);
+        (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+    }
+
     fn close(&self) {
         locked(&self.messages).is_closed = true;
         self.changed.notify_one();
@@ -130,6 +139,14 @@ impl Connections {
             self.remove(id);
             SendError::Closed
         })
+    }
+
+    /// A connection that waits for its peer looks at this when it is next woken, as by what is sent to it.
+    pub(super) fn set_idle(&self, id: u64, idle: Duration) {
+        if let Some(connection) = locked(self.shard(id)).get(&id) {
+            let seconds = u32::try_from(idle.as_secs()).unwrap_or(u32::MAX);
+            connection.outgoing.idle.store(seconds, Ordering::Relaxed);
+        }
     }
 
     /// Forgets a connection; its task writes what is queued and ends.

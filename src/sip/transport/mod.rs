@@ -128,6 +128,28 @@ impl Transport {
             .or_else(|| self.connections.open_to(Protocol::Tls, peer))
     }
 
+    /// A flow of an earlier run of the server: datagrams go on by the same address where that is still ours,
+    /// a connection is one that has ended. `None` where there is no socket of its address family.
+    #[must_use]
+    pub(in crate::sip) fn flow_again(
+        &self,
+        protocol: Protocol,
+        local: std::net::SocketAddr,
+        peer: std::net::SocketAddr,
+    ) -> Option<Flow> {
+        match protocol {
+            Protocol::Udp => self.udp.flow_again(local, peer),
+            Protocol::Tcp | Protocol::Tls => Some(Flow { protocol, peer, local, id: u64::MAX }),
+        }
+    }
+
+    /// How long a connection may say nothing before it is closed; nothing for UDP.
+    pub fn set_idle(&self, flow: &Flow, idle: Duration) {
+        if flow.is_reliable() {
+            self.connections.set_idle(flow.id, idle);
+        }
+    }
+
     /// Closes a connection after what is queued; nothing for UDP.
     pub fn close(&self, flow: &Flow) {
         self.connections.remove(flow.id);

@@ -13,7 +13,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, Sleep, sleep_until, timeout},
 };
 use tracing::debug;
 
@@ -39,7 +39,7 @@ impl Transport {
     /// Reads and writes a connection until either end closes it, then tells that it closed.
     pub(super) async fn converse(&self, stream: impl AsyncRead + AsyncWrite, flow: Flow, queue: Arc<Queue>) {
         let (reader, writer) = tokio::io::split(stream);
-        let mut reading = pin!(self.read_frames(reader, flow));
+        let mut reading = pin!(self.read_frames(reader, flow, &queue));
         let mut writing = pin!(write_queue(writer, &queue, self.config.write));
         let is_written = tokio::select! {
             () = &mut reading => false,
@@ -54,21 +54,14 @@ impl Transport {
         self.tell(|inbound| inbound.handle_flow_closed(flow));
     }
 
-    async fn read_frames(&self, mut reader: impl AsyncRead + Unpin, flow: Flow) {
+    async fn read_frames(&self, mut reader: impl AsyncRead + Unpin, flow: Flow, queue: &Queue) {
         let (mut framer, mut buffer) = (Framer::default(), BytesMut::new());
-        let mut begun = None;
-        let mut deadline = Instant::now() + self.config.idle;
-        let mut alarm = pin!(sleep_until(deadline));
+        let (mut begun, mut heard) = (None, Instant::now());
+        let mut alarm = pin!(sleep_until(heard + self.config.idle));
         loop {
             let read = tokio::select! {
                 read = poll_fn(|context| poll_read(&mut reader, context, &mut buffer)) => read,
-                () = alarm.as_mut() => {
-                    if deadline <= Instant::now() {
-                        return;
-                    }
-                    alarm.as_mut().reset(deadline);
-                    continue;
-                }
+                () = poll_fn(|context| poll_alarm(alarm.as_mut(), context, || self.deadline(begun, heard, queue))) => return,
             };
             match read {
                 Ok(count) if count > 0 => {}
@@ -81,15 +74,16 @@ impl Transport {
             if buffer.is_empty() {
                 buffer = BytesMut::new();
             }
-            begun = framer.is_inside_message().then(|| begun.unwrap_or_else(Instant::now));
-            deadline = match begun {
-                Some(begun) => begun + self.config.unfinished,
-                None => Instant::now() + self.config.idle,
-            };
-            // A later deadline is looked at when the alarm goes off; so it is seldom set.
-            if deadline < alarm.deadline() {
-                alarm.as_mut().reset(deadline);
-            }
+            heard = Instant::now();
+            begun = framer.is_inside_message().then(|| begun.unwrap_or(heard));
+        }
+    }
+
+    /// When a connection is closed: for a message that has begun and does not end, or for silence.
+    fn deadline(&self, begun: Option<Instant>, heard: Instant, queue: &Queue) -> Instant {
+        match begun {
+            Some(begun) => begun + self.config.unfinished,
+            None => heard + queue.idle().unwrap_or(self.config.idle),
         }
     }
 
@@ -113,6 +107,26 @@ impl Transport {
                 }
             }
         }
+    }
+}
+
+/// Waits for a deadline that moves: an earlier one counts as soon as the task wakes, a later one is looked at
+/// when the alarm goes off, so it is seldom set.
+fn poll_alarm(
+    mut alarm: Pin<&mut Sleep>,
+    context: &mut Context<'_>,
+    deadline: impl Fn() -> Instant,
+) -> Poll<()> {
+    loop {
+        let due = deadline();
+        if due < alarm.deadline() {
+            alarm.as_mut().reset(due);
+        }
+        ready!(alarm.as_mut().poll(context));
+        if due <= Instant::now() {
+            return Poll::Ready(());
+        }
+        alarm.as_mut().reset(due);
     }
 }
 
@@ -233,6 +247,23 @@ mod tests {
         let silent = Instant::now();
         assert!(it.told.recv().await.unwrap().is_none());
         assert_eq!(silent.elapsed().as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_may_be_given_less_time_or_more() {
+        for (seconds, expect) in [(10, 10), (600, 600)] {
+            let mut it = connect(|config| config.idle = Duration::from_secs(60));
+            sleep(Duration::from_secs(5)).await;
+            it.far.write_all(b"\r\n\r\n").await.unwrap();
+            it.far.read_exact(&mut [0; 2]).await.unwrap();
+            it.transport.set_idle(&it.flow, Duration::from_secs(seconds));
+            // What is sent now wakes the connection's task.
+            it.transport.send(&it.flow, Bytes::from_static(b"ok")).unwrap();
+            it.far.read_exact(&mut [0; 2]).await.unwrap();
+            let silent = Instant::now();
+            assert!(it.told.recv().await.unwrap().is_none());
+            assert_eq!(silent.elapsed().as_secs(), expect);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -62,6 +62,18 @@ impl Sockets {
         }
     }
 
+    /// From the socket that is bound to `local`, or else as [`Sockets::flow_to`].
+    pub(super) fn flow_again(&self, local: SocketAddr, peer: SocketAddr) -> Option<Flow> {
+        let index = {
+            let sockets = self.sockets.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            sockets.iter().position(|socket| socket.as_ref().is_some_and(|(bound, _)| *bound == local))
+        };
+        match index {
+            Some(index) => Some(Flow { protocol: Protocol::Udp, peer, local, id: index as u64 }),
+            None => self.flow_to(peer).ok(),
+        }
+    }
+
     pub(super) fn flow_to(&self, peer: SocketAddr) -> Result<Flow, SendError> {
         let sockets = self.sockets.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let fits = |local: &SocketAddr| {
