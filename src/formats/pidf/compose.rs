@@ -126,6 +126,7 @@ impl<'a> Composition<'a> {
         let mut extensions = vec![capabilities(state)];
         extensions.extend(presence.idle_since.map(merge::idle_input));
         let uri = state.contact.as_deref().and_then(uri::to_uri).map(CompactString::from);
+        extensions.extend(uri.as_deref().and_then(device_of));
         self.document.tuples.push(Tuple {
             id,
             published_id: None,
@@ -148,7 +149,7 @@ impl<'a> Composition<'a> {
         };
         self.rest.push((rank(None), published.notes, published.extensions));
         for person in published.persons {
-            let extensions = tidy_all(&person.extensions, DATA_MODEL);
+            let extensions = tidy_all(person.extensions, DATA_MODEL);
             self.persons.push((rank(person.timestamp.as_ref()), Person { extensions, ..person }));
         }
         for device in published.devices {
@@ -173,7 +174,7 @@ impl<'a> Composition<'a> {
             None if said.is_available() => Extended::from_availability(said.availability),
             None => Extended::Available,
         };
-        let mut extensions = tidy_all(&published.status.extensions, PIDF);
+        let mut extensions = tidy_all(published.status.extensions, PIDF);
         extensions.retain(|element| !element.is(AG_PROJECTS, "extended"));
         for show in extensions.iter_mut().filter(|element| is_called && element.is(CLIENT, "show")) {
             show.nodes = vec![Node::Text("dnd".into())];
@@ -186,7 +187,7 @@ impl<'a> Composition<'a> {
             published_id: (id != published.id).then_some(published.id),
             id,
             status: Status { basic: published.status.basic.or_else(|| Some(basic(is_open))), extensions },
-            extensions: tidy_all(&published.extensions, PIDF),
+            extensions: tidy_all(published.extensions, PIDF),
             contact,
             notes: published.notes,
             timestamp: published.timestamp.or_else(|| Some(said.since.into())),
@@ -211,7 +212,7 @@ impl<'a> Composition<'a> {
         let mut notes = self.rest.iter().map(|(_, notes, _)| notes).filter(|notes| !notes.is_empty());
         let notes = notes.next().into_iter().flatten().filter(|note| !said.contains(note));
         self.document.notes = notes.cloned().collect();
-        let extensions: Vec<_> = self.rest.iter().map(|(_, _, found)| tidy_all(found, PIDF)).collect();
+        let extensions: Vec<_> = self.rest.into_iter().map(|(_, _, found)| tidy_all(found, PIDF)).collect();
         self.document.extensions = merge::merge_elements(extensions.iter().map(Vec::as_slice));
         self.identities.settle_nested(&mut self.document);
         self.document
@@ -229,15 +230,15 @@ fn add_device(document: &mut Document, identities: &mut Identities, device: Devi
     document.devices.push(Device {
         published_id: (id != device.id).then_some(device.id),
         id,
-        extensions: tidy_all(&device.extensions, DATA_MODEL),
+        extensions: tidy_all(device.extensions, DATA_MODEL),
         device_id: device_id.into(),
         notes: device.notes,
         timestamp: device.timestamp,
     });
 }
 
-fn tidy_all(elements: &[Element], room: &str) -> Vec<Element> {
-    elements.iter().filter_map(|element| tidy(element, room)).collect()
+fn tidy_all(elements: Vec<Element>, room: &str) -> Vec<Element> {
+    elements.into_iter().filter_map(|element| tidy(element, room)).collect()
 }
 
 /// Whether somebody said this, rather than that a device is known to be there or in a call.
@@ -267,6 +268,12 @@ fn capabilities(state: &ResourceState) -> Element {
     Element::new(CAPS, "servcaps")
         .holding(says("audio", state.takes_calls))
         .holding(says("message", state.takes_messages))
+}
+
+/// The device that a GRUU is about (RFC 5627 §3.1.1): where it is a URN, that is its id.
+fn device_of(uri: &str) -> Option<Element> {
+    let urn = uri.split(';').find_map(|parameter| parameter.strip_prefix("gr="))?;
+    (urn.starts_with("urn:") && uri::is_uri(urn)).then(|| Element::with_text(DATA_MODEL, "deviceID", urn))
 }
 
 /// A priority of 0 to 127 as a qvalue of two digits; a negative one has none (RFC 3863 §4.1.3).

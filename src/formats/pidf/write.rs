@@ -8,7 +8,7 @@ use super::{
     AG_PROJECTS, CAPS, CLIENT, CPIM_PIDF, DATA_MODEL, KNOWN_NAMESPACES, PIDF, PIDF_DIFF, RPID, compose,
     element::{Element, Namespace, Node},
     model::Document,
-    tree::tree_of,
+    tree::{Sink, walk},
 };
 use crate::{
     formats::xml::{XML, push_text},
@@ -29,38 +29,37 @@ pub fn print_offline(entity: &str) -> String {
 
 /// As `application/pidf+xml`.
 pub(super) fn print_pidf(document: &Document) -> String {
-    let tree = tree_of(document, PIDF);
-    let prefixes = Prefixes::new(PIDF).knowing(&tree);
-    print_tree(&tree, "presence", prefixes)
+    print(document, "presence", PIDF, Prefixes::new(PIDF), None)
 }
 
 /// As `application/cpim-pidf+xml`.
 pub(super) fn print_cpim(document: &Document) -> String {
-    let tree = tree_of(document, CPIM_PIDF);
-    let prefixes = Prefixes::new(CPIM_PIDF).knowing(&tree);
-    print_tree(&tree, "presence", prefixes)
+    print(document, "presence", CPIM_PIDF, Prefixes::new(CPIM_PIDF), None)
 }
 
 /// As the whole state of `application/pidf-diff+xml` (RFC 5262 §3).
 pub(super) fn print_full(document: &Document, version: u32) -> String {
-    let mut tree = tree_of(document, PIDF);
-    tree = tree.with("version", &format_compact!("{version}"));
-    let prefixes = Prefixes::new(PIDF).with("p", PIDF_DIFF).knowing(&tree);
-    print_tree(&tree, "p:pidf-full", prefixes)
+    print(document, "p:pidf-full", PIDF, Prefixes::new(PIDF).with("p", PIDF_DIFF), Some(version))
 }
 
-fn print_tree(tree: &Element, name: &str, prefixes: Prefixes) -> String {
-    let mut writer = Writer { out: String::with_capacity(4096), prefixes };
+fn print(
+    document: &Document,
+    name: &str,
+    space: &'static str,
+    prefixes: Prefixes,
+    version: Option<u32>,
+) -> String {
+    let prefixes = prefixes.knowing_all(document);
+    let mut writer = Writer { out: String::with_capacity(1024 + 1024 * document.tuples.len()), prefixes };
     writer.out.push_str(PROLOG);
     let _ = write!(writer.out, "<{name}");
     writer.push_declarations();
-    for attribute in &tree.attributes {
-        writer.push_attribute(&attribute.name, &attribute.value);
+    if let Some(version) = version {
+        let _ = write!(writer.out, " version=\"{version}\"");
     }
+    writer.push_attribute("entity", &document.entity);
     writer.out.push('>');
-    for child in tree.children() {
-        writer.push_element(child);
-    }
+    walk(document, space, &mut writer);
     let _ = write!(writer.out, "</{name}>");
     writer.out
 }
@@ -100,6 +99,17 @@ impl Prefixes {
     /// With those that an element needs.
     pub(super) fn knowing(mut self, element: &Element) -> Self {
         self.add_element(element);
+        self
+    }
+
+    /// With those that the extensions of a document need.
+    fn knowing_all(mut self, document: &Document) -> Self {
+        let tuples = document.tuples.iter().flat_map(|tuple| [&tuple.status.extensions, &tuple.extensions]);
+        let persons = document.persons.iter().map(|person| &person.extensions);
+        let devices = document.devices.iter().map(|device| &device.extensions);
+        for element in tuples.chain(persons).chain(devices).chain([&document.extensions]).flatten() {
+            self.add_element(element);
+        }
         self
     }
 
@@ -174,6 +184,16 @@ impl Writer {
         self.prefixes.others = others;
     }
 
+    fn push_name(&mut self, namespace: &str, name: &str) {
+        if namespace != self.prefixes.default
+            && let Some(prefix) = self.prefixes.prefix(namespace)
+        {
+            self.out.push_str(prefix);
+            self.out.push(':');
+        }
+        self.out.push_str(name);
+    }
+
     /// An element where the default namespace is that of the root.
     pub(super) fn push_element(&mut self, element: &Element) {
         let default = self.prefixes.default;
@@ -222,6 +242,32 @@ impl Writer {
             }
         }
         self.out.push('"');
+    }
+}
+
+impl Sink for Writer {
+    fn start(&mut self, namespace: &'static str, name: &str, attribute: Option<(&'static str, &str, &str)>) {
+        self.out.push('<');
+        self.push_name(namespace, name);
+        if let Some((space, name, value)) = attribute {
+            let name = self.prefixes.attribute_name(space, name);
+            self.push_attribute(&name, value);
+        }
+        self.out.push('>');
+    }
+
+    fn text(&mut self, text: &str) {
+        push_text(&mut self.out, text);
+    }
+
+    fn element(&mut self, element: &Element) {
+        self.push_element(element);
+    }
+
+    fn end(&mut self, namespace: &'static str, name: &str) {
+        self.out.push_str("</");
+        self.push_name(namespace, name);
+        self.out.push('>');
     }
 }
 

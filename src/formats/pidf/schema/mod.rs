@@ -88,16 +88,15 @@ struct Model {
 
 /// The element as it may stand in a document that is sent; `None` where no schema would allow it.
 /// `room` is the namespace whose elements do not stand there as extensions.
-pub(super) fn tidy(element: &Element, room: &str) -> Option<Element> {
+pub(super) fn tidy(mut element: Element, room: &str) -> Option<Element> {
     if element.namespace.is_empty() || element.namespace == room {
         return None;
     }
-    let mut tidied = element.clone();
-    clean(&mut tidied);
-    if let Some(model) = tables::global(&tidied) {
-        sort(&mut tidied, model);
+    clean(&mut element);
+    if let Some(model) = tables::global(&element) {
+        sort(&mut element, model);
     }
-    is_valid(&tidied).then_some(tidied)
+    is_valid(&element).then_some(element)
 }
 
 /// Repairs what clients do and no schema allows: attributes that tell a validator what to do, white

@@ -299,6 +299,21 @@ fn a_phone_that_knows_no_extended_is_given_the_word() {
 }
 
 #[test]
+fn a_phone_with_a_gruu_is_a_device() {
+    for (contact, expected) in [
+        ("sip:bob@example.org;gr=urn:uuid:1", Some("urn:uuid:1")),
+        ("sip:bob@example.org;gr=abc", None),
+        ("sip:bob@example.org", None),
+    ] {
+        let phone =
+            ResourceState { contact: Some(contact.into()), ..state("phone", at(Availability::Online)) };
+        let document = composed(vec![phone]);
+        let found = element::find(&document.tuples[0].extensions, DATA_MODEL, "deviceID").map(Element::text);
+        assert_eq!(found.as_deref(), expected, "{contact}");
+    }
+}
+
+#[test]
 fn what_the_schemas_refuse_is_left_out_and_the_rest_stays() {
     let person = "<dm:person><r:mood><r:cheesy/></r:mood><c:icon>::</c:icon><r:sphere> <r:work> </r:work></r:sphere></dm:person>";
     let document = composed(vec![publisher(

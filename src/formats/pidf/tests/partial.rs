@@ -72,7 +72,7 @@ fn the_whole_is_sent_where_changes_are_not_less() {
 fn the_whole_is_the_document_with_a_version() {
     let document = document(DESK);
     let text = Format::PidfDiff.print(&document);
-    assert!(text.contains(" version=\"1\">"), "{text}");
+    assert!(text.contains(" version=\"1\" entity="), "{text}");
     let plain = text.replace("p:pidf-full", "presence").replace(" version=\"1\"", "");
     let read = |text: &str| Document::parse(text.as_bytes(), &Limits::default()).unwrap();
     assert_eq!(read(&plain), read(&Format::Pidf.print(&document)));
