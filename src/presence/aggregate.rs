@@ -3,6 +3,8 @@
 //! The strongest availability wins: busy over online over away over extended away over offline.
 //! Among equals the one with the higher priority speaks for the person, then the newer one.
 
+use compact_str::CompactString;
+
 use crate::signal::{Activity, Availability, Presence, Timestamp};
 
 /// The state of a person whose sessions say `sessions`; offline since `now` where there is none.
@@ -12,8 +14,13 @@ pub fn aggregate<'a>(sessions: impl IntoIterator<Item = &'a Presence>, now: Time
         |presence: &&Presence| (presence.availability, presence.eager, presence.priority, presence.since);
     // A person is idle when she touches none of her devices.
     let mut idle_since = Some(None);
+    // Nobody knows the sphere of a person of whom two are told (RFC 5025 §3.1.2).
+    let mut spheres: Option<Option<&CompactString>> = None;
     let available = sessions.into_iter().filter(|presence| presence.is_available()).inspect(|presence| {
         idle_since = idle_since.zip(presence.idle_since).map(|(latest, since)| latest.max(Some(since)));
+        if let Some(sphere) = &presence.sphere {
+            spheres = Some(spheres.map_or(Some(sphere), |known| known.filter(|known| *known == sphere)));
+        }
     });
     let Some(winner) = available.max_by_key(rank) else { return Presence::offline(now) };
     Presence {
@@ -21,6 +28,7 @@ pub fn aggregate<'a>(sessions: impl IntoIterator<Item = &'a Presence>, now: Time
         eager: winner.eager,
         notes: winner.notes.clone(),
         activities: winner.activities.clone(),
+        sphere: spheres.flatten().cloned(),
         idle_since: idle_since.flatten(),
         since: winner.since,
         priority: winner.priority,
@@ -86,6 +94,22 @@ mod tests {
         later.idle_since = Some(Timestamp(7));
         assert_eq!(aggregate([&later, &desk], Timestamp(0)).idle_since, Some(Timestamp(7)));
         assert_eq!(aggregate([&phone, &desk], Timestamp(0)).idle_since, None);
+    }
+
+    #[test]
+    fn a_sphere_is_known_where_all_that_tell_one_agree() {
+        for (told, expected) in [
+            (&[][..], None),
+            (&[None, Some("work")], Some("work")),
+            (&[Some("work"), Some("work")], Some("work")),
+            (&[Some("work"), Some("home"), Some("work")], None),
+        ] {
+            let sessions: Vec<_> = told
+                .iter()
+                .map(|sphere| Presence { sphere: sphere.map(CompactString::from), ..at(Online, 0, 0) })
+                .collect();
+            assert_eq!(aggregate(&sessions, Timestamp(0)).sphere.as_deref(), expected, "{told:?}");
+        }
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct Presence {
     /// Words for people, once per language.
     pub notes: Vec<Text>,
     pub activities: Vec<Activity>,
+    /// The part of life that the person is in, such as `work` or `home`, in lower case (RFC 4480 §3.12).
+    pub sphere: Option<CompactString>,
     /// No key was touched since.
     pub idle_since: Option<Timestamp>,
     /// When this was said.

@@ -1,6 +1,8 @@
 //! What a published document says of its person in the words that every protocol has. State is read
 //! from elements that mean it, never from words written for people.
 
+use compact_str::CompactString;
+
 use super::{
     AG_PROJECTS, CLIENT, RPID, activity,
     element::{self, Element},
@@ -40,11 +42,27 @@ impl Document {
             eager,
             notes: self.notes_of(tuple),
             activities,
+            sphere: self.sphere(),
             idle_since: input.map(|input| past(input.last.unwrap_or(now))),
             since: past(tuple.said_at().unwrap_or(now)),
             priority: tuple.contact.as_ref().and_then(|contact| contact.priority).map_or(0, priority),
             ..Presence::default()
         }
+    }
+
+    /// The sphere that all persons who have one agree on. RFC 4480 has elements for it in its schema and a
+    /// text in its example.
+    fn sphere(&self) -> Option<CompactString> {
+        let spheres =
+            self.persons.iter().filter_map(|person| element::find(&person.extensions, RPID, "sphere"));
+        let name = |sphere: &Element| {
+            let child = sphere.children().next();
+            let name = child.map_or_else(|| sphere.text(), |child| child.name.clone());
+            name.to_lowercase()
+        };
+        let mut names = spheres.map(name).filter(|name| (1..=64).contains(&name.len()) && name != "unknown");
+        let first = names.next()?;
+        names.all(|name| name == first).then(|| first.into())
     }
 
     /// The tuple's own notes, else those of the person, then of the document.

@@ -30,6 +30,7 @@ pub(in crate::xmpp) fn parse_presence(stanza: &Stanza, language: Option<&str>, n
         eager: is_available && show.as_deref() == Some("chat"),
         notes: notes.filter(|note| !note.text.is_empty()).collect(),
         activities: Default::default(),
+        sphere: None,
         idle_since: attribute_time(stanza, "idle", IDLE, "since"),
         since: attribute_time(stanza, "delay", DELAY, "stamp").unwrap_or(now),
         priority: stanza.text_of("priority").and_then(|text| text.trim().parse().ok()).unwrap_or(0),

@@ -122,6 +122,21 @@ fn notes_priority_and_idle_time_are_read() {
 }
 
 #[test]
+fn a_sphere_is_read_where_the_persons_agree() {
+    let person = |sphere: &str| format!("<dm:person id='p'><r:sphere>{sphere}</r:sphere></dm:person>");
+    for (persons, expected) in [
+        (String::new(), None),
+        (person("<r:work/>"), Some("work")),
+        (person("Bowling League"), Some("bowling league")),
+        (person("<r:work/>") + &person("<r:work/>"), Some("work")),
+        (person("<r:work/>") + &person("<r:home/>"), None),
+        (person("<r:unknown/>") + &person(""), None),
+    ] {
+        assert_eq!(read(&tuple("<status/>", &persons)).sphere.as_deref(), expected, "{persons}");
+    }
+}
+
+#[test]
 fn a_clock_that_is_ahead_is_not_believed() {
     let presence = read(&tuple("<status/><timestamp>2099-01-01T00:00:00Z</timestamp>", ""));
     assert_eq!(presence.since, NOW);
