@@ -115,6 +115,9 @@ impl Patch {
     }
 
     fn diff_children(&mut self, old: &Element, new: &Element, path: &str) -> Option<()> {
+        if old.nodes.len().max(new.nodes.len()) > SIBLINGS {
+            return None;
+        }
         let (before, after) = (keys(old), keys(new));
         let place = |key: &Key<'_>| after.iter().position(|(other, _)| other == key);
         let kept: Vec<usize> = before.iter().filter_map(|(key, _)| place(key)).collect();
@@ -210,3 +213,6 @@ impl Patch {
         self.writer.out.push('>');
     }
 }
+
+/// Most elements side by side that are followed; the work grows with their square.
+const SIBLINGS: usize = 256;

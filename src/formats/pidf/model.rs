@@ -214,6 +214,8 @@ pub enum PidfError {
     Basic,
     #[error("a tuple has more than one status, contact or timestamp")]
     RepeatedPart,
+    #[error("more than 64 namespaces, or more than 128 elements side by side")]
+    TooMany,
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! Refused is what leaves a tuple without identity or state (RFC 3863 §4.1); what the schemas refuse
 //! beyond that is left out when a document is composed of it.
 
+use std::collections::HashSet;
+
 use compact_str::CompactString;
 use roxmltree::Node;
 
@@ -34,6 +36,7 @@ impl Document {
         if root.tag_name().name() != "presence" {
             return Err(PidfError::Root);
         }
+        check_counts(root)?;
         let entity = root.attribute("entity").map(|entity| unescape_uri(entity.trim()));
         let entity = entity.filter(|entity| (1..=1024).contains(&entity.len())).ok_or(PidfError::Entity)?;
         let mut read = Self { entity, ..Self::default() };
@@ -60,6 +63,19 @@ impl Document {
         }
         Ok(())
     }
+}
+
+/// What is kept is looked through again and again: so much of it, and no more.
+fn check_counts(root: Node<'_, '_>) -> Result<(), PidfError> {
+    let mut namespaces = HashSet::new();
+    for element in root.descendants().filter(Node::is_element) {
+        namespaces.extend(element.tag_name().namespace());
+        namespaces.extend(element.attributes().filter_map(|attribute| attribute.namespace()));
+        if element.children().filter(Node::is_element).take(SIBLINGS + 1).count() > SIBLINGS {
+            return Err(PidfError::TooMany);
+        }
+    }
+    if namespaces.len() > NAMESPACES { Err(PidfError::TooMany) } else { Ok(()) }
 }
 
 fn parse_tuple(tuple: Node<'_, '_>, namespace: &'static str) -> Result<Tuple, PidfError> {
@@ -177,3 +193,8 @@ fn parse_quality(text: &str) -> Option<u16> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
     Some((value * 1000.0).round() as u16)
 }
+
+/// Most namespaces in a document.
+const NAMESPACES: usize = 64;
+/// Most elements side by side.
+const SIBLINGS: usize = 128;

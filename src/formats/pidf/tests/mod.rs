@@ -168,6 +168,7 @@ fn an_open_tuple_speaks_before_a_closed_one_and_the_newer_before_the_older() {
 #[test]
 fn what_is_no_presence_document_is_refused() {
     let body = |inside: &str| tuple("<status/>", "").replace("<status/>", inside);
+    let namespaces: String = (0..64).map(|at| format!("<x xmlns='urn:{at}'/>")).collect();
     for (text, expected) in [
         ("<presence/>".to_owned(), PidfError::Root),
         ("<presence xmlns='urn:ietf:params:xml:ns:pidf'/>".to_owned(), PidfError::Entity),
@@ -177,6 +178,8 @@ fn what_is_no_presence_document_is_refused() {
         ("<list xmlns='urn:ietf:params:xml:ns:pidf'/>".to_owned(), PidfError::Root),
         (tuple("", "<tuple id='t'/>"), PidfError::RepeatedId),
         (tuple("", "<tuple/>"), PidfError::TupleId),
+        (tuple("", &"<x xmlns='urn:x'/>".repeat(128)), PidfError::TooMany),
+        (tuple("", &namespaces), PidfError::TooMany),
     ] {
         assert_eq!(Document::parse(text.as_bytes(), &Limits::default()), Err(expected), "{text}");
     }
