@@ -11,6 +11,7 @@ mod page;
 mod presence_documents;
 mod publishing;
 mod sip_calls;
+mod sip_flows;
 mod sip_presence;
 mod sip_registering_and_paging;
 mod sip_registrations;

@@ -6,6 +6,7 @@
 mod baresip;
 mod blink;
 mod browser;
+mod linphone;
 mod program;
 mod server;
 mod sip;
@@ -20,6 +21,7 @@ use std::{future::Future, path::PathBuf, time::Duration};
 pub(crate) use baresip::{Baresip, Phone};
 pub(crate) use blink::Blink;
 pub(crate) use browser::Browser;
+pub(crate) use linphone::Linphone;
 pub(crate) use program::Program;
 pub(crate) use server::{House, PASSWORD, address};
 pub(crate) use sip::{SipPhone, body};
