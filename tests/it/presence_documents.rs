@@ -159,9 +159,10 @@ async fn the_examples_of_the_specifications_are_shown_in_valid_documents() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_judge_finds_what_is_wrong() {
     let mut judge = judge();
-    let right = Format::Pidf.print(&composed(&[], true));
-    for (from, to) in [("<status>", "<status><basic>open</basic>"), (">offline<", ">gone<"), ("id=", "name=")]
-    {
+    let away = Said { state: 2, since: 0, is_on_the_phone: false, note: None, contact: None, document: None };
+    let right = Format::Pidf.print(&composed(&[away], true));
+    let extended = ("extended>away<", "extended>gone<");
+    for (from, to) in [("<status>", "<status><basic>open</basic>"), extended, ("id=", "name=")] {
         assert!(right.contains(from), "{right}");
         let wrong = json!({"do": "validate", "documents": [right.replace(from, to)]});
         assert_eq!(judge.try_ask(&wrong).await["ok"], false, "{from} {to}");
