@@ -25,11 +25,12 @@ impl Account {
         now: Timestamp,
         effects: &mut Effects,
     ) {
+        let Some(endpoint) = self.endpoints.find_mut(session) else { return };
         if !presence.is_available() {
-            self.say_goodbye(session, presence, now, effects);
+            let left = endpoint.stays_closed().then(|| Arc::clone(&presence));
+            self.say_goodbye(session, presence, left, now, effects);
             return;
         }
-        let Some(endpoint) = self.endpoints.find_mut(session) else { return };
         let is_first = !endpoint.is_available();
         endpoint.say(Some(presence));
         self.spread(session, now, effects);
@@ -41,7 +42,7 @@ impl Account {
 
     /// A session is over.
     pub(super) fn handle_close(&mut self, session: SessionId, now: Timestamp, effects: &mut Effects) {
-        self.say_goodbye(session, Arc::new(Presence::offline(now)), now, effects);
+        self.say_goodbye(session, Arc::new(Presence::offline(now)), None, now, effects);
         self.endpoints.remove(session);
     }
 
@@ -98,7 +99,14 @@ impl Account {
             // He may have seen this session all the same, because it was shown to him.
             let notices =
                 self.notices(|endpoint| endpoint.directed.iter().any(|p| p.address == from.address));
-            if notices.is_empty() {
+            let granted = self.roster.find(&from.address).is_some_and(|contact| contact.from);
+            if notices.is_empty() && granted {
+                // He must not learn that he is not shown it.
+                let gone = Arc::new(Presence::offline(self.aggregate.since));
+                let aggregate = Some(Arc::clone(&gone));
+                let notice = PresenceNotice::new(self.address.clone().into(), gone, aggregate);
+                route_notices(from, vec![Arc::new(notice)], effects);
+            } else if notices.is_empty() {
                 self.refuse_probe(&from.address, effects);
             } else {
                 route_notices(from, notices, effects);
@@ -131,6 +139,9 @@ impl Account {
     /// Shows `to` every available session, or takes that back: the contact was granted presence, or
     /// lost it (RFC 6121 §3.1.5, §3.2.2).
     pub(super) fn show_all_to(&self, to: &Party, shown: bool, now: Timestamp, effects: &mut Effects) {
+        if shown && self.standing(&to.address) != Standing::Allowed {
+            return;
+        }
         let mut notices = self.notices(|_| true);
         if !shown {
             let gone = Arc::new(Presence::offline(now));
@@ -145,13 +156,18 @@ impl Account {
 
     /// Tells everybody who may know what `session` shows now.
     fn spread(&mut self, session: SessionId, now: Timestamp, effects: &mut Effects) {
-        self.aggregate = self.endpoints.aggregate(now);
+        self.take_stock(now);
+        self.review_sphere(now, effects);
         let Some(endpoint) = self.endpoints.find(session) else { return };
         let Some(presence) = endpoint.shown.clone() else { return };
         let from = Party::full(self.address.clone(), endpoint.resource().clone());
         let notice = Arc::new(PresenceNotice::new(from, presence, Some(Arc::clone(&self.aggregate))));
         let directed = endpoint.directed.clone();
-        self.route_to_contacts(|contact| contact.from, News::Presence(Arc::clone(&notice)), effects);
+        self.route_to_contacts(
+            |contact| self.is_shown_to(contact),
+            News::Presence(Arc::clone(&notice)),
+            effects,
+        );
         for to in directed {
             let signal = Signal::Presence { to, notice: Arc::clone(&notice) };
             effects.push(Effect::Route { signal, reply: None });
@@ -161,21 +177,24 @@ impl Account {
         self.show_watchers(effects);
     }
 
-    /// Takes the session's presence back from everybody who had it.
+    /// Takes the session's presence back from everybody who had it; `left` is what it says from now on.
     fn say_goodbye(
         &mut self,
         session: SessionId,
         presence: Arc<Presence>,
+        left: Option<Arc<Presence>>,
         now: Timestamp,
         effects: &mut Effects,
     ) {
         let own = self.endpoints.ids(|endpoint| endpoint.follows_presence());
         let Some(endpoint) = self.endpoints.find_mut(session) else { return };
         let was_available = endpoint.is_available();
+        let is_seen = was_available || endpoint.is_closed() || left.is_some();
         let directed = std::mem::take(&mut endpoint.directed);
         let from = Party::full(self.address.clone(), endpoint.resource().clone());
-        endpoint.say(None);
-        self.aggregate = self.endpoints.aggregate(now);
+        endpoint.say(left);
+        self.take_stock(now);
+        self.review_sphere(now, effects);
         let aggregate = Some(Arc::clone(&self.aggregate));
         let notice = Arc::new(PresenceNotice::new(from, presence, aggregate));
         for to in directed {
@@ -183,8 +202,14 @@ impl Account {
             effects.push(Effect::Route { signal, reply: None });
         }
         if was_available {
-            self.route_to_contacts(|contact| contact.from, News::Presence(Arc::clone(&notice)), effects);
+            self.route_to_contacts(
+                |contact| self.is_shown_to(contact),
+                News::Presence(Arc::clone(&notice)),
+                effects,
+            );
             tell(own, Event::Presence(notice), effects);
+        }
+        if is_seen {
             self.show_watchers(effects);
         }
     }

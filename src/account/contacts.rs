@@ -71,6 +71,7 @@ impl Account {
             effects.push(Effect::Store(write));
             self.push_roster(change, effects);
         }
+        self.review_contact(address, now);
         self.review_watchers(address, now, effects);
         Ok(Reply::Done)
     }
@@ -104,6 +105,7 @@ impl Account {
             _ => contact.approved,
         };
         self.move_to(contact, before, row.next, effects);
+        self.review_contact(&to, now);
         if before.is_pending_in() && !row.next.is_pending_in() {
             let granted = event == ContactEvent::Subscribed;
             let answer = if granted { WatcherEvent::Approved } else { WatcherEvent::Rejected };
@@ -134,9 +136,16 @@ impl Account {
         effects: &mut Effects,
     ) {
         let before = self.subscription(&signal.from);
-        let approved = self.roster.find(&signal.from).is_some_and(|contact| contact.approved);
-        if signal.event == ContactEvent::Subscribe && approved && !before.flags().1 {
-            return self.grant_at_once(signal, now, effects);
+        if signal.event == ContactEvent::Subscribe && !before.flags().1 {
+            let approved = self.roster.find(&signal.from).is_some_and(|contact| contact.approved);
+            match self.answer_of_rules(&signal.from, now) {
+                Some(false) => {
+                    return self.pass(&signal.from, ContactEvent::Unsubscribed, None, Native::None, effects);
+                }
+                Some(true) => return self.grant_at_once(signal, now, effects),
+                None if approved => return self.grant_at_once(signal, now, effects),
+                None => {}
+            }
         }
         if signal.event == ContactEvent::Subscribe {
             self.note_contact_request(&signal.from, effects);
@@ -147,6 +156,7 @@ impl Account {
         }
         if let Some(contact) = self.roster.find(&signal.from).cloned() {
             self.move_to(contact, before, row.next, effects);
+            self.review_contact(&signal.from, now);
         }
         if before.is_pending_in() && !row.next.is_pending_in() {
             self.settle(&signal.from, WatcherEvent::Timeout, now, effects);
@@ -169,12 +179,15 @@ impl Account {
         self.review_watchers(&signal.from, now, effects);
     }
 
-    /// The owner said yes in advance (RFC 6121 §3.4.2).
+    /// The owner said yes in advance (RFC 6121 §3.4.2), or her rules do.
     fn grant_at_once(&mut self, signal: &ContactSignal, now: Timestamp, effects: &mut Effects) {
-        let Some(mut contact) = self.roster.find(&signal.from).cloned() else { return };
+        let known = self.roster.find(&signal.from).cloned();
+        let Some(mut contact) = known.or_else(|| self.new_contact(signal.from.clone()).ok()) else { return };
         contact.from = true;
         contact.approved = false;
         self.keep(contact, effects);
+        self.review_contact(&signal.from, now);
+        self.settle(&signal.from, WatcherEvent::Approved, now, effects);
         self.pass(&signal.from, ContactEvent::Subscribed, None, Native::None, effects);
         self.show_all_to(&signal.from.clone().into(), true, now, effects);
         self.review_watchers(&signal.from, now, effects);

@@ -15,7 +15,8 @@ use crate::{
 pub(super) struct Endpoint {
     pub(super) session: SessionId,
     pub(super) spec: SessionSpec,
-    /// What the session said last; `None` before it said anything and after it said goodbye.
+    /// What the session said last; `None` before it said anything and after it said goodbye. One that
+    /// publishes may say that it is closed, and goes on.
     said: Option<Arc<Presence>>,
     /// What others see: the same, or what a call makes of it.
     pub(super) shown: Option<Arc<Presence>>,
@@ -51,6 +52,16 @@ impl Endpoint {
     /// Whether it takes messages that are not addressed to it by name.
     pub(super) fn takes_unasked(&self) -> bool {
         self.spec.takes_messages && self.shown.as_ref().is_some_and(|presence| presence.priority >= 0)
+    }
+
+    /// Whether it says in so many words that it is closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.said.is_some() && self.shown.is_none()
+    }
+
+    /// Whether it goes on after it said that it is not there: what a phone publishes is kept as it is.
+    pub(super) fn stays_closed(&self) -> bool {
+        matches!(self.spec.kind, SessionKind::Publication | SessionKind::Device)
     }
 
     /// Takes over what the session says; `None` for goodbye.
@@ -90,6 +101,7 @@ impl Endpoint {
 
     fn show(&mut self) {
         self.shown = match &self.said {
+            Some(said) if !said.is_available() => None,
             Some(said) if self.calls > 0 => Some(Arc::new(during_call(said))),
             said => said.clone(),
         };
@@ -144,17 +156,30 @@ impl Endpoints {
         self.0.iter().filter(|endpoint| wanted(endpoint)).map(|endpoint| endpoint.session).collect()
     }
 
+    /// Where the person is, as far as all sessions that say it agree (RFC 5025 §3.1.2).
+    pub(super) fn sphere(&self) -> Option<&str> {
+        let mut spheres = self.0.iter().filter_map(|endpoint| endpoint.said.as_ref()?.sphere.as_deref());
+        let first = spheres.next()?;
+        spheres.all(|other| other.eq_ignore_ascii_case(first)).then_some(first)
+    }
+
     /// The account's state as a whole. The only available session speaks for the person as it is,
     /// unless a client's own form says more of the session than of the person.
-    pub(super) fn aggregate(&self, now: Timestamp) -> Arc<Presence> {
+    /// Where none is available, what was published last counts, then `hard`.
+    pub(super) fn aggregate(&self, hard: Option<&Arc<Presence>>, now: Timestamp) -> Arc<Presence> {
         let mut shown = self.0.iter().filter_map(|endpoint| endpoint.shown.as_ref());
         match (shown.next(), shown.next()) {
             (Some(only), None) if only.native == Native::None => Arc::clone(only),
+            (None, _) => {
+                let closed = self.0.iter().filter(|endpoint| endpoint.is_closed());
+                let last = closed.filter_map(|endpoint| endpoint.said.as_ref()).max_by_key(|said| said.since);
+                last.or(hard).cloned().unwrap_or_else(|| Arc::new(Presence::offline(now)))
+            }
             _ => Arc::new(aggregate(self.0.iter().filter_map(|endpoint| endpoint.shown.as_deref()), now)),
         }
     }
 
-    /// The available sessions as watchers see them.
+    /// The sessions as watchers see them.
     pub(super) fn states(&self) -> Vec<ResourceState> {
         let state = |endpoint: &Endpoint| {
             Some(ResourceState {
@@ -162,7 +187,7 @@ impl Endpoints {
                 contact: endpoint.spec.contact.clone(),
                 takes_messages: endpoint.spec.takes_messages,
                 takes_calls: endpoint.spec.takes_calls,
-                presence: Arc::clone(endpoint.shown.as_ref()?),
+                presence: Arc::clone(endpoint.shown.as_ref().or(endpoint.said.as_ref())?),
             })
         };
         self.0.iter().filter_map(state).collect()

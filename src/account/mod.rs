@@ -43,6 +43,7 @@ mod reader;
 mod registry;
 mod request;
 mod roster;
+mod rules;
 mod session;
 mod shell;
 mod sink;

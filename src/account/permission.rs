@@ -4,16 +4,17 @@
 use std::sync::{Arc, LazyLock};
 
 use super::{config::Authorization, state::Account};
-use crate::signal::{Address, Handling, Presence, Snapshot, Timestamp, View};
+use crate::{
+    presence::Why,
+    signal::{Address, Handling, Presence, Snapshot, Timestamp, View},
+};
 
-/// What somebody may see, and why.
+/// What somebody may see.
 #[derive(Debug, Clone)]
 pub(super) struct Permission {
     pub(super) handling: Handling,
     /// Of no meaning unless he is allowed.
     pub(super) view: Arc<View>,
-    /// When that may change by itself.
-    pub(super) next: Option<Timestamp>,
 }
 
 impl Permission {
@@ -23,23 +24,35 @@ impl Permission {
     }
 
     fn all(handling: Handling) -> Self {
-        Self { handling, view: Arc::clone(&EVERYTHING), next: None }
+        Self { handling, view: Arc::clone(&EVERYTHING) }
     }
 }
 
 impl Account {
-    /// What `somebody` may see. A contact who was granted it sees it; the owner sees herself.
-    pub(super) fn permission(&self, somebody: &Address, _now: Timestamp) -> Permission {
+    /// What `somebody` may see. The owner sees herself; a contact who was granted it sees it unless a
+    /// rule says that he is blocked, politely or not; about others the rules decide, and where they say
+    /// nothing the owner is to be asked.
+    pub(super) fn permission(&self, somebody: &Address, now: Timestamp) -> Permission {
         if *somebody == self.address {
-            return Permission::all(Handling::Allow);
+            return Permission::everything();
         }
         match self.shared.limits.authorization {
-            Authorization::None => return Permission::all(Handling::Allow),
+            Authorization::None => return Permission::everything(),
             Authorization::Implicit => return Permission::all(Handling::Confirm),
             Authorization::Rules => {}
         }
         let granted = self.roster.find(somebody).is_some_and(|contact| contact.from);
-        Permission::all(if granted { Handling::Allow } else { Handling::Confirm })
+        let Some(verdict) = self.rules_on(somebody, now) else {
+            return Permission::all(if granted { Handling::Allow } else { Handling::Confirm });
+        };
+        let is_explicit = matches!(verdict.why, Why::Rule(_));
+        match verdict.handling {
+            Handling::Allow if verdict.view == **EVERYTHING => Permission::everything(),
+            Handling::Allow => Permission { handling: Handling::Allow, view: Arc::new(verdict.view) },
+            Handling::Confirm if granted => Permission::everything(),
+            Handling::Block if granted && !is_explicit => Permission::everything(),
+            handling => Permission::all(handling),
+        }
     }
 
     /// What somebody is shown who must believe that the owner is never there.

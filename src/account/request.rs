@@ -9,7 +9,8 @@ use smallvec::SmallVec;
 use super::{Sent, SessionSpec, event::About};
 use crate::{
     signal::{
-        Address, Contact, ContactEvent, ContactRequest, Message, Native, Presence, Query, SessionId, Text,
+        Address, Contact, ContactEvent, ContactRequest, Message, Native, Presence, Query, Ruleset, SessionId,
+        Text, WatcherList,
     },
     storage::Preferences,
 };
@@ -36,6 +37,16 @@ pub enum Request {
     Preferences,
     /// Replies [`Reply::Done`] once they are durable.
     SetPreferences(Preferences),
+    /// The rules on who may see the owner's presence. Replies [`Reply::Rules`].
+    Rules,
+    /// Replies [`Reply::Done`] once they are durable; what follows from them happens before.
+    SetRules(Option<Arc<Ruleset>>),
+    /// What is shown of the owner while no session shows anything. Replies [`Reply::HardState`].
+    HardState,
+    /// Replies [`Reply::Done`] once it is durable.
+    SetHardState(Option<Arc<Presence>>),
+    /// Who watches the owner, or waits to. Replies [`Reply::Watchers`].
+    Watchers,
     /// What the account looks like to its owner now. Replies [`Reply::Summary`].
     Summary,
 }
@@ -59,6 +70,10 @@ pub enum Reply {
     Roster(Arc<RosterView>),
     ContactRequests(Vec<ContactRequest>),
     Preferences(Preferences),
+    /// `None` where the owner set none.
+    Rules(Option<Arc<Ruleset>>),
+    HardState(Option<Arc<Presence>>),
+    Watchers(Arc<WatcherList>),
     Summary(Box<Summary>),
     /// The sessions that a call rings at, all at once.
     Ring(Vec<SessionId>),

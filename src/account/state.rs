@@ -7,8 +7,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Answer, CloseReason, Config, Effect, Event, Input, Reply, ReplyTo, Request, SessionView, Summary,
+    config::Authorization,
     endpoints::{Endpoint, Endpoints, Sessions},
     roster::Roster,
+    rules::Own,
     session::{SessionKind, SessionSpec},
     watchers::Watchers,
 };
@@ -24,6 +26,7 @@ pub(super) struct Account {
     pub(super) shared: Arc<Shared>,
     pub(super) preferences: Preferences,
     pub(super) roster: Roster,
+    pub(super) own: Option<Box<Own>>,
     /// Who asked to see the owner's presence and waits for her answer.
     pub(super) requests: BTreeMap<Address, ContactRequest>,
     pub(super) endpoints: Endpoints,
@@ -48,17 +51,26 @@ impl Account {
     pub(super) fn new(mut record: AccountRecord, shared: Arc<Shared>, now: Timestamp) -> Self {
         let roster = Roster::new(&mut record);
         let requests = record.requests.into_iter().map(|request| (request.from.clone(), request)).collect();
-        Self {
+        let mut account = Self {
             address: record.address,
             shared,
             preferences: record.preferences,
             roster,
+            own: Own::new(record.rules, record.hard_state),
             requests,
             endpoints: Endpoints::default(),
             watchers: Watchers::new(record.waiting),
             offline: super::offline::Offline::new(record.has_offline),
             aggregate: Arc::new(Presence::offline(now)),
-        }
+        };
+        account.take_stock(now);
+        account.find_hidden(now);
+        account
+    }
+
+    /// Finds the state as a whole.
+    pub(super) fn take_stock(&mut self, now: Timestamp) {
+        self.aggregate = self.endpoints.aggregate(self.hard_state(), now);
     }
 
     /// Whether nothing would be lost if this state were forgotten and read anew.
@@ -109,6 +121,9 @@ impl Account {
     /// A time has come at which something may be over.
     fn handle_tick(&mut self, now: Timestamp, effects: &mut Effects) {
         self.note_woken();
+        if self.has_timed_rules() {
+            self.review_all(now, effects);
+        }
         self.forget_waiting(now, effects);
         if let Some(next) = self.next_forgotten() {
             self.wake_at(next, effects);
@@ -117,7 +132,7 @@ impl Account {
 
     /// Whether it is to be woken, though nothing was asked of it since it was read.
     pub(super) fn is_to_be_woken(&self) -> bool {
-        self.next_forgotten().is_some()
+        self.next_forgotten().is_some() || self.has_timed_rules()
     }
 
     fn handle_open(&mut self, session: SessionId, spec: SessionSpec, now: Timestamp, effects: &mut Effects) {
@@ -177,6 +192,11 @@ impl Account {
                 self.adopt(preferences, effects);
                 Ok(Reply::Done)
             }
+            Request::Rules => Ok(Reply::Rules(self.rules().cloned())),
+            Request::SetRules(rules) => self.set_rules(rules, now, effects),
+            Request::HardState => Ok(Reply::HardState(self.hard_state().cloned())),
+            Request::SetHardState(presence) => Ok(self.set_hard_state(presence, now, effects)),
+            Request::Watchers => Ok(Reply::Watchers(self.watcher_list(now))),
             Request::Summary => Ok(Reply::Summary(Box::new(self.summary()))),
         };
         if let Some(to) = reply {
@@ -242,7 +262,13 @@ impl Account {
 
     /// Where somebody stands towards the owner's presence.
     pub(super) fn standing(&self, somebody: &Address) -> Standing {
-        standing(*somebody == self.address, self.roster.find(somebody))
+        let is_owner = *somebody == self.address;
+        match self.shared.limits.authorization {
+            Authorization::None => Standing::Allowed,
+            Authorization::Implicit => standing(is_owner, None),
+            Authorization::Rules if self.is_hidden_from(somebody) => Standing::Undecided,
+            Authorization::Rules => standing(is_owner, self.roster.find(somebody)),
+        }
     }
 }
 

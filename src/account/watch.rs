@@ -93,7 +93,7 @@ impl Account {
 
     /// Somebody begins to watch the presence. A stranger is a question to the owner, and waits.
     fn watch_presence(&mut self, watch: WatchId, spec: WatchSpec, now: Timestamp, effects: &mut Effects) {
-        let permission = self.permission(&spec.watcher, now);
+        let permission = self.permission_to_watch(&spec.watcher, now);
         let asks = permission.handling == Handling::Confirm;
         let waits_too_often = asks && self.watchers.pending_of(&spec.watcher) >= PENDING_EACH;
         if permission.handling == Handling::Block || waits_too_often {
@@ -142,7 +142,7 @@ impl Account {
         if !self.watchers.has_of(somebody) {
             return;
         }
-        let permission = self.permission(somebody, now);
+        let permission = self.permission_to_watch(somebody, now);
         if permission.handling == Handling::Block {
             return self.reject_watchers(somebody, now, effects);
         }
@@ -160,6 +160,12 @@ impl Account {
         if asks && let Some(live) = self.watchers.pending(somebody).cloned() {
             self.ask_owner(&live, now, effects);
         }
+    }
+
+    /// What somebody may see, with the one copy of the view.
+    fn permission_to_watch(&mut self, somebody: &Address, now: Timestamp) -> Permission {
+        let Permission { handling, view } = self.permission(somebody, now);
+        Permission { handling, view: self.shared_view(view) }
     }
 
     /// What a watch is shown now.

@@ -6,7 +6,7 @@
 //! over. Those that ended are kept only while somebody follows the list.
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -203,6 +203,16 @@ impl Watchers {
 
     pub(super) fn has_of(&self, somebody: &Address) -> bool {
         self.of(somebody).next().is_some()
+    }
+
+    /// Who watches the presence.
+    pub(super) fn addresses(&self) -> BTreeSet<Address> {
+        self.live().iter().filter(|live| live.is_presence()).map(|live| live.spec.watcher.clone()).collect()
+    }
+
+    /// Whether he asked to watch, and not to be a contact.
+    pub(super) fn asks_to_watch_only(&self, somebody: &Address) -> bool {
+        self.waiting(somebody).is_some_and(|waiting| waiting.is_alone)
     }
 
     /// The watches of his on the presence.

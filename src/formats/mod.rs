@@ -15,6 +15,7 @@ pub mod pidf;
 pub mod reginfo;
 pub mod resource_lists;
 pub mod rlmi;
+pub mod rules;
 pub mod watcherinfo;
 pub mod xml;
 

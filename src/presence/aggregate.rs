@@ -5,7 +5,7 @@
 
 use compact_str::CompactString;
 
-use crate::signal::{Activity, Availability, Presence, Timestamp};
+use crate::signal::{Activity, Availability, Native, Presence, Timestamp};
 
 /// The state of a person whose sessions say `sessions`; offline since `now` where there is none.
 #[must_use]
@@ -32,7 +32,7 @@ pub fn aggregate<'a>(sessions: impl IntoIterator<Item = &'a Presence>, now: Time
         idle_since: idle_since.flatten(),
         since: winner.since,
         priority: winner.priority,
-        native: crate::signal::Native::None,
+        native: Native::None,
     }
 }
 
@@ -42,8 +42,11 @@ pub fn during_call(presence: &Presence) -> Presence {
     let mut shown = presence.clone();
     shown.availability = Availability::Busy;
     shown.eager = false;
-    // The client's own form says nothing of the call: it must not be passed on.
-    shown.native = crate::signal::Native::None;
+    // A client's own form says nothing of the call and is passed on as it is. Of a document a new one is
+    // made, which says it.
+    if matches!(shown.native, Native::Elements { .. }) {
+        shown.native = Native::None;
+    }
     if !shown.activities.contains(&Activity::OnThePhone) {
         shown.activities.insert(0, Activity::OnThePhone);
     }
@@ -116,5 +119,13 @@ mod tests {
     fn a_call_makes_busy_and_says_why() {
         let shown = during_call(&at(Away, 0, 0));
         assert_eq!((shown.availability, shown.activities[0].clone()), (Busy, Activity::OnThePhone));
+        let body = bytes::Bytes::from_static(b"x");
+        let document =
+            Native::Mime { content_type: "text/x".into(), headers: Vec::new(), body: body.clone() };
+        let elements = Native::Elements { payload: body, lang: None };
+        for (native, left) in [(document.clone(), document), (elements, Native::None)] {
+            let presence = Presence { native, ..at(Away, 0, 0) };
+            assert_eq!(during_call(&presence).native, left);
+        }
     }
 }

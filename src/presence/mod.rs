@@ -10,5 +10,5 @@ mod rules;
 mod visibility;
 
 pub use aggregate::{aggregate, during_call};
-pub use rules::{Context, Verdict, Why, verdict};
+pub use rules::{Context, Verdict, Why, next_change, verdict};
 pub use visibility::{Standing, standing};

@@ -11,9 +11,7 @@
 
 use compact_str::CompactString;
 
-use crate::signal::{
-    Address, Condition, Entity, Except, Handling, Identity, Period, Rule, Ruleset, Timestamp, View,
-};
+use crate::signal::{Address, Condition, Entity, Except, Handling, Identity, Rule, Ruleset, Timestamp, View};
 
 /// What rules look at besides the watcher and the clock.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,8 +26,6 @@ pub struct Verdict {
     pub handling: Handling,
     /// What he may see; of no meaning unless he is allowed to watch.
     pub view: View,
-    /// When a rule begins or ends to hold next: ask again then.
-    pub next: Option<Timestamp>,
     pub why: Why,
 }
 
@@ -38,6 +34,8 @@ pub struct Verdict {
 pub enum Why {
     /// The first rule of those that said so.
     Rule(CompactString),
+    /// Rules matched, and none of them said how to handle the watcher.
+    Silence,
     /// No rule matched: the owner is to be asked.
     NoRule,
 }
@@ -53,16 +51,21 @@ pub fn verdict(
 ) -> Verdict {
     let asked = Asked { ruleset, watcher, context, now };
     let matching = || ruleset.rules.iter().filter_map(|rule| Some((asked.class(rule)?, rule)));
-    let next = ruleset.rules.iter().filter_map(|rule| next_change(rule, now)).min();
     let Some(class) = matching().map(|(class, _)| class).max() else {
-        return Verdict { handling: Handling::Confirm, view: View::nothing(), next, why: Why::NoRule };
+        return Verdict { handling: Handling::Confirm, view: View::nothing(), why: Why::NoRule };
     };
     let rules = || matching().filter(|(found, _)| *found == class).map(|(_, rule)| rule);
     let handling = rules().map(handling_of).max().unwrap_or(Handling::Block);
     let view = rules().map(view_of).reduce(View::or).unwrap_or_else(View::nothing);
-    let why = rules().find(|rule| handling_of(rule) == handling);
-    let why = why.map_or(Why::NoRule, |rule| Why::Rule(rule.id.clone()));
-    Verdict { handling, view, next, why }
+    let why = rules().find(|rule| rule.handling == Some(handling));
+    let why = why.map_or(Why::Silence, |rule| Why::Rule(rule.id.clone()));
+    Verdict { handling, view, why }
+}
+
+/// When a rule begins or ends to hold next: what was said before may be another thing then.
+#[must_use]
+pub fn next_change(ruleset: &Ruleset, now: Timestamp) -> Option<Timestamp> {
+    ruleset.rules.iter().filter_map(|rule| next_change_of(rule, now)).min()
 }
 
 /// The kind of condition that made a rule match, the one that counts most last.
@@ -157,7 +160,7 @@ fn view_of(rule: &Rule) -> View {
 }
 
 /// The next moment at which a period of the rule begins or ends.
-fn next_change(rule: &Rule, now: Timestamp) -> Option<Timestamp> {
+fn next_change_of(rule: &Rule, now: Timestamp) -> Option<Timestamp> {
     let periods = rule.conditions.iter().flat_map(|condition| match condition {
         Condition::Validity(all) => all.as_slice(),
         _ => &[],

@@ -110,7 +110,7 @@ impl PartialEq for Memo {
     }
 }
 
-/// One available session as others may see it.
+/// One session as others may see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResourceState {
     pub resource: Resource,
@@ -128,6 +128,6 @@ pub struct ResourceState {
 pub struct Snapshot {
     pub of: Address,
     pub aggregate: Arc<Presence>,
-    /// The available sessions, oldest first.
+    /// The available sessions, and those that say in so many words that they are closed; oldest first.
     pub resources: Vec<ResourceState>,
 }

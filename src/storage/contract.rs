@@ -10,8 +10,8 @@ use std::{
 
 use super::*;
 use crate::signal::{
-    Address, Contact, ContactRequest, Content, Keep, Message, MessageId, MessageKind, Native, Party, Text,
-    Timestamp,
+    Address, Condition, Contact, ContactRequest, Content, Handling, Keep, Message, MessageId, MessageKind,
+    Native, Party, Presence, Rule, Ruleset, Text, Timestamp, View,
 };
 
 fn open(data_dir: &Path) -> Store {
@@ -85,9 +85,19 @@ fn account_is_what_was_written_after_a_restart() {
         note: Some(Text::plain("please")),
         native: Native::None,
     };
+    let rule = Rule {
+        id: "1".into(),
+        conditions: vec![Condition::OtherIdentity],
+        handling: Some(Handling::Allow),
+        view: Some(View::everything()),
+    };
+    let rules = Ruleset { rules: vec![rule], ..Ruleset::default() };
     for change in [
         Write::Contact { contact: contact("bob"), version: 1 },
         Write::Preferences(preferences.clone()),
+        Write::Rules(Some(Arc::new(rules.clone()))),
+        Write::HardState(None),
+        Write::HardState(Some(Arc::new(Presence::offline(Timestamp(7))))),
         Write::Request(ContactRequest { at: Timestamp(4), ..request.clone() }),
         Write::Request(request.clone()),
         Write::OfflineAppend(message(1, "carol", "alice")),
@@ -102,6 +112,8 @@ fn account_is_what_was_written_after_a_restart() {
         is_admin: false,
         disabled: false,
         preferences,
+        rules: Some(rules),
+        hard_state: Some(Presence::offline(Timestamp(7))),
         roster: vec![RosterRow { contact: contact("bob"), version: 1 }],
         roster_version: 1,
         removed: Vec::new(),

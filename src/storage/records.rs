@@ -8,7 +8,9 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::signal::{Address, Contact, ContactRequest, Message, MessageId, Timestamp, Watcher};
+use crate::signal::{
+    Address, Contact, ContactRequest, Message, MessageId, Presence, Ruleset, Timestamp, Watcher,
+};
 
 /// The store's name for one account. Never used again after the account is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -23,6 +25,10 @@ pub struct AccountRecord {
     /// Nobody can log in, and nothing is taken for it.
     pub disabled: bool,
     pub preferences: Preferences,
+    /// Who may see the owner's presence, as far as she set rules.
+    pub rules: Option<Ruleset>,
+    /// What is shown of her while no session shows anything.
+    pub hard_state: Option<Presence>,
     /// In the order of their addresses.
     pub roster: Vec<RosterRow>,
     /// The number of the roster's last change; 0 for one that never changed.
@@ -145,6 +151,10 @@ pub enum Write {
     WaitingRemoved { watcher: Address },
     /// All preferences as they are now.
     Preferences(Preferences),
+    /// The rules on who may see the owner's presence; `None` where there are none any more.
+    Rules(Option<Arc<Ruleset>>),
+    /// What is shown of her while no session shows anything.
+    HardState(Option<Arc<Presence>>),
     /// One line of the archive. A second one of the same message with the same peer changes nothing.
     Archive { message: Arc<Message>, with: Address, outgoing: bool },
     /// The message waits in the account's offline file.

@@ -221,6 +221,8 @@ impl Writer {
             Write::RequestRemoved { from } => database.remove_request(account, &from),
             Write::Waiting(waiting) => database.put_waiting(account, &waiting),
             Write::WaitingRemoved { watcher } => database.remove_waiting(account, &watcher),
+            Write::Rules(rules) => database.set_rules(account, rules.as_deref()),
+            Write::HardState(state) => database.set_hard_state(account, state.as_deref()),
             Write::Preferences(preferences) => database.set_preferences(account, &preferences),
             Write::Archive { .. } | Write::OfflineAppend(_) | Write::OfflineTrim { .. } => Ok(()),
         }

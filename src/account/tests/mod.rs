@@ -5,6 +5,7 @@ mod contacts;
 mod delivery;
 mod offline;
 mod presence;
+mod rules;
 mod watchers;
 
 use std::{
@@ -365,6 +366,8 @@ fn record(address: &Address) -> AccountRecord {
         is_admin: false,
         disabled: false,
         preferences: Preferences::default(),
+        rules: None,
+        hard_state: None,
         roster: Vec::new(),
         roster_version: 0,
         removed: Vec::new(),

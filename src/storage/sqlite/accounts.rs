@@ -3,8 +3,8 @@
 use rusqlite::{Row, params};
 
 use crate::{
-    signal::{Address, Timestamp},
-    storage::{AccountKey, AccountRecord, AccountSummary, NewAccount, Preferences, StoreError},
+    signal::{Address, Presence, Ruleset, Timestamp},
+    storage::{AccountKey, AccountRecord, AccountSummary, NewAccount, Preferences, StoreError, codec},
 };
 
 use super::{Database, value};
@@ -93,6 +93,24 @@ impl Database {
         one_row(changed)
     }
 
+    pub(in crate::storage) fn set_rules(
+        &self,
+        key: AccountKey,
+        rules: Option<&Ruleset>,
+    ) -> Result<(), StoreError> {
+        let bytes = rules.map(codec::encode).transpose()?;
+        one_row(self.run("UPDATE account SET rules = ?2 WHERE id = ?1", params![key.0, bytes])?)
+    }
+
+    pub(in crate::storage) fn set_hard_state(
+        &self,
+        key: AccountKey,
+        state: Option<&Presence>,
+    ) -> Result<(), StoreError> {
+        let bytes = state.map(codec::encode).transpose()?;
+        one_row(self.run("UPDATE account SET hard_state = ?2 WHERE id = ?1", params![key.0, bytes])?)
+    }
+
     /// Reads all of an account from one state of the database. `has_offline` is left `false`:
     /// files are not the database's.
     pub(in crate::storage) fn load_account(
@@ -108,12 +126,14 @@ impl Database {
     fn read_account(&self, address: &Address) -> Result<Option<AccountRecord>, StoreError> {
         let Some(account) = self.account(address)? else { return Ok(None) };
         let key = account.key;
-        let (preferences, roster_version, roster_floor) = self
-            .one(
-                "SELECT preferences, roster_version, roster_floor FROM account WHERE id = ?1",
-                [key.0],
-                |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)),
-            )?
+        let sql = "SELECT preferences, roster_version, roster_floor, rules, hard_state
+                   FROM account WHERE id = ?1";
+        let (preferences, roster_version, roster_floor, rules, hard_state) = self
+            .one(sql, [key.0], |row| {
+                let bytes = |index| row.get::<_, Option<Vec<u8>>>(index);
+                let version = |index| row.get::<_, i64>(index);
+                Ok((row.get::<_, String>(0)?, version(1)?, version(2)?, bytes(3)?, bytes(4)?))
+            })?
             .ok_or(StoreError::NoSuchAccount)?;
         Ok(Some(AccountRecord {
             key,
@@ -122,6 +142,8 @@ impl Database {
             disabled: account.disabled,
             preferences: serde_json::from_str(&preferences)
                 .map_err(|_| StoreError::Corrupt("the preferences"))?,
+            rules: rules.map(|bytes| codec::decode(&bytes, "the rules")).transpose()?,
+            hard_state: hard_state.map(|bytes| codec::decode(&bytes, "the hard state")).transpose()?,
             roster: self.roster(key)?,
             roster_version: roster_version.unsigned_abs(),
             removed: self.roster_removed(key)?,

@@ -33,6 +33,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../storage/sqlite/0004_messages.sql"),
     include_str!("../../../storage/sqlite/0005_memory.sql"),
     include_str!("../../../storage/sqlite/0006_waiting.sql"),
+    include_str!("../../../storage/sqlite/0007_own.sql"),
 ];
 
 #[cfg(test)]

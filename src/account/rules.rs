@@ -1,0 +1,217 @@
+//! The owner's rules on who may see her presence, and the state that she set by hand: what they are, and
+//! what follows at once when they, the time or her sphere change.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    Effect, Reply,
+    config::Authorization,
+    state::{Account, Effects},
+};
+use crate::{
+    presence::{Context, Verdict, Why, next_change, verdict},
+    signal::{
+        Address, Condition, Contact, ContactEvent, Handling, Native, Presence, Reason, Reject, Ruleset,
+        RulesetLimits, Timestamp, View, WatcherEvent,
+    },
+    storage::Write,
+};
+
+/// What the owner set herself. Boxed: most accounts have nothing of it.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    rules: Option<Arc<Ruleset>>,
+    /// What is shown while no session shows anything.
+    hard: Option<Arc<Presence>>,
+    /// Contacts who were granted presence and must not see it now.
+    hidden: BTreeSet<Address>,
+    /// The sphere that the rules were asked with last.
+    sphere: Option<Box<str>>,
+    /// Views that watches have, each once.
+    views: Vec<Arc<View>>,
+}
+
+impl Own {
+    pub(super) fn new(rules: Option<Ruleset>, hard: Option<Presence>) -> Option<Box<Self>> {
+        if rules.is_none() && hard.is_none() {
+            return None;
+        }
+        Some(Box::new(Self { rules: rules.map(Arc::new), hard: hard.map(Arc::new), ..Self::default() }))
+    }
+}
+
+impl Account {
+    /// The rules as they are.
+    pub(super) fn rules(&self) -> Option<&Arc<Ruleset>> {
+        self.own.as_ref()?.rules.as_ref()
+    }
+
+    /// What the owner set by hand to be shown while no session shows anything.
+    pub(super) fn hard_state(&self) -> Option<&Arc<Presence>> {
+        self.own.as_ref()?.hard.as_ref()
+    }
+
+    /// The owner sets her rules, or takes them back.
+    pub(super) fn set_rules(
+        &mut self,
+        rules: Option<Arc<Ruleset>>,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) -> Result<Reply, Reject> {
+        if rules.as_ref().is_some_and(|rules| !rules.is_within(&RulesetLimits::default())) {
+            return Err(Reject::with_text(Reason::TooLarge, "too many rules"));
+        }
+        effects.push(Effect::Store(Write::Rules(rules.clone())));
+        self.own.get_or_insert_default().rules = rules;
+        self.review_all(now, effects);
+        Ok(Reply::Done)
+    }
+
+    /// The owner sets what is shown while no session shows anything (RFC 4827), or takes it back.
+    pub(super) fn set_hard_state(
+        &mut self,
+        presence: Option<Arc<Presence>>,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) -> Reply {
+        effects.push(Effect::Store(Write::HardState(presence.clone())));
+        self.own.get_or_insert_default().hard = presence;
+        let before = Arc::clone(&self.aggregate);
+        self.take_stock(now);
+        if before != self.aggregate {
+            self.show_watchers(effects);
+        }
+        Reply::Done
+    }
+
+    /// What the rules alone say of somebody; `None` where there are none, or none of them says it.
+    pub(super) fn rules_on(&self, somebody: &Address, now: Timestamp) -> Option<Verdict> {
+        let own = self.own.as_ref()?;
+        let context = Context { sphere: own.sphere.as_deref() };
+        let verdict = verdict(own.rules.as_ref()?, Some(somebody), context, now);
+        (verdict.why != Why::NoRule).then_some(verdict)
+    }
+
+    /// Whether the rules let somebody watch who asks to; `None` where the owner is to be asked.
+    pub(super) fn answer_of_rules(&self, somebody: &Address, now: Timestamp) -> Option<bool> {
+        match self.rules_on(somebody, now)?.handling {
+            Handling::Confirm => None,
+            Handling::Block => Some(false),
+            Handling::PoliteBlock | Handling::Allow => Some(true),
+        }
+    }
+
+    /// The one copy of a view.
+    pub(super) fn shared_view(&mut self, view: Arc<View>) -> Arc<View> {
+        let Some(own) = &mut self.own else { return view };
+        if let Some(known) = own.views.iter().find(|known| **known == view) {
+            return Arc::clone(known);
+        }
+        own.views.retain(|known| Arc::strong_count(known) > 1);
+        own.views.push(Arc::clone(&view));
+        view
+    }
+
+    /// Whether a contact who was granted presence must not see it now.
+    pub(super) fn is_hidden_from(&self, somebody: &Address) -> bool {
+        self.own.as_ref().is_some_and(|own| own.hidden.contains(somebody))
+    }
+
+    /// Whether a contact is told how the owner is.
+    pub(super) fn is_shown_to(&self, contact: &Contact) -> bool {
+        let is_open = self.shared.limits.authorization != Authorization::Implicit;
+        contact.from && is_open && !self.is_hidden_from(&contact.address)
+    }
+
+    /// Asks the rules about everybody again.
+    pub(super) fn review_all(&mut self, now: Timestamp, effects: &mut Effects) {
+        let Some(own) = &mut self.own else { return };
+        own.sphere = self.endpoints.sphere().map(Into::into);
+        let asking: Vec<Address> = self.requests.keys().cloned().collect();
+        for somebody in asking {
+            self.answer_by_rules(&somebody, now, effects);
+        }
+        for somebody in self.watchers.addresses() {
+            self.review_watchers(&somebody, now, effects);
+        }
+        self.review_contacts(now, effects);
+        self.wake_for_rules(now, effects);
+        self.watchers.touch();
+    }
+
+    /// Asks the rules again where the owner's sphere is another one and they care.
+    pub(super) fn review_sphere(&mut self, now: Timestamp, effects: &mut Effects) {
+        let Some(rules) = self.rules() else { return };
+        let mut conditions = rules.rules.iter().flat_map(|rule| &rule.conditions);
+        let cares = conditions.any(|condition| matches!(condition, Condition::Sphere(_)));
+        let before = self.own.as_ref().and_then(|own| own.sphere.as_deref());
+        if cares && before != self.endpoints.sphere() {
+            self.review_all(now, effects);
+        }
+    }
+
+    /// Has the account woken when a rule begins or ends to hold.
+    pub(super) fn wake_for_rules(&mut self, now: Timestamp, effects: &mut Effects) {
+        if let Some(next) = self.rules().and_then(|rules| next_change(rules, now)) {
+            self.wake_at(next, effects);
+        }
+    }
+
+    /// Whether some rule depends on the time.
+    pub(super) fn has_timed_rules(&self) -> bool {
+        self.rules().is_some_and(|rules| next_change(rules, Timestamp(i64::MIN)).is_some())
+    }
+
+    /// Finds out from whom among the contacts the owner is hidden, without telling anybody.
+    pub(super) fn find_hidden(&mut self, now: Timestamp) {
+        if self.rules().is_some() {
+            let hidden = self.hidden_contacts(now);
+            self.own.get_or_insert_default().hidden = hidden;
+        }
+    }
+
+    /// A contact was granted presence, or lost it: the rules may hide the owner from him.
+    pub(super) fn review_contact(&mut self, somebody: &Address, now: Timestamp) {
+        if self.rules().is_none() {
+            return;
+        }
+        let granted = self.roster.find(somebody).is_some_and(|contact| contact.from);
+        let is_hidden = granted && self.permission(somebody, now).handling != Handling::Allow;
+        let Some(own) = &mut self.own else { return };
+        if is_hidden {
+            own.hidden.insert(somebody.clone());
+        } else {
+            own.hidden.remove(somebody);
+        }
+    }
+
+    /// Shows every contact what he may see now and did not before, or takes it back.
+    fn review_contacts(&mut self, now: Timestamp, effects: &mut Effects) {
+        let hidden = self.hidden_contacts(now);
+        let Some(own) = &mut self.own else { return };
+        let before = std::mem::replace(&mut own.hidden, hidden.clone());
+        for somebody in hidden.symmetric_difference(&before) {
+            // Who is no contact any more was told so already.
+            if self.roster.find(somebody).is_some_and(|contact| contact.from) {
+                self.show_all_to(&somebody.clone().into(), !hidden.contains(somebody), now, effects);
+            }
+        }
+    }
+
+    fn hidden_contacts(&self, now: Timestamp) -> BTreeSet<Address> {
+        let granted = self.roster.iter().filter(|contact| contact.from).map(|contact| &contact.address);
+        granted.filter(|one| self.permission(one, now).handling != Handling::Allow).cloned().collect()
+    }
+
+    /// The rules answer the question of `from` in the owner's place.
+    fn answer_by_rules(&mut self, from: &Address, now: Timestamp, effects: &mut Effects) {
+        let Some(yes) = self.answer_of_rules(from, now) else { return };
+        if self.watchers.asks_to_watch_only(from) {
+            let answer = if yes { WatcherEvent::Approved } else { WatcherEvent::Rejected };
+            return self.settle(from, answer, now, effects);
+        }
+        let event = if yes { ContactEvent::Subscribed } else { ContactEvent::Unsubscribed };
+        // Where there is no room for one more contact, the question stays.
+        let _ = self.handle_contact_request(from.clone(), event, None, Native::None, now, effects);
+    }
+}
