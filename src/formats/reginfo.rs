@@ -1,4 +1,4 @@
-//! Documents about where somebody is registered (RFC 3680), with the GRUUs of RFC 5628, full or with
+//! Documents about where somebody is registered (RFC 3680), with the public GRUUs of RFC 5628, full or with
 //! what changed.
 
 use std::fmt::Write as _;
@@ -32,8 +32,6 @@ pub struct Contact {
     pub display_name: Option<CompactString>,
     /// What happened to it last.
     pub event: ContactEvent,
-    /// Since when it is registered.
-    pub since: Timestamp,
     /// When it ends unless it is refreshed.
     pub until: Timestamp,
     /// As it was written.
@@ -43,8 +41,6 @@ pub struct Contact {
     /// Parameters that RFC 3261 does not know, without quotes.
     pub params: Vec<(CompactString, CompactString)>,
     pub public_gruu: Option<CompactString>,
-    /// The newest temporary GRUU, and the CSeq with which the oldest one that is valid was given.
-    pub temporary_gruu: Option<(CompactString, u32)>,
 }
 
 /// What brought a contact into its state (RFC 3680 §4.7.1).
@@ -105,12 +101,20 @@ impl Registration {
         changed
     }
 
-    /// Takes over from an older state the contacts that ended, unless they came back.
+    /// This state after an older one: contacts that were there have been refreshed where they changed, those
+    /// that are missing now ended by `event`, and those that had ended are kept unless they came back.
     #[must_use]
-    pub fn with_ended_of(mut self, older: &Self) -> Self {
-        for contact in older.contacts.iter().filter(|contact| contact.event.is_end()) {
-            if !self.contacts.iter().any(|known| known.id == contact.id) && self.contacts.len() < ENDED {
-                self.contacts.push(contact.clone());
+    pub fn after(mut self, older: &Self, event: ContactEvent) -> Self {
+        for contact in &mut self.contacts {
+            if let Some(known) = older.standing().find(|known| known.id == contact.id) {
+                let unchanged = Contact { event: known.event, ..contact.clone() };
+                contact.event = if unchanged == *known { known.event } else { ContactEvent::Refreshed };
+            }
+        }
+        for known in &older.contacts {
+            if !self.contacts.iter().any(|contact| contact.id == known.id) && self.contacts.len() < ENDED {
+                let event = if known.event.is_end() { known.event } else { event };
+                self.contacts.push(Contact { event, ..known.clone() });
             }
         }
         self
@@ -155,7 +159,6 @@ fn push_contact(out: &mut String, contact: &Contact, now: Option<Timestamp>) {
     push_attribute(out, "<contact id", &contact.id);
     let _ = write!(out, " state=\"{state}\" event=\"{}\"", contact.event.as_str());
     if let Some(now) = now {
-        let _ = write!(out, " duration-registered=\"{}\"", seconds_between(contact.since, now));
         if !contact.event.is_end() {
             let _ = write!(out, " expires=\"{}\"", seconds_between(now, contact.until));
         }
@@ -182,10 +185,6 @@ fn push_contact(out: &mut String, contact: &Contact, now: Option<Timestamp>) {
         push_attribute(out, "<gr:pub-gruu uri", uri);
         out.push_str("/>");
     }
-    if let Some((uri, first)) = &contact.temporary_gruu {
-        push_attribute(out, "<gr:temp-gruu uri", uri);
-        let _ = write!(out, " first-cseq=\"{first}\"/>");
-    }
     out.push_str("</contact>");
 }
 
@@ -211,14 +210,12 @@ mod tests {
             uri: compact_str::format_compact!("sip:{id}@192.0.2.1"),
             display_name: None,
             event,
-            since: NOW.plus_seconds(-7322),
             until: NOW.plus_seconds(600),
             q: Some("0.8".into()),
             call_id: "c&1".into(),
             cseq: 7,
             params: vec![("+sip.instance".into(), "<urn:uuid:1>".into()), ("audio".into(), "".into())],
             public_gruu: Some("sip:a@example.org;gr=urn:uuid:1".into()),
-            temporary_gruu: Some(("sip:t@example.org;gr".into(), 5)),
         }
     }
 
@@ -234,12 +231,11 @@ mod tests {
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
              <reginfo xmlns=\"urn:ietf:params:xml:ns:reginfo\" xmlns:gr=\"urn:ietf:params:xml:ns:gruuinfo\" \
              version=\"0\" state=\"full\"><registration aor=\"sip:a@example.org\" id=\"r1\" state=\"active\">\
-             <contact id=\"76\" state=\"active\" event=\"registered\" duration-registered=\"7322\" \
+             <contact id=\"76\" state=\"active\" event=\"registered\" \
              expires=\"600\" q=\"0.8\" callid=\"c&amp;1\" cseq=\"7\"><uri>sip:76@192.0.2.1</uri>\
              <unknown-param name=\"+sip.instance\">&lt;urn:uuid:1&gt;</unknown-param>\
              <unknown-param name=\"audio\"></unknown-param>\
-             <gr:pub-gruu uri=\"sip:a@example.org;gr=urn:uuid:1\"/>\
-             <gr:temp-gruu uri=\"sip:t@example.org;gr\" first-cseq=\"5\"/></contact></registration></reginfo>"
+             <gr:pub-gruu uri=\"sip:a@example.org;gr=urn:uuid:1\"/></contact></registration></reginfo>"
         );
         let none = registration(&[]);
         assert!(print(1, Extent::Full, &none, none.standing(), None).contains("state=\"init\"></reg"));
@@ -249,19 +245,25 @@ mod tests {
     fn ends_are_told_once_with_their_reason() {
         let before =
             registration(&[contact("1", ContactEvent::Registered), contact("2", ContactEvent::Registered)]);
-        let ended = registration(&[contact("1", ContactEvent::Unregistered)]);
         let events = |state: &Registration, before: &Registration| -> Vec<_> {
             let changes = state.changes_since(before).into_iter();
             changes.map(|contact| (contact.id.to_string(), contact.event)).collect()
         };
-        let now = registration(&[]).with_ended_of(&ended);
+        let first = registration(&[contact("2", ContactEvent::Registered)]);
+        let first = first.after(&before, ContactEvent::Unregistered);
+        let now = registration(&[]).after(&first, ContactEvent::Expired);
         assert_eq!(
             events(&now, &before),
-            [("1".to_owned(), ContactEvent::Unregistered), ("2".to_owned(), ContactEvent::Expired)]
+            [("2".to_owned(), ContactEvent::Expired), ("1".to_owned(), ContactEvent::Unregistered)]
         );
         assert_eq!(events(&now, &now), []);
-        let back = registration(&[contact("1", ContactEvent::Registered)]).with_ended_of(&now);
+        let back = registration(&[contact("1", ContactEvent::Registered)]);
+        let back = back.after(&now, ContactEvent::Expired);
         assert_eq!(events(&back, &now), [("1".to_owned(), ContactEvent::Registered)]);
+        let mut renewed = contact("1", ContactEvent::Registered);
+        renewed.cseq += 1;
+        let renewed = registration(&[renewed]).after(&back, ContactEvent::Expired);
+        assert_eq!(events(&renewed, &back), [("1".to_owned(), ContactEvent::Refreshed)]);
         assert!(
             print(2, Extent::Partial, &now, &now.contacts, None).contains("state=\"terminated\"><contact")
         );

@@ -7,7 +7,10 @@
 //! While a phone talks its account shows it: busy, on the phone. That ends with BYE, with the phone's
 //! registration, or when the call has lasted longer than any call should.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, Weak,
+    atomic::{AtomicU16, Ordering},
+};
 
 use compact_str::{CompactString, ToCompactString};
 use tokio::time::Instant;
@@ -21,6 +24,7 @@ use super::{
     call_book::{Call, CallBook, Counts, End, Token, Way},
     device::Device,
     door::Door,
+    events::{Beginning, CallEnd},
     gruu::gruu_of,
     message::{HeaderName, Message, Method, StartLine, Uri},
     onward::{strip, to_target},
@@ -31,7 +35,7 @@ use super::{
 };
 use crate::{
     account::{Reply, SessionChange},
-    signal::{CallId, CallOffer, Party, SessionId, Signal},
+    signal::{Address, CallId, CallOffer, Party, SessionId, Signal, Timestamp},
 };
 
 /// The calls of this door.
@@ -65,8 +69,12 @@ pub(in crate::sip) fn handle_within(door: &Arc<Door>, request: IncomingRequest) 
     match onward(door, &request.message, &within) {
         Ok(hop) => {
             let is_bye = request.message.method() == Some(&Method::Bye);
-            let observer: Arc<dyn Observer> =
-                Arc::new(WithinObserver { door: Arc::downgrade(door), way: within.way, is_bye });
+            let observer: Arc<dyn Observer> = Arc::new(WithinObserver {
+                door: Arc::downgrade(door),
+                way: within.way,
+                from: within.from,
+                is_bye,
+            });
             door.proxy.send(passage, vec![Branch::from([hop])], &observer);
         }
         Err(refusal) => door.proxy.refuse(passage, &refusal),
@@ -99,6 +107,7 @@ async fn place_call(
     let target = door.find_target(message)?;
     door.calls.check_loop(message)?;
     let token = Token::from(format!("c{}", door.layer.new_token()));
+    let callee = target.address.clone();
     let devices = ring(door, &token, &sender, target).await?;
     let (mut branches, mut called) = (Vec::new(), Vec::new());
     for device in &devices {
@@ -114,7 +123,30 @@ async fn place_call(
         return Err(Refusal::new(480));
     }
     door.calls.begin(door, &token, request, &sender)?;
-    Ok((branches, Arc::new(InviteObserver { door: Arc::downgrade(door), token, called: Mutex::new(called) })))
+    let beginning = beginning_of(message, &sender, callee)?;
+    door.subscriptions.note_calls(|calls| calls.begin(&token, beginning));
+    let observer = InviteObserver {
+        door: Arc::downgrade(door),
+        token,
+        called: Mutex::new(called),
+        refused: AtomicU16::new(0),
+    };
+    Ok((branches, Arc::new(observer)))
+}
+
+/// What the package `dialog` tells of a call.
+fn beginning_of(message: &Message, sender: &Sender, called: Address) -> Result<Beginning, Refusal> {
+    let from = message.from()?;
+    Ok(Beginning {
+        caller: sender.login.address.clone(),
+        called,
+        call_id: message.call_id()?.into(),
+        caller_tag: from.tag().unwrap_or_default().into(),
+        caller_session: sender.device.as_ref().and_then(|device| device.session_id()),
+        caller_name: from.display.filter(|name| !name.is_empty()),
+        caller_target: message.contact().ok().map(|contact| contact.uri.as_str().into()),
+        at: Timestamp::now(),
+    })
 }
 
 /// The phones that a call rings at: all that the account names, or the one that is asked for.
@@ -210,6 +242,8 @@ struct InviteObserver {
     token: Token,
     /// By branch.
     called: Mutex<Vec<(Option<SessionId>, Destination)>>,
+    /// The status by which it was refused, as far as is known; 0 where none was.
+    refused: AtomicU16,
 }
 
 impl InviteObserver {
@@ -227,10 +261,20 @@ impl Observer for InviteObserver {
             ClientEvent::Final(response) if response.status().is_some_and(|status| status < 300) => {
                 (response, true)
             }
-            ClientEvent::Final(_) | ClientEvent::Failed(_) => return,
+            ClientEvent::Final(response) => {
+                // Of phones that were cancelled because one refused, that one says why.
+                let status = response.status().unwrap_or_default();
+                if matches!(self.refused.load(Ordering::Relaxed), 0 | 487) {
+                    self.refused.store(status, Ordering::Relaxed);
+                }
+                return;
+            }
+            ClientEvent::Failed(_) => return,
         };
         let tag = response.tag(HeaderName::To);
         let called = self.called().get(branch).cloned();
+        let session = called.as_ref().and_then(|(session, _)| *session);
+        door.subscriptions.note_calls(|calls| calls.hear(&self.token, tag.as_deref(), session, is_talking));
         if let (Some(tag), Some((session, destination))) = (tag, called) {
             let end = End { tag, session, destination, is_talking };
             let counts = door.calls.book().hear(&self.token, end);
@@ -247,6 +291,8 @@ impl Observer for InviteObserver {
     fn handle_end(&self) {
         if let Some(door) = self.door.upgrade() {
             door.calls.book().fail(&self.token);
+            let status = Some(self.refused.load(Ordering::Relaxed)).filter(|status| *status > 0);
+            door.subscriptions.note_calls(|calls| calls.fail(&self.token, status));
         }
     }
 }
@@ -255,6 +301,8 @@ impl Observer for InviteObserver {
 struct WithinObserver {
     door: Weak<Door>,
     way: Way,
+    /// The tag of who sent the request.
+    from: CompactString,
     is_bye: bool,
 }
 
@@ -274,6 +322,12 @@ impl Observer for WithinObserver {
         if is_over {
             let counts = door.calls.book().hang_up(&self.way.token, &self.way.leg);
             tell(&door, counts);
+            let end = match self.is_bye {
+                true if self.from == self.way.leg => CallEnd::Called,
+                true => CallEnd::Caller,
+                false => CallEnd::Error,
+            };
+            door.subscriptions.note_calls(|calls| calls.hang_up(&self.way.token, &self.way.leg, end));
         }
     }
 }
@@ -294,7 +348,10 @@ impl Calls {
             .run(|token| {
                 let expired = self.book().expire(&token, Instant::now());
                 match expired {
-                    Ok(counts) => tell(door, counts),
+                    Ok(counts) => {
+                        tell(door, counts);
+                        door.subscriptions.note_calls(|calls| calls.expire(&token));
+                    }
                     Err(later) => self.due.set(later, token),
                 }
             })
@@ -302,9 +359,10 @@ impl Calls {
     }
 
     /// A phone's session is over.
-    pub(in crate::sip) fn handle_closed(&self, door: &Door, session: SessionId) {
+    pub(in crate::sip) fn handle_closed(&self, door: &Door, account: &Address, session: SessionId) {
         let counts = self.book().leave(session);
         tell(door, counts);
+        door.subscriptions.note_left(account, session);
     }
 
     fn begin(

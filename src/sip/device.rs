@@ -347,7 +347,7 @@ impl Device {
         drop(left);
         let session = locked(&self.session).take();
         if let (Some(session), Some(door)) = (&session, self.door.upgrade()) {
-            door.calls.handle_closed(&door, session.id());
+            door.calls.handle_closed(&door, self.address(), session.id());
             door.presence_agent.handle_unregistered(&self.login.address, session.id());
         }
         drop(session);

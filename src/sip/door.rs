@@ -262,7 +262,7 @@ impl Door {
                 }
             }
         });
-        let subscriptions = Arc::clone(&self.subscriptions).run();
+        let subscriptions = Arc::clone(&self.subscriptions).run(self);
         let services = async {
             tokio::join!(own, subscriptions, self.presence_agent.run(self), self.calls.run(self));
         };
@@ -284,7 +284,7 @@ impl Door {
 
 async fn subscribe(door: &Arc<Door>, request: &IncomingRequest) -> Result<(), Refusal> {
     let sender = door.authenticate(request, Role::Server).await?;
-    door.subscriptions.handle_subscribe(request, &sender.login.address).await
+    door.subscriptions.handle_subscribe(door, request, &sender.login.address).await
 }
 
 /// Whether credentials are asked for from someone who has shown none. Anybody can ask that, from any

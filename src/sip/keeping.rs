@@ -25,6 +25,7 @@ use super::{bindings::Record, device::Device, door::Door, kept::Kept, registrar}
 use crate::{
     account::Memory,
     auth::Login,
+    formats::reginfo::ContactEvent,
     net::ShutdownSignal,
     signal::{Address, Reason, Resource, Timestamp},
 };
@@ -212,7 +213,7 @@ async fn resume_phone(door: &Arc<Door>, device: &Arc<Device>) {
         }
     }
     debug!(account = %device.address(), resource = %device.resource(), "phone not resumed");
-    registrar::end(door, device);
+    registrar::end(door, device, ContactEvent::Rejected);
 }
 
 /// Whether the device password that a phone registered with still exists.

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     account::{Copy, Delivery, Event, Parcel, SessionChange, Sink, SinkFull},
+    formats::reginfo::ContactEvent,
     signal::{Message, SessionId, Timestamp},
 };
 
@@ -158,7 +159,7 @@ impl Sink for Device {
             Parcel::Event(Event::Closed(reason)) => {
                 debug!(account = %self.address(), resource = %self.resource(), ?reason, "session closed");
                 match self.door.upgrade() {
-                    Some(door) => registrar::end(&door, self),
+                    Some(door) => registrar::end(&door, self, ContactEvent::Rejected),
                     None => self.close(),
                 }
             }

@@ -25,11 +25,13 @@ use super::{
     message::{Builder, HeaderName, Message, NameAddr, print_date},
     registration::Registration,
     transaction::IncomingRequest,
+    translate::address_of,
     transport::Flow,
 };
 use crate::{
     account::SessionChange,
     auth::Login,
+    formats::reginfo::ContactEvent,
     signal::{Address, Timestamp},
 };
 
@@ -40,6 +42,9 @@ pub(super) fn receive(door: &Arc<Door>, request: IncomingRequest) {
         match handle_register(&this, &request).await {
             Ok((response, registered)) => {
                 request.transaction.respond(response);
+                if let Some(address) = request.message.to().ok().and_then(|to| address_of(&to.uri)) {
+                    this.subscriptions.note_registrations(&this, &address, ContactEvent::Unregistered);
+                }
                 // What waits for a new phone is sent after it knows that it is registered.
                 registered.added.iter().for_each(|device| device.begin());
                 registered.added.iter().chain(&registered.moved).for_each(|device| {
@@ -58,18 +63,19 @@ pub(super) fn handle_due(door: &Door, device: &Weak<Device>) {
     device.awake();
     if door.locations.expire(&device, Instant::now()) {
         debug!(account = %device.address(), resource = %device.resource(), "registration ended");
-        end(door, &device);
+        end(door, &device, ContactEvent::Expired);
     }
     set_alarm(door, &device);
 }
 
 /// A phone is gone. While the server stops it stays where it is kept, and is found there again.
-pub(super) fn end(door: &Door, device: &Device) {
+pub(super) fn end(door: &Door, device: &Device, ended: ContactEvent) {
     if door.keeper.is_running() {
         door.locations.forget(device);
         door.keeper.note(device.address());
     }
     device.close();
+    door.subscriptions.note_registrations(door, device.address(), ended);
 }
 
 /// A phone that was registered before a restart has its session again.
@@ -93,7 +99,7 @@ pub(super) fn handle_flow_closed(door: &Door, flow: &Flow) {
     }
     for device in door.locations.close_flow(flow) {
         debug!(account = %device.address(), resource = %device.resource(), "connection of a phone ended");
-        end(door, &device);
+        end(door, &device, ContactEvent::Deactivated);
     }
 }
 

@@ -22,7 +22,7 @@ mod table;
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -49,7 +49,8 @@ use super::{
     alarm::Alarm,
     answer::{Refusal, answer, check_require},
     device::Device,
-    events::{Content, Memory, PACKAGES, Package, Teller},
+    door::Door,
+    events::{CallStates, Content, Memory, PACKAGES, Package, Teller, TouchedCalls, registration_of},
     message::{HeaderName, Message, NameAddr, TokenParams, Uri},
     own::own_uri,
     transaction::{ClientEvent, Failure, IncomingRequest, Layer},
@@ -57,8 +58,8 @@ use super::{
 };
 use crate::{
     account::{Accounts, Memory as DoorMemory, Request, Shown, WatchId, WatchSink, WatchSpec, WatchState},
-    formats::pidf,
-    signal::{Address, ContactEvent, Native, Timestamp},
+    formats::{dialoginfo::Dialogs, pidf, reginfo::ContactEvent},
+    signal::{self, Address, Native, SessionId, Timestamp},
 };
 
 /// What the operator chose about subscriptions.
@@ -102,6 +103,8 @@ pub(in crate::sip) struct Subscriptions {
     accounts: Accounts,
     limits: Limits,
     table: Table,
+    /// The calls of all accounts.
+    calls: Mutex<CallStates>,
     /// What is found again after a restart.
     memory: DoorMemory,
     /// Those that were found, and are to be set going.
@@ -132,6 +135,7 @@ impl Subscriptions {
             accounts,
             limits,
             table: Table::default(),
+            calls: Mutex::default(),
             found: Mutex::default(),
             is_stopping: AtomicBool::new(false),
             due: Alarm::default(),
@@ -145,13 +149,14 @@ impl Subscriptions {
     /// The refusal to send.
     pub(in crate::sip) async fn handle_subscribe(
         self: &Arc<Self>,
+        door: &Door,
         request: &IncomingRequest,
         watcher: &Address,
     ) -> Result<(), Refusal> {
         let asked = self.check(request)?;
         match request.message.to()?.tag() {
             Some(tag) => self.refresh(request, watcher, tag, asked),
-            None => self.begin(request, watcher, asked).await,
+            None => self.begin(door, request, watcher, asked).await,
         }
     }
 
@@ -222,6 +227,7 @@ impl Subscriptions {
     /// A SUBSCRIBE outside of dialogs. The answer waits for the account's word, so that it is right.
     async fn begin(
         self: &Arc<Self>,
+        door: &Door,
         request: &IncomingRequest,
         watcher: &Address,
         asked: Asked,
@@ -240,6 +246,7 @@ impl Subscriptions {
         let id = self.table.insert(entry, self.limits.per_account);
         let id = id.ok_or_else(|| Refusal::because(403, "Forbidden: too many subscriptions"))?;
         let begun = Begun { subscriptions: self, id };
+        self.show_first(door, id);
         let sink = Arc::new(Sink { subscriptions: Arc::downgrade(self), id });
         let spec = WatchSpec {
             watcher: watcher.clone(),
@@ -296,7 +303,7 @@ impl Subscriptions {
 
     /// Who watches somebody wants him as a contact. Asking again for what is granted changes nothing.
     async fn add_contact(&self, watcher: &Address, presentity: Address) {
-        let event = ContactEvent::Subscribe;
+        let event = signal::ContactEvent::Subscribe;
         let request = Request::Contact { to: presentity, event, note: None, native: Native::None };
         if let Err(reject) = self.accounts.ask(watcher, request).await {
             debug!(account = %watcher, %reject, "contact not added");
@@ -314,6 +321,66 @@ impl Subscriptions {
             self.table.lose_reach(id, Reach::Flow(flow));
         }
         self.work.notify_one();
+    }
+
+    /// The registrations of an account changed; contacts that are gone ended by `ended`.
+    pub(in crate::sip) fn note_registrations(&self, door: &Door, of: &Address, ended: ContactEvent) {
+        if !self.layer.transport().is_running() || !self.table.has_readers(Package::Registrations, of) {
+            return;
+        }
+        let state = Arc::new(registration_of(&door.locations, of));
+        let content = |_: &Address| Content::Registrations { state: Arc::clone(&state), ended };
+        if self.table.show_own(Package::Registrations, of, Instant::now(), content) {
+            self.work.notify_one();
+        }
+    }
+
+    /// Something happened to a call.
+    pub(in crate::sip) fn note_calls(&self, change: impl FnOnce(&mut CallStates) -> TouchedCalls) {
+        let touched = change(&mut self.calls());
+        self.show_calls(&touched);
+    }
+
+    /// A phone's session is over, and with it what it talked.
+    pub(in crate::sip) fn note_left(&self, account: &Address, session: SessionId) {
+        let all = self.calls().leave(account, session);
+        all.iter().for_each(|touched| self.show_calls(touched));
+    }
+
+    fn show_calls(&self, touched: &TouchedCalls) {
+        for account in &touched.accounts {
+            if !self.table.has_readers(Package::Calls, account) {
+                continue;
+            }
+            let all = self.calls().of(account, Some(touched));
+            let content = |watcher: &Address| calls_for(watcher, account, &all);
+            if self.table.show_own(Package::Calls, account, Instant::now(), content) {
+                self.work.notify_one();
+            }
+        }
+    }
+
+    /// Shows a subscription what this door knows itself.
+    fn show_first(&self, door: &Door, id: SubscriptionId) {
+        let Some((package, watcher, of)) =
+            self.table.with(id, |entry| (entry.package, entry.watcher.clone(), entry.teller.of().clone()))
+        else {
+            return;
+        };
+        let content = match package {
+            Package::Registrations => Content::Registrations {
+                state: Arc::new(registration_of(&door.locations, &of)),
+                ended: ContactEvent::Expired,
+            },
+            Package::Calls => calls_for(&watcher, &of, &self.calls().of(&of, None)),
+            Package::Presence | Package::Watchers | Package::Waiting => return,
+        };
+        self.table.with(id, |entry| entry.show_own(content, Instant::now()));
+    }
+
+    /// The states are whole after every call, and nothing calls back while the lock is held.
+    fn calls(&self) -> MutexGuard<'_, CallStates> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A phone registered, perhaps by a new connection: its subscriptions go on there.
@@ -376,10 +443,10 @@ impl Subscriptions {
     }
 
     /// Sets the subscriptions going that were found after a restart, some at a time: each is told its state.
-    async fn resume(self: &Arc<Self>) {
+    async fn resume(self: &Arc<Self>, door: &Door) {
         let ids = std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner));
         for some in ids.chunks(RESUMED) {
-            let waiting: Vec<_> = some.iter().filter_map(|id| self.resume_one(*id)).collect();
+            let waiting: Vec<_> = some.iter().filter_map(|id| self.resume_one(door, *id)).collect();
             for first in waiting {
                 // An account that takes longer shows its state when it can.
                 drop(timeout(PATIENCE, first).await);
@@ -387,7 +454,12 @@ impl Subscriptions {
         }
     }
 
-    fn resume_one(self: &Arc<Self>, id: SubscriptionId) -> Option<oneshot::Receiver<WatchState>> {
+    fn resume_one(
+        self: &Arc<Self>,
+        door: &Door,
+        id: SubscriptionId,
+    ) -> Option<oneshot::Receiver<WatchState>> {
+        self.show_first(door, id);
         let (told, first) = oneshot::channel();
         let clock = Timestamp::now();
         let (of, spec, reach) = self.table.with(id, |entry| {
@@ -468,7 +540,7 @@ impl Subscriptions {
     }
 
     /// Makes and sends what is due, until it is dropped. Runs once.
-    pub(in crate::sip) async fn run(self: Arc<Self>) {
+    pub(in crate::sip) async fn run(self: Arc<Self>, door: &Door) {
         let alarms = self.due.run(|id| self.wake(id));
         let work = async {
             let mut sending = JoinSet::new();
@@ -479,7 +551,7 @@ impl Subscriptions {
                 }
             }
         };
-        tokio::join!(alarms, work, self.resume());
+        tokio::join!(alarms, work, self.resume(door));
     }
 
     fn wake(&self, id: SubscriptionId) {
@@ -624,6 +696,13 @@ fn outcome_of(event: &ClientEvent, reach: Reach) -> Outcome {
         ClientEvent::Failed(Failure::Unreachable) if reach.is_reliable() => Outcome::Lost,
         ClientEvent::Failed(_) => Outcome::Dead,
     }
+}
+
+/// The calls of an account as a watcher may see them: others than the owner learn that she talks, and not
+/// with whom (RFC 4235 §3.7.2).
+fn calls_for(watcher: &Address, of: &Address, all: &Dialogs) -> Content {
+    let seen = if watcher == of { all.clone() } else { all.clone().without_names() };
+    Content::Calls(Arc::new(seen))
 }
 
 /// As the sender of a request calls himself.

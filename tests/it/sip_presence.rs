@@ -119,7 +119,7 @@ async fn subscriptions_that_cannot_be_are_refused() {
     let mut alice = SipPhone::registered("alice", house.sip_udp(), "").await;
     let contact = format!("Contact: <sip:alice@{}>\r\n", alice.address());
     for (to, headers, expect, header) in [
-        ("alice", "Event: message-summary\r\n", 489, Some(HeaderName::AllowEvents)),
+        ("alice", "Event: conference\r\n", 489, Some(HeaderName::AllowEvents)),
         ("alice", "", 489, Some(HeaderName::AllowEvents)),
         ("alice", "Event: presence\r\nAccept: text/plain\r\n", 406, Some(HeaderName::Accept)),
         ("alice", "Event: presence\r\nExpires: 5\r\n", 423, Some(HeaderName::MinExpires)),

@@ -238,3 +238,141 @@ async fn subscriptions_survive_a_kill() {
     };
     survives(&mut bob, restart).await;
 }
+
+/// A NOTIFY whose body has `piece`; others before it are answered.
+async fn shown(phone: &mut SipPhone, piece: &str) -> Message {
+    loop {
+        let request = phone.serve(200).await;
+        if body(&request).contains(piece) {
+            return request;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packages_are_told_apart_and_what_is_the_owners_is_shown_to_nobody_else() {
+    let house = House::with_accounts(&["alice", "bob"]).await;
+    let mut bob = SipPhone::registered("bob", house.sip_udp(), "").await;
+    for (event, status) in [
+        ("conference", 489),
+        ("presence.winfo.winfo", 489),
+        ("presence.winfo", 403),
+        ("message-summary", 403),
+        ("reg", 403),
+    ] {
+        let answer = subscribe(&mut bob, "alice", &format!("Event: {event}\r\n")).await;
+        assert_eq!(answer.status(), Some(status), "{event}");
+        assert_eq!(answer.has(HeaderName::AllowEvents), status == 489);
+    }
+    let picky = subscribe(&mut bob, "bob", "Event: reg\r\nAccept: application/pidf+xml\r\n").await;
+    assert_eq!(picky.text(HeaderName::Accept).unwrap(), "application/reginfo+xml");
+    assert_eq!(picky.status(), Some(406));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn owner_follows_who_watches_him() {
+    let house = House::start_with(|config| config.sip.notify_interval_ms = 0).await;
+    for local in ["alice", "bob"] {
+        house.add_account(local).await;
+    }
+    let mut alice = SipPhone::registered("alice", house.sip_udp(), "").await;
+    assert_eq!(subscribe(&mut alice, "alice", "Event: presence.winfo\r\n").await.status(), Some(200));
+    let first = shown(&mut alice, "<watcherinfo").await;
+    assert_eq!(first.text(HeaderName::ContentType).unwrap(), "application/watcherinfo+xml");
+    assert!(body(&first).contains("version=\"0\" state=\"full\""), "{}", body(&first));
+    assert!(body(&first).contains("resource=\"sip:alice@localhost\" package=\"presence\""));
+
+    let mut bob = SipPhone::registered("bob", house.sip_udp(), "").await;
+    let watching = subscribe(&mut bob, "alice", "Event: presence\r\n").await;
+    let second = shown(&mut alice, "sip:bob@localhost").await;
+    assert!(body(&second).contains("version=\"1\" state=\"partial\""), "{}", body(&second));
+    assert!(body(&second).contains("status=\"pending\" event=\"subscribe\""), "{}", body(&second));
+    notified(&mut bob, "pending").await;
+    let to = format!("<sip:alice@localhost>;tag={}", watching.to().unwrap().tag().unwrap());
+    bob.ask("SUBSCRIBE", "sip:localhost", &to, "Event: presence\r\nExpires: 0\r\n", "").await;
+    let third = shown(&mut alice, "sip:bob@localhost").await;
+    assert!(body(&third).contains("version=\"2\" state=\"partial\""), "{}", body(&third));
+    assert!(body(&third).contains("status=\"waiting\" event=\"timeout\""), "{}", body(&third));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lamp_is_lit_while_messages_wait() {
+    let house = House::with_accounts(&["alice", "bob"]).await;
+    let mut eyes = SipPhone::new("bob", house.sip_udp()).await;
+    assert_eq!(subscribe(&mut eyes, "bob", "Event: message-summary\r\n").await.status(), Some(200));
+    let dark = shown(&mut eyes, "Messages-Waiting: no").await;
+    assert_eq!(dark.text(HeaderName::ContentType).unwrap(), "application/simple-message-summary");
+    let mut alice = SipPhone::registered("alice", house.sip_udp(), "").await;
+    assert_eq!(alice.write("bob", "hello").await.status(), Some(202));
+    let lit = shown(&mut eyes, "Messages-Waiting: yes").await;
+    assert!(body(&lit).contains("Message-Account: sip:bob@localhost\r\nText-Message: 1/0\r\n"));
+    let mut bob = SipPhone::registered("bob", house.sip_udp(), "").await;
+    assert_eq!(body(&bob.serve(200).await), "hello");
+    shown(&mut eyes, "Messages-Waiting: no").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn owner_follows_where_he_is_registered() {
+    let house = House::start_with(|config| config.sip.notify_interval_ms = 0).await;
+    house.add_account("bob").await;
+    let mut eyes = SipPhone::new("bob", house.sip_udp()).await;
+    assert_eq!(subscribe(&mut eyes, "bob", "Event: reg\r\n").await.status(), Some(200));
+    let empty = shown(&mut eyes, "<reginfo").await;
+    assert!(body(&empty).contains("version=\"0\" state=\"full\""), "{}", body(&empty));
+    assert!(body(&empty).contains("aor=\"sip:bob@localhost\" id=\"r1\" state=\"init\"></registration>"));
+    let mut bob = SipPhone::new("bob", house.sip_udp()).await;
+    for (seconds, state, event) in [
+        (600, "active", "state=\"active\" event=\"registered\" expires="),
+        (600, "active", "state=\"active\" event=\"refreshed\" expires="),
+        (0, "terminated", "state=\"terminated\" event=\"unregistered\""),
+    ] {
+        assert_eq!(bob.register(seconds, "").await.status(), Some(200));
+        let told = shown(&mut eyes, event).await;
+        assert!(
+            body(&told).contains(&format!(
+                "state=\"partial\"><registration aor=\"sip:bob@localhost\" id=\"r1\" state=\"{state}\">"
+            )),
+            "{}",
+            body(&told)
+        );
+        assert!(body(&told).contains(&format!("<uri>sip:bob@{}</uri>", bob.address())), "{}", body(&told));
+    }
+    bob.register(600, "").await;
+    let last = shown(&mut eyes, "event=\"registered\"").await;
+    assert!(body(&last).contains("version=\"4\""), "{}", body(&last));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lamps_show_who_is_called_and_who_talks() {
+    let house = House::start_with(|config| config.sip.notify_interval_ms = 0).await;
+    for local in ["alice", "bob"] {
+        house.add_account(local).await;
+    }
+    let mut eyes = SipPhone::new("bob", house.sip_udp()).await;
+    assert_eq!(subscribe(&mut eyes, "bob", "Event: dialog\r\n").await.status(), Some(200));
+    let idle = shown(&mut eyes, "<dialog-info").await;
+    assert!(body(&idle).contains("version=\"0\" state=\"full\" entity=\"sip:bob@localhost\"></dialog-info>"));
+    let mut bob = SipPhone::registered("bob", house.sip_udp(), "").await;
+    let mut alice = SipPhone::registered("alice", house.sip_udp(), "").await;
+    let contact = format!("Contact: <sip:alice@{}>\r\n", alice.address());
+    let call = async {
+        let (answer, _) = tokio::join!(
+            alice.ask("INVITE", "sip:bob@localhost", "bob", &contact, ""),
+            bob.serve_with(200, "Contact: <sip:bob@192.0.2.9>\r\n")
+        );
+        answer
+    };
+    let answer = call.await;
+    assert_eq!(answer.status(), Some(200));
+    let talking = shown(&mut eyes, "<state>confirmed</state>").await;
+    for piece in ["direction=\"recipient\"", "<identity>sip:alice@localhost</identity>", "state=\"partial\""]
+    {
+        assert!(body(&talking).contains(piece), "{piece}: {}", body(&talking));
+    }
+    let to = format!("<sip:bob@localhost>;tag={}", answer.to().unwrap().tag().unwrap());
+    let route: String =
+        answer.values(HeaderName::RecordRoute).map(|route| format!("Route: {route}\r\n")).collect();
+    let (ended, _) = tokio::join!(alice.ask("BYE", "sip:bob@192.0.2.9", &to, &route, ""), bob.serve(200));
+    assert_eq!(ended.status(), Some(200));
+    shown(&mut eyes, "<state event=\"remote-bye\">terminated</state>").await;
+}

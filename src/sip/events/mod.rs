@@ -9,7 +9,9 @@
 //! - An entity tag names one state: it is a digest of it, so that restarts change nothing (RFC 5839 §6.1).
 //! - Documents with versions go up by exactly one, and are whole after every SUBSCRIBE.
 
+mod calls;
 mod documents;
+mod registrations;
 mod teller;
 
 use std::sync::Arc;
@@ -17,7 +19,9 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+pub(in crate::sip) use calls::{Beginning, CallStates, End as CallEnd, Touched as TouchedCalls};
 pub(in crate::sip) use documents::{Document, Documents, NO_STATE};
+pub(in crate::sip) use registrations::registration_of;
 pub(in crate::sip) use teller::{Memory, Teller};
 
 use super::message::MediaType;
@@ -45,10 +49,17 @@ pub(in crate::sip) enum Package {
 /// What a watcher is shown of a package.
 #[derive(Debug, Clone)]
 pub(in crate::sip) enum Content {
-    Presence { snapshot: Arc<Snapshot>, view: Arc<View> },
+    Presence {
+        snapshot: Arc<Snapshot>,
+        view: Arc<View>,
+    },
     Watchers(Arc<WatcherList>),
     Waiting(u32),
-    Registrations(Arc<reginfo::Registration>),
+    Registrations {
+        state: Arc<reginfo::Registration>,
+        /// What became of contacts that are not there any more.
+        ended: reginfo::ContactEvent,
+    },
     Calls(Arc<dialoginfo::Dialogs>),
 }
 
@@ -133,8 +144,9 @@ impl Content {
     /// This content in place of an older one that was perhaps not told: what ended is not forgotten.
     pub(in crate::sip) fn after(self, older: Option<&Self>) -> Self {
         match (self, older) {
-            (Self::Registrations(now), Some(Self::Registrations(older))) => {
-                Self::Registrations(Arc::new(Arc::unwrap_or_clone(now).with_ended_of(older)))
+            (Self::Registrations { state, ended }, Some(Self::Registrations { state: older, .. })) => {
+                let state = Arc::unwrap_or_clone(state).after(older, ended);
+                Self::Registrations { state: Arc::new(state), ended }
             }
             (Self::Calls(now), Some(Self::Calls(older))) => {
                 Self::Calls(Arc::new(Arc::unwrap_or_clone(now).with_ended_of(older)))
@@ -146,10 +158,10 @@ impl Content {
     /// The content once it was told: what ended is over.
     pub(in crate::sip) fn told(self) -> Self {
         match self {
-            Self::Registrations(state) if state.standing().count() < state.contacts.len() => {
+            Self::Registrations { state, ended } if state.standing().count() < state.contacts.len() => {
                 let mut state = Arc::unwrap_or_clone(state);
                 state.contacts.retain(|contact| !contact.event.is_end());
-                Self::Registrations(Arc::new(state))
+                Self::Registrations { state: Arc::new(state), ended }
             }
             Self::Calls(state) if state.standing().count() < state.dialogs.len() => {
                 let mut state = Arc::unwrap_or_clone(state);
@@ -161,10 +173,11 @@ impl Content {
     }
 }
 
-const ALL: [Package; 1] = [Package::Presence];
+const ALL: [Package; 5] =
+    [Package::Presence, Package::Watchers, Package::Waiting, Package::Registrations, Package::Calls];
 
 /// The packages, for `Allow-Events`.
-pub(in crate::sip) const PACKAGES: &str = "presence";
+pub(in crate::sip) const PACKAGES: &str = "presence, presence.winfo, message-summary, reg, dialog";
 
 #[cfg(test)]
 mod tests {

@@ -153,7 +153,7 @@ impl Teller {
                 let text = versioned.print(list, extent, print)?;
                 Some(document(watcherinfo::MEDIA_TYPE, text, tag_of_watchers(list, of)))
             }
-            (Form::Registrations(versioned), Content::Registrations(state)) => {
+            (Form::Registrations(versioned), Content::Registrations { state, .. }) => {
                 let print = |version, extent, told: Option<&reginfo::Registration>| match told {
                     None => Some(reginfo::print(version, extent, state, state.standing(), Some(now))),
                     Some(told) => {
@@ -194,7 +194,7 @@ impl Teller {
             }
             Content::Waiting(count) => tag_of(message_summary::print(*count, of.as_str()).as_bytes()),
             Content::Watchers(list) => tag_of_watchers(list, of.as_str()),
-            Content::Registrations(state) => tag_of_registrations(state),
+            Content::Registrations { state, .. } => tag_of_registrations(state),
             Content::Calls(state) => tag_of_calls(state, of.as_str()),
         }
     }

@@ -1,0 +1,354 @@
+//! The calls of every account as the package `dialog` tells of them (RFC 4235 §3.7.1): rules only.
+//!
+//! A call is one entry for each account in it, however many phones ring: it is early while any of them
+//! rings and confirmed once one has answered. Both ends of a call between two accounts are told of it, each
+//! from its own side.
+
+use compact_str::{CompactString, format_compact};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use crate::{
+    formats::dialoginfo::{Dialog, Dialogs, Direction, Event, Participant, State},
+    signal::{Address, SessionId, Timestamp},
+    sip::translate,
+};
+
+/// All calls that go through this server, by their tokens.
+#[derive(Debug, Default)]
+pub(in crate::sip) struct CallStates {
+    calls: FxHashMap<CompactString, Call>,
+    by_account: FxHashMap<Address, Vec<CompactString>>,
+}
+
+/// A call that begins.
+#[derive(Debug, Clone)]
+pub(in crate::sip) struct Beginning {
+    pub(in crate::sip) caller: Address,
+    pub(in crate::sip) called: Address,
+    pub(in crate::sip) call_id: CompactString,
+    pub(in crate::sip) caller_tag: CompactString,
+    pub(in crate::sip) caller_session: Option<SessionId>,
+    /// As the caller calls himself.
+    pub(in crate::sip) caller_name: Option<CompactString>,
+    /// Where the caller takes requests.
+    pub(in crate::sip) caller_target: Option<CompactString>,
+    pub(in crate::sip) at: Timestamp,
+}
+
+/// Who hung up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sip) enum End {
+    Caller,
+    Called,
+    /// Nobody did: a phone knows nothing of the call any more, or is gone.
+    Error,
+    /// It lasted longer than any call should.
+    Timeout,
+}
+
+/// Whose calls changed, and the call that is over where one is.
+#[derive(Debug, Default, PartialEq)]
+pub(in crate::sip) struct Touched {
+    pub(in crate::sip) accounts: SmallVec<[Address; 2]>,
+    ended: Vec<(Address, Dialog)>,
+}
+
+#[derive(Debug)]
+struct Call {
+    beginning: Beginning,
+    state: State,
+    legs: SmallVec<[Leg; 1]>,
+}
+
+/// A called phone that rings or talks.
+#[derive(Debug)]
+struct Leg {
+    tag: CompactString,
+    session: Option<SessionId>,
+    is_talking: bool,
+}
+
+impl CallStates {
+    /// An INVITE goes out.
+    pub(in crate::sip) fn begin(&mut self, token: &str, beginning: Beginning) -> Touched {
+        for account in [&beginning.caller, &beginning.called] {
+            let calls = self.by_account.entry(account.clone()).or_default();
+            if !calls.iter().any(|known| known == token) {
+                calls.push(token.into());
+            }
+        }
+        let call = Call { beginning, state: State::Trying, legs: SmallVec::new() };
+        let touched = call.touched();
+        self.calls.insert(token.into(), call);
+        touched
+    }
+
+    /// A called phone responds; without a tag it is only on its way (RFC 4235 §3.7.1).
+    pub(in crate::sip) fn hear(
+        &mut self,
+        token: &str,
+        tag: Option<&str>,
+        session: Option<SessionId>,
+        is_talking: bool,
+    ) -> Touched {
+        let Some(call) = self.calls.get_mut(token) else { return Touched::default() };
+        let state = match tag {
+            None => State::Proceeding,
+            Some(tag) => {
+                let is_full = call.legs.len() >= LEGS;
+                match call.legs.iter_mut().find(|leg| leg.tag == tag) {
+                    Some(leg) => leg.is_talking |= is_talking,
+                    None if is_full => return Touched::default(),
+                    None => call.legs.push(Leg { tag: tag.into(), session, is_talking }),
+                }
+                if is_talking { State::Confirmed } else { State::Early }
+            }
+        };
+        if state <= call.state {
+            return Touched::default();
+        }
+        call.state = state;
+        call.touched()
+    }
+
+    /// The INVITE failed with this status, where anything was said at all. A call that somebody took goes on.
+    pub(in crate::sip) fn fail(&mut self, token: &str, status: Option<u16>) -> Touched {
+        match self.calls.get(token) {
+            Some(call) if call.state < State::Confirmed => {}
+            _ => return Touched::default(),
+        }
+        let event = match status {
+            Some(487) => Event::Cancelled,
+            Some(_) => Event::Rejected,
+            None => Event::Timeout,
+        };
+        self.end(token, (event, event), status)
+    }
+
+    /// The dialog with the called phone of this tag is over.
+    pub(in crate::sip) fn hang_up(&mut self, token: &str, leg: &str, end: End) -> Touched {
+        let Some(call) = self.calls.get_mut(token) else { return Touched::default() };
+        call.legs.retain(|known| known.tag != leg);
+        if call.legs.iter().any(|leg| leg.is_talking) {
+            return Touched::default();
+        }
+        self.end_by(token, end)
+    }
+
+    /// The call is over whatever its phones say.
+    pub(in crate::sip) fn expire(&mut self, token: &str) -> Touched {
+        self.end_by(token, End::Timeout)
+    }
+
+    /// A phone is gone, and with it what it talked.
+    pub(in crate::sip) fn leave(&mut self, of: &Address, session: SessionId) -> Vec<Touched> {
+        let tokens = self.by_account.get(of).cloned().unwrap_or_default();
+        let mut all = Vec::new();
+        for token in tokens {
+            let Some(call) = self.calls.get_mut(&token) else { continue };
+            let is_caller = call.beginning.caller_session == Some(session);
+            let talked = call.legs.iter().any(|leg| leg.is_talking && leg.session == Some(session));
+            call.legs.retain(|leg| leg.session != Some(session));
+            let is_over = talked && !call.legs.iter().any(|leg| leg.is_talking);
+            if is_over || (is_caller && call.state == State::Confirmed) {
+                all.push(self.end_by(&token, End::Error));
+            }
+        }
+        all
+    }
+
+    /// The calls of an account now, and those of `touched` that are over.
+    pub(in crate::sip) fn of(&self, account: &Address, touched: Option<&Touched>) -> Dialogs {
+        let tokens = self.by_account.get(account).map(Vec::as_slice).unwrap_or_default();
+        let calls = tokens.iter().filter_map(|token| Some((token, self.calls.get(token)?)));
+        let mut dialogs: Vec<_> = calls.flat_map(|(token, call)| call.seen_by(token, account)).collect();
+        let ended = touched.into_iter().flat_map(|touched| &touched.ended);
+        dialogs.extend(ended.filter(|(whose, _)| whose == account).map(|(_, dialog)| dialog.clone()));
+        Dialogs { entity: translate::print_uri(account), dialogs }
+    }
+
+    fn end_by(&mut self, token: &str, end: End) -> Touched {
+        let events = match end {
+            End::Caller => (Event::LocalBye, Event::RemoteBye),
+            End::Called => (Event::RemoteBye, Event::LocalBye),
+            End::Error => (Event::Error, Event::Error),
+            End::Timeout => (Event::Timeout, Event::Timeout),
+        };
+        self.end(token, events, None)
+    }
+
+    /// Ends a call, with an event for the caller and one for the called.
+    fn end(&mut self, token: &str, (caller, called): (Event, Event), code: Option<u16>) -> Touched {
+        let Some(mut call) = self.calls.remove(token) else { return Touched::default() };
+        call.state = State::Terminated;
+        let mut touched = call.touched();
+        for account in &touched.accounts {
+            if let Some(calls) = self.by_account.get_mut(account) {
+                calls.retain(|known| known != token);
+                if calls.is_empty() {
+                    self.by_account.remove(account);
+                }
+            }
+            for mut dialog in call.seen_by(token, account) {
+                let is_caller = dialog.direction == Direction::Initiator;
+                dialog.event = Some(if is_caller { caller } else { called });
+                dialog.code = code;
+                touched.ended.push((account.clone(), dialog));
+            }
+        }
+        touched
+    }
+}
+
+impl Call {
+    fn touched(&self) -> Touched {
+        let Beginning { caller, called, .. } = &self.beginning;
+        let mut accounts: SmallVec<[Address; 2]> = smallvec::smallvec![caller.clone()];
+        if called != caller {
+            accounts.push(called.clone());
+        }
+        Touched { accounts, ended: Vec::new() }
+    }
+
+    /// The call from the side, or for somebody who calls himself from both sides, of an account.
+    fn seen_by(&self, token: &str, account: &Address) -> SmallVec<[Dialog; 2]> {
+        let begun = &self.beginning;
+        let mut dialogs = SmallVec::new();
+        if begun.caller == *account {
+            dialogs.push(self.dialog(token, Direction::Initiator));
+        }
+        if begun.called == *account {
+            dialogs.push(self.dialog(token, Direction::Recipient));
+        }
+        dialogs
+    }
+
+    fn dialog(&self, token: &str, direction: Direction) -> Dialog {
+        let begun = &self.beginning;
+        let leg = self.legs.iter().find(|leg| leg.is_talking).or_else(|| self.legs.first());
+        let called_tag = leg.map(|leg| leg.tag.clone());
+        let caller = Participant {
+            identity: Some(translate::print_uri(&begun.caller)),
+            display: begun.caller_name.clone(),
+            target: begun.caller_target.clone(),
+        };
+        let called =
+            Participant { identity: Some(translate::print_uri(&begun.called)), ..Participant::default() };
+        let caller_tag = Some(begun.caller_tag.clone());
+        let is_caller = direction == Direction::Initiator;
+        let (local, remote) = if is_caller { (caller, called) } else { (called, caller) };
+        let (local_tag, remote_tag) =
+            if is_caller { (caller_tag, called_tag) } else { (called_tag, caller_tag) };
+        Dialog {
+            id: format_compact!("{token}{}", if is_caller { "o" } else { "i" }),
+            direction,
+            state: self.state,
+            event: None,
+            code: None,
+            since: begun.at,
+            call_id: begun.call_id.clone(),
+            local_tag,
+            remote_tag,
+            local,
+            remote,
+        }
+    }
+}
+
+/// Most phones of one call that are told apart.
+const LEGS: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(name: &str) -> Address {
+        Address::parse(&format!("{name}@example.org")).unwrap()
+    }
+
+    fn calling() -> CallStates {
+        let mut states = CallStates::default();
+        let beginning = Beginning {
+            caller: address("alice"),
+            called: address("bob"),
+            call_id: "c1".into(),
+            caller_tag: "a".into(),
+            caller_session: Some(SessionId(1)),
+            caller_name: Some("Alice".into()),
+            caller_target: None,
+            at: Timestamp(0),
+        };
+        assert_eq!(states.begin("t", beginning).accounts.as_slice(), [address("alice"), address("bob")]);
+        states
+    }
+
+    fn seen(
+        states: &CallStates,
+        name: &str,
+        touched: Option<&Touched>,
+    ) -> Vec<(Direction, State, Option<Event>)> {
+        let dialogs = states.of(&address(name), touched).dialogs.into_iter();
+        dialogs.map(|dialog| (dialog.direction, dialog.state, dialog.event)).collect()
+    }
+
+    #[test]
+    fn a_call_goes_through_its_states_and_both_ends_see_it() {
+        use Direction::{Initiator, Recipient};
+        let mut states = calling();
+        assert_eq!(seen(&states, "alice", None), [(Initiator, State::Trying, None)]);
+        for (tag, is_talking, state) in [
+            (None, false, State::Proceeding),
+            (Some("b"), false, State::Early),
+            (Some("d"), false, State::Early),
+            (Some("b"), true, State::Confirmed),
+        ] {
+            states.hear("t", tag, Some(SessionId(2)), is_talking);
+            assert_eq!(seen(&states, "bob", None), [(Recipient, state, None)]);
+        }
+        let dialog = states.of(&address("bob"), None).dialogs.remove(0);
+        assert_eq!((dialog.local_tag.as_deref(), dialog.remote_tag.as_deref()), (Some("b"), Some("a")));
+        assert_eq!(dialog.remote.display.as_deref(), Some("Alice"));
+        assert_eq!(states.fail("t", Some(487)), Touched::default(), "somebody took it");
+
+        let touched = states.hang_up("t", "b", End::Called);
+        assert_eq!(
+            seen(&states, "alice", Some(&touched)),
+            [(Initiator, State::Terminated, Some(Event::RemoteBye))]
+        );
+        assert_eq!(
+            seen(&states, "bob", Some(&touched)),
+            [(Recipient, State::Terminated, Some(Event::LocalBye))]
+        );
+        assert_eq!(seen(&states, "bob", None), []);
+        assert!(states.calls.is_empty() && states.by_account.is_empty());
+    }
+
+    #[test]
+    fn calls_that_nobody_takes_say_why() {
+        for (status, event) in
+            [(Some(486), Event::Rejected), (Some(487), Event::Cancelled), (None, Event::Timeout)]
+        {
+            let mut states = calling();
+            states.hear("t", Some("b"), Some(SessionId(2)), false);
+            let touched = states.fail("t", status);
+            let dialogs = states.of(&address("bob"), Some(&touched)).dialogs;
+            assert_eq!((dialogs[0].event, dialogs[0].code), (Some(event), status));
+        }
+    }
+
+    #[test]
+    fn a_phone_that_is_gone_talks_no_more() {
+        for (name, session) in [("alice", 1), ("bob", 2)] {
+            let mut states = calling();
+            states.hear("t", Some("b"), Some(SessionId(2)), true);
+            let all = states.leave(&address(name), SessionId(session));
+            assert_eq!(all.len(), 1, "{name}");
+            assert_eq!(all[0].ended[0].1.event, Some(Event::Error));
+            assert_eq!(states.leave(&address(name), SessionId(session)), []);
+        }
+        let mut states = calling();
+        states.hear("t", Some("b"), Some(SessionId(2)), true);
+        assert_eq!(states.expire("t").ended[0].1.event, Some(Event::Timeout));
+    }
+}

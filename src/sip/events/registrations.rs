@@ -1,0 +1,68 @@
+//! What the package `reg` shows (RFC 3680): the contacts that the registrar keeps for an account.
+
+use std::sync::Arc;
+
+use compact_str::{CompactString, format_compact};
+use tokio::time::Instant;
+
+use super::documents::tag_of;
+use crate::{
+    formats::reginfo::{Contact, ContactEvent, Registration},
+    signal::{Address, Timestamp},
+    sip::{
+        bindings::{Binding, print_quality},
+        device::Device,
+        gruu,
+        locations::Locations,
+        translate,
+    },
+};
+
+/// The contacts of an account. What happened to each is told by comparing with what was shown before.
+pub(in crate::sip) fn registration_of(locations: &Locations, account: &Address) -> Registration {
+    let (now, clock) = (Instant::now(), Timestamp::now());
+    let contacts = locations.with_bindings(account, |bindings| {
+        bindings.iter().map(|binding| contact_of(account, binding, now, clock)).collect()
+    });
+    Registration { aor: translate::print_uri(account), contacts }
+}
+
+fn contact_of(account: &Address, binding: &Binding<Arc<Device>>, now: Instant, clock: Timestamp) -> Contact {
+    let contact = &binding.contact;
+    let left = binding.expires.saturating_duration_since(now).as_millis();
+    // Whole seconds, so that the same binding is the same whenever it is looked at.
+    let until = clock.0.saturating_add(i64::try_from(left).unwrap_or(i64::MAX)) / 1000 * 1000;
+    let mut params = Vec::new();
+    if let Some(instance) = &contact.instance {
+        params.push(("+sip.instance".into(), format_compact!("<{instance}>")));
+    }
+    if let Some(reg_id) = contact.reg_id {
+        params.push(("reg-id".into(), format_compact!("{reg_id}")));
+    }
+    let instance = contact.instance.as_deref();
+    Contact {
+        id: id_of(binding),
+        uri: contact.uri.as_str().into(),
+        display_name: None,
+        event: ContactEvent::Registered,
+        until: Timestamp(until),
+        q: contact.q.map(|q| CompactString::from(print_quality(q))),
+        call_id: binding.call_id.clone(),
+        cseq: binding.cseq,
+        params,
+        public_gruu: instance
+            .map(|instance| gruu::public(account, Some(instance), binding.device.resource())),
+    }
+}
+
+/// The same for the same flow of the same phone, else for the same URI.
+fn id_of(binding: &Binding<Arc<Device>>) -> CompactString {
+    let contact = &binding.contact;
+    match (&contact.instance, contact.reg_id) {
+        (Some(instance), reg_id) => {
+            let reg_id = reg_id.map_or(0, std::num::NonZero::get);
+            tag_of(format!("{instance} {reg_id}").as_bytes())
+        }
+        (None, _) => tag_of(contact.uri.as_str().as_bytes()),
+    }
+}
