@@ -107,7 +107,8 @@ async fn phones_that_come_and_go_change_nothing_of_what_was_said() {
     alice.shows("alice@localhost", &["busy"]).await;
     assert!(alice.all_events("adopted").is_empty(), "{:?}", alice.all_events("adopted"));
     // What was said elsewhere is another thing.
-    let mut chat = Slixmpp::online("alice@localhost", PASSWORD, house.xmpp()).await;
+    let mut chat = Slixmpp::start("slixmpp of alice");
+    chat.login("alice@localhost", PASSWORD, house.xmpp(), json!({})).await;
     chat.act(json!({"do": "presence", "show": "away", "status": "tea"})).await;
     alice.event("adopted", |event| event["extended"] == "away" && event["note"] == "tea").await;
 }
