@@ -136,6 +136,33 @@ async fn every_composed_document_is_valid_and_changes_lead_from_one_to_the_next(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_schemas_allow_is_shown() {
+    let mut judge = judge();
+    let mut allowed = 0;
+    for extension in publications::EXTENSIONS {
+        let text = format!(
+            "<presence xmlns='urn:ietf:params:xml:ns:pidf' {} entity='sip:a@b'><tuple id='t'>\
+             <status><basic>open</basic></status>{extension}</tuple></presence>",
+            publications::NAMESPACES
+        );
+        let verdict = judge.try_ask(&json!({"do": "validate", "documents": [text]})).await;
+        if verdict["ok"] == true {
+            allowed += 1;
+            let said = Said {
+                state: 0,
+                since: 0,
+                is_on_the_phone: false,
+                note: None,
+                contact: None,
+                document: Some(text),
+            };
+            assert_eq!(composed(&[said], true).tuples[0].extensions.len(), 1, "{extension}");
+        }
+    }
+    assert!(allowed > 20, "{allowed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_examples_of_the_specifications_are_shown_in_valid_documents() {
     let mut judge = judge();
     let mut documents = Vec::new();

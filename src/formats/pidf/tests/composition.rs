@@ -150,6 +150,29 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_mutilated_document_is_refused_or_makes_a_valid_one(
+        text in publications::document(),
+        cuts in proptest::collection::vec((any::<proptest::sample::Index>(), "[ -~]{0,2}"), 1..4),
+    ) {
+        let mut bytes = text.into_bytes();
+        for (at, with) in cuts {
+            let at = at.index(bytes.len());
+            bytes.splice(at..=at, with.into_bytes());
+        }
+        let Ok(read) = Document::parse(&bytes, &Limits::default()) else { return Ok(()) };
+        let mut presence = read.presence(NOW);
+        let body = bytes.into();
+        presence.native = Native::Mime { content_type: MEDIA_TYPE.into(), headers: Vec::new(), body };
+        let document = composed(vec![state("a", presence)]);
+        prop_assert_eq!(fault(&document), None);
+        prop_assert!(Document::parse(Format::Pidf.print(&document).as_bytes(), &Limits::default()).is_ok());
+    }
+}
+
 fn tuple(id: &str, inside: &str) -> String {
     format!("<tuple id='{id}'><status><basic>open</basic></status>{inside}</tuple>")
 }

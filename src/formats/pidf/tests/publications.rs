@@ -110,7 +110,8 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('\'', "&apos;")
 }
 
-const NAMESPACES: &str = "xmlns:d='urn:ietf:params:xml:ns:pidf:data-model' \
+/// Declares the prefixes of all that is here.
+pub(crate) const NAMESPACES: &str = "xmlns:d='urn:ietf:params:xml:ns:pidf:data-model' \
     xmlns:r='urn:ietf:params:xml:ns:pidf:rpid' xmlns:a='urn:ag-projects:xml:ns:pidf' \
     xmlns:c='urn:ietf:params:xml:ns:pidf:cipid' xmlns:k='urn:ietf:params:xml:ns:pidf:caps' \
     xmlns:p='urn:ietf:params:xml:ns:pidf' xmlns:x='urn:x' xmlns:i='http://www.w3.org/2001/XMLSchema-instance'";
@@ -152,7 +153,8 @@ const STATUSES: &[&str] = &[
     "<basic>open</basic><show xmlns='jabber:client'>xa</show>",
 ];
 
-const EXTENSIONS: &[&str] = &[
+/// Elements that somebody might put into a tuple, a person or a device.
+pub(crate) const EXTENSIONS: &[&str] = &[
     "<r:activities id='m1'><r:note>n</r:note><r:meeting/><r:other>juggling</r:other></r:activities>",
     "<r:activities from='2026-01-01T00:00:00Z'><r:on-the-phone/><x:y/></r:activities>",
     "<r:activities><r:other>available</r:other></r:activities>",
