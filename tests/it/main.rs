@@ -6,6 +6,7 @@ mod architecture;
 mod blink;
 mod crash;
 mod crossing;
+mod linphone;
 mod operator;
 mod page;
 mod presence_documents;

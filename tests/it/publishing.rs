@@ -130,6 +130,20 @@ async fn publication_outlives_the_registration_of_its_phone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn document_that_is_larger_than_a_packet_reaches_its_watcher() {
+    let house = House::with_accounts(&["bob"]).await;
+    let mut phone = SipPhone::registered("bob", house.sip_udp(), "").await;
+    let mut eyes = watch(house.sip_udp()).await;
+    let note = "word ".repeat(1000);
+    let document = pidf("desk", "open", "busy").replace("</tuple>", &format!("<note>{note}</note></tuple>"));
+    publish(&mut phone, "", &document).await;
+    let seen = sees(&mut eyes, &["busy"]).await;
+    assert!(seen.contains(note.trim()), "{seen}");
+    let mut later = watch(house.sip_udp()).await;
+    sees(&mut later, &["busy"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn too_much_is_refused() {
     let house = House::start_with(|config| {
         config.sip.publications = 2;
