@@ -10,7 +10,7 @@ use super::{
     announce::tell,
     state::{Account, Effects},
     subscription::{State, inbound, outbound},
-    watchers::{listed_contact, listed_request},
+    watcher_list::{listed_contact, listed_request},
 };
 use crate::{
     signal::{

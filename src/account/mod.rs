@@ -50,7 +50,9 @@ mod sink;
 mod slip;
 mod state;
 mod subscription;
+mod waiting;
 mod watch;
+mod watcher_list;
 mod watchers;
 
 pub use accounts::{Accounts, Session, Watch};
@@ -68,3 +70,5 @@ pub use crate::storage::{AcceptedSenders, ArchiveEnd, ArchiveQuery, ArchivedMess
 
 #[cfg(test)]
 mod shell_tests;
+#[cfg(test)]
+mod watch_tests;
