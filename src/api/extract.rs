@@ -2,6 +2,7 @@
 
 use axum::{
     Json,
+    body::Bytes,
     extract::{
         FromRequest, FromRequestParts, OptionalFromRequest, Path, Query, Request, rejection::JsonRejection,
     },
@@ -41,6 +42,23 @@ fn refuse_body(rejection: &JsonRejection) -> Failure {
         _ => Reason::Malformed,
     };
     Failure::new(reason, &rejection.body_text())
+}
+
+/// A body as it came. Its size is bounded by the server's body limit.
+pub(super) struct Raw(pub(super) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Raw {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        match Bytes::from_request(request, state).await {
+            Ok(bytes) => Ok(Self(bytes)),
+            Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                Err(Failure::new(Reason::TooLarge, "the body is too large"))
+            }
+            Err(rejection) => Err(Failure::malformed(&rejection.body_text())),
+        }
+    }
 }
 
 /// The query of the request's target.

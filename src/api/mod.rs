@@ -26,6 +26,7 @@ mod identity;
 mod login;
 mod pace;
 mod pending;
+mod presence;
 mod server;
 mod session;
 mod translate;

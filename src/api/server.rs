@@ -35,7 +35,7 @@ use super::{
     error::{Failure, Outcome},
     extract::account_address,
     identity::{Client, Identity},
-    login, session,
+    login, presence, session,
 };
 use crate::{
     account::Accounts,
@@ -173,6 +173,17 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/api/roster/{address}", put(contacts::set).delete(contacts::remove))
         .route("/api/roster/{address}/{verb}", post(contacts::act))
         .route("/api/archive", get(archive::show))
+        .route(
+            "/api/presence-rules",
+            get(presence::show_rules).put(presence::set_rules).delete(presence::remove_rules),
+        )
+        .route(
+            "/api/offline-status",
+            get(presence::show_offline_status)
+                .put(presence::set_offline_status)
+                .delete(presence::remove_offline_status),
+        )
+        .route("/api/watchers", get(presence::show_watchers))
         .route("/api/ws", get(open_socket))
         .route("/api/admin/accounts", get(administration::list_accounts).post(administration::add_account))
         .route("/api/admin/accounts/{address}", delete(administration::remove_account))

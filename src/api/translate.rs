@@ -6,12 +6,14 @@
 mod event;
 mod frame;
 mod preferences;
+mod presence;
 mod view;
 mod words;
 
 pub(super) use event::{Farewell, print_event, print_message, print_outcome, print_ready, print_reply};
 pub(super) use frame::{Sender, Wish, note_text, parse_frame, set_contact};
 pub(super) use preferences::{PreferencesView, changed};
+pub(super) use presence::{OfflineStatus, WatchersView};
 pub(super) use view::{MeView, MessageView, RosterDocument};
 pub(super) use words::{optional_text, text};
 
