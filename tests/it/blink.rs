@@ -146,6 +146,55 @@ async fn device_that_is_gone_without_a_word_is_gone_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn watcher_asks_is_approved_and_sees() {
+    let house = House::with_accounts(&["alice", "bob"]).await;
+    let mut alice = Blink::start_as("alice", house.sip_tls(), json!({"note": "here"})).await;
+    let first = alice.event("watchers", |_| true).await;
+    assert_eq!((&first["version"], &first["full"]), (&json!(0), &json!(true)));
+    let others = |watcher: &&Value| watcher["uri"] != "sip:alice@localhost";
+    assert_eq!(first["all"].as_array().unwrap().iter().find(others), None);
+    let mut bob = Blink::start_as("bob", house.sip_tls(), json!({})).await;
+    bob.act(json!({"do": "subscribe", "to": "alice@localhost"})).await;
+    let asked = alice.event("request", |_| true).await;
+    assert_eq!((&asked["from"], &asked["status"]), (&json!("sip:bob@localhost"), &json!("pending")));
+    let is_alice = |event: &Value| event["uri"] == "sip:alice@localhost";
+    let waits = bob.event("self", |event| is_alice(event) && event["state"] == "pending").await;
+    assert!(waits["services"].as_array().is_none_or(Vec::is_empty), "nothing is told: {waits:#}");
+
+    let mut chat = Slixmpp::online("alice@localhost", PASSWORD, house.xmpp()).await;
+    chat.act(json!({"do": "subscribed", "to": "bob@localhost"})).await;
+    let sees = |event: &Value| is_alice(event) && event["state"] == "active";
+    let seen = bob.event("self", |event| sees(event) && event["body"].to_string().contains(FIRST)).await;
+    assert!(seen["body"].as_str().unwrap().contains("<note>here</note>"), "{seen:#}");
+    let is_approved = |watcher: &Value| {
+        watcher["uri"] == "sip:bob@localhost"
+            && watcher["status"] == "active"
+            && watcher["event"] == "approved"
+    };
+    let has_approved =
+        |event: &Value| event["changed"].as_array().is_some_and(|all| all.iter().any(is_approved));
+    alice.event("watchers", has_approved).await;
+
+    chat.act(json!({"do": "unsubscribed", "to": "bob@localhost"})).await;
+    let ended = bob.event("terminated", is_alice).await;
+    assert_eq!(ended["reason"], "rejected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closed_document_is_a_state_of_its_own() {
+    let house = House::with_accounts(&["alice"]).await;
+    let mut desk = Blink::start_as("alice", house.sip_tls(), json!({})).await;
+    desk.shows("alice@localhost", &["available"]).await;
+    let mut lap = Blink::start_as("alice", house.sip_tls(), json!({"instance": OTHER})).await;
+    lap.shows("alice@localhost", &["available", "available"]).await;
+    lap.act(json!({"do": "state", "extended": null})).await;
+    desk.shows("alice@localhost", &["available", "offline"]).await;
+    lap.act(json!({"do": "state", "extended": "busy"})).await;
+    desk.event("adopted", |event| event["extended"] == "busy").await;
+    lap.shows("alice@localhost", &["busy", "busy"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn publication_goes_on_after_the_server_was_restarted() {
     let (mut house, tls) = house_at_one_port(&["alice"]).await;
     let mut alice = Blink::start_as("alice", tls, json!({"state": "busy", "note": "at work"})).await;
