@@ -132,7 +132,8 @@ class Rollcall(Server):
 
     def ready_for(self, scenario):
         if scenario.startswith('publish'):
-            self.let_watch('u0@localhost', [f'u{i}@localhost' for i in range(1, 51)])
+            watchers = 1000 if '1000' in scenario else 50
+            self.let_watch('u0@localhost', [f'u{i}@localhost' for i in range(1, watchers + 1)])
 
     def let_watch(self, owner, watchers):
         """The owner's consent, without which nobody sees her presence."""

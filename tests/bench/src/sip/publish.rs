@@ -17,8 +17,10 @@ use crate::{
 };
 
 /// `watchers` watch user 0, who publishes `ops` times; the next time when everybody knows of the last one.
+/// With `within-ms`, nobody may have to wait longer.
 pub async fn publish(args: &Arguments, config: &Shared) -> anyhow::Result<()> {
     let (watchers, operations) = (args.number("watchers", 50usize)?, args.number("ops", 100u32)?);
+    let within = args.number("within-ms", 0u32)?;
     let mut me = registered(config, 0..1).await?.pop().context("one phone")?;
     let mut others = registered(config, 1..watchers + 1).await?;
     for agent in &mut others {
@@ -41,6 +43,8 @@ pub async fn publish(args: &Arguments, config: &Shared) -> anyhow::Result<()> {
     }
     let (latencies, again): (Vec<_>, Vec<_>) = all(tasks).await?.into_iter().unzip();
     let mut latencies = latencies.concat();
+    let slowest = latencies.iter().copied().max().unwrap_or_default() / 1000;
+    ensure!(within == 0 || slowest <= within, "a notification took {slowest} ms");
     let mut report = meter.finish(args, latencies.len() as u64, &mut latencies);
     publication.end(&mut me).await?;
     report.flag("all_delivered", true);
