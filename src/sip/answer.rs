@@ -88,7 +88,7 @@ pub(in crate::sip) const ALLOW: &str =
     "REGISTER, OPTIONS, MESSAGE, PUBLISH, SUBSCRIBE, INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, NOTIFY";
 
 /// The extensions that are understood, for Supported.
-pub(in crate::sip) const SUPPORTED: &str = "gruu, outbound, path";
+pub(in crate::sip) const SUPPORTED: &str = "gruu, outbound, path, eventlist, recipient-list-subscribe";
 
 /// What this server calls itself (RFC 3261 §20.35).
 pub(in crate::sip) const PRODUCT: &str = concat!("Rollcall/", env!("CARGO_PKG_VERSION"));

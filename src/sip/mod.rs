@@ -59,6 +59,7 @@ mod publications;
 mod publish;
 mod registrar;
 mod registration;
+mod resource_list;
 mod server;
 mod subscription;
 mod target;

@@ -15,6 +15,7 @@
 
 mod dialog;
 mod entry;
+mod list;
 mod notifier;
 mod rate;
 mod saved;
@@ -40,6 +41,7 @@ use tracing::{debug, error, info};
 use self::{
     dialog::{Dialog, Misfit, Reach},
     entry::{Condition, Entry, Record},
+    list::{EVENTLIST, check_body, with_origin},
     notifier::{Ended, Notifier},
     rate::Rates,
     saved::Saved,
@@ -53,6 +55,7 @@ use super::{
     events::{CallStates, Content, Memory, PACKAGES, Package, Teller, TouchedCalls, registration_of},
     message::{HeaderName, Message, NameAddr, TokenParams, Uri},
     own::own_uri,
+    resource_list::{News, RECIPIENT_LIST_SUBSCRIBE},
     transaction::{ClientEvent, Failure, IncomingRequest, Layer},
     transport::{Flow, Protocol},
 };
@@ -107,6 +110,10 @@ pub(in crate::sip) struct Subscriptions {
     calls: Mutex<CallStates>,
     /// What is found again after a restart.
     memory: DoorMemory,
+    /// And where the resources of lists come from.
+    lists: DoorMemory,
+    /// Lists whose contacts changed.
+    news: News,
     /// Those that were found, and are to be set going.
     found: Mutex<Vec<SubscriptionId>>,
     /// The server stops: what becomes of a NOTIFY says nothing of its watcher any more.
@@ -132,6 +139,8 @@ impl Subscriptions {
         Arc::new(Self {
             layer,
             memory: accounts.memory("subscriptions"),
+            lists: accounts.memory("lists"),
+            news: News::default(),
             accounts,
             limits,
             table: Table::default(),
@@ -154,16 +163,23 @@ impl Subscriptions {
         watcher: &Address,
     ) -> Result<(), Refusal> {
         let asked = self.check(request)?;
-        match request.message.to()?.tag() {
-            Some(tag) => self.refresh(request, watcher, tag, asked),
-            None => self.begin(door, request, watcher, asked).await,
+        let message = &request.message;
+        match message.to()?.tag() {
+            Some(tag) => {
+                check_body(message, asked.package)?;
+                self.refresh(request, watcher, tag, asked)
+            }
+            None => match self.origin_of(message, watcher, asked.package)? {
+                Some(source) => self.begin_list(request, watcher, asked, source).await,
+                None => self.begin(door, request, watcher, asked).await,
+            },
         }
     }
 
     /// The event package, the duration, the formats and the conditions that are asked for.
     fn check(&self, request: &IncomingRequest) -> Result<Asked, Refusal> {
         let message = &request.message;
-        check_require(request, &[])?;
+        check_require(request, &[EVENTLIST, RECIPIENT_LIST_SUBSCRIBE])?;
         let bad_event = || Refusal::new(489).with(HeaderName::AllowEvents, PACKAGES);
         let event = message.event()?.ok_or_else(bad_event)?;
         let package = Package::parse(&event.token).ok_or_else(bad_event)?;
@@ -186,7 +202,7 @@ impl Subscriptions {
         request: &IncomingRequest,
         watcher: &Address,
         tag: &str,
-        asked: Asked,
+        mut asked: Asked,
     ) -> Result<(), Refusal> {
         let message = &request.message;
         let now = Instant::now();
@@ -195,6 +211,7 @@ impl Subscriptions {
             if entry.watcher != *watcher {
                 return Err(Misfit::Unknown);
             }
+            let package = entry.package;
             entry.dialog.refresh(message, contact.clone(), request.flow)?;
             entry.notifier.set_rates(asked.rates, now);
             let is_known =
@@ -205,18 +222,20 @@ impl Subscriptions {
             } else {
                 entry.notifier.accept(asked.duration, now);
             }
-            Ok(is_known)
+            Ok((is_known, package))
         });
-        let (id, is_known, watch) = refreshed.map_err(|misfit| match misfit {
+        let (id, (is_known, package), watch) = refreshed.map_err(|misfit| match misfit {
             Misfit::Unknown => Refusal::new(481),
             Misfit::OutOfOrder => Refusal::because(500, "Server Internal Error: sequence number"),
             Misfit::Header(error) => error.into(),
         })?;
+        asked.package = package;
         let status = if is_known { 204 } else { 200 };
         request.transaction.respond(accepted(message, status, "", &contact, &asked));
         if let Some(watch) = watch {
             watch.renew(until(asked.duration));
         }
+        self.renew_list(id, &asked);
         if !asked.duration.is_zero() {
             self.save(id);
         }
@@ -297,6 +316,8 @@ impl Subscriptions {
             condition: asked.condition.clone(),
             first: Some(first),
             watch: None,
+            origin: None,
+            following: None,
             saved: None,
         })
     }
@@ -373,7 +394,7 @@ impl Subscriptions {
                 ended: ContactEvent::Expired,
             },
             Package::Calls => calls_for(&watcher, &of, &self.calls().of(&of, None)),
-            Package::Presence | Package::Watchers | Package::Waiting => return,
+            Package::Presence | Package::PresenceList | Package::Watchers | Package::Waiting => return,
         };
         self.table.with(id, |entry| entry.show_own(content, Instant::now()));
     }
@@ -427,17 +448,20 @@ impl Subscriptions {
             Err(reject) => return error!(%reject, "subscriptions cannot be read"),
         };
         let (now, clock) = (Instant::now(), Timestamp::now());
+        let mut origins = self.read_origins();
         let mut found = Vec::new();
         for (key, value) in records {
             let tag = str::from_utf8(&key).ok();
             let saved = Saved::from_bytes(&value);
             let entry =
                 tag.zip(saved).and_then(|(tag, saved)| saved.restore(tag, self.limits.interval, now, clock));
+            let entry = entry.and_then(|entry| with_origin(entry, &mut origins));
             match entry.and_then(|entry| self.table.insert(entry, usize::MAX)) {
                 Some(id) => found.push(id),
                 None => self.forget(key),
             }
         }
+        origins.into_keys().for_each(|tag| self.forget_origin(&tag));
         info!(count = found.len(), "subscriptions go on");
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
     }
@@ -462,7 +486,7 @@ impl Subscriptions {
         self.show_first(door, id);
         let (told, first) = oneshot::channel();
         let clock = Timestamp::now();
-        let (of, spec, reach) = self.table.with(id, |entry| {
+        let (of, spec, reach, list) = self.table.with(id, |entry| {
             entry.first = Some(told);
             let left = entry.notifier.expires().saturating_duration_since(Instant::now());
             let spec = WatchSpec {
@@ -471,7 +495,8 @@ impl Subscriptions {
                 kind: entry.package.kind(),
                 until: clock.plus_seconds(left.as_secs().try_into().unwrap_or(i64::MAX)),
             };
-            (entry.teller.of().clone(), spec, entry.dialog.reach())
+            let list = entry.origin.clone().map(|origin| (origin, entry.tag.clone()));
+            (entry.teller.of().clone(), spec, entry.dialog.reach(), list)
         })?;
         if let Reach::Address(Protocol::Udp, _) = reach
             && let Some(Ok(flow)) =
@@ -479,7 +504,10 @@ impl Subscriptions {
         {
             self.table.set_reach(id, Reach::Flow(flow));
         }
-        let sink = Arc::new(Sink { subscriptions: Arc::downgrade(self), id });
+        let sink: Arc<dyn WatchSink> = match list {
+            Some((origin, tag)) => self.resume_list(id, (&tag, &of), &origin, spec.until),
+            None => Arc::new(Sink { subscriptions: Arc::downgrade(self), id }),
+        };
         match self.accounts.watch(&of, spec, sink) {
             Ok(watch) => drop(self.table.keep_watch(id, Arc::new(watch))),
             // Its domain is served no more.
@@ -536,6 +564,9 @@ impl Subscriptions {
         if entry.saved.is_some() {
             self.forget(entry.key());
         }
+        if entry.origin.is_some() {
+            self.forget_origin(&entry.tag);
+        }
         drop(entry);
     }
 
@@ -551,7 +582,7 @@ impl Subscriptions {
                 }
             }
         };
-        tokio::join!(alarms, work, self.resume(door));
+        tokio::join!(alarms, work, self.resume(door), self.news.run());
     }
 
     fn wake(&self, id: SubscriptionId) {
@@ -767,7 +798,12 @@ impl WatchSink for Sink {
 
 /// The 200 to a SUBSCRIBE (RFC 6665 §4.2.1.1), or the 204 of RFC 5839 §7.1.
 fn accepted(request: &Message, status: u16, tag: &str, contact: &str, asked: &Asked) -> Message {
-    answer(request, status, tag)
+    let builder = answer(request, status, tag);
+    let builder = match asked.package {
+        Package::PresenceList => builder.text(HeaderName::Require, EVENTLIST),
+        _ => builder,
+    };
+    builder
         .header(HeaderName::Expires, asked.duration.as_secs())
         .copy(request, HeaderName::RecordRoute)
         .header(HeaderName::Contact, contact)

@@ -13,6 +13,7 @@ mod presence_documents;
 mod publishing;
 mod sip_calls;
 mod sip_flows;
+mod sip_lists;
 mod sip_presence;
 mod sip_registering_and_paging;
 mod sip_registrations;

@@ -24,10 +24,10 @@ pub(in crate::sip) use documents::{Document, Documents, NO_STATE};
 pub(in crate::sip) use registrations::registration_of;
 pub(in crate::sip) use teller::{Memory, Teller};
 
-use super::message::MediaType;
+use super::{message::MediaType, resource_list::SharedList};
 use crate::{
     account::{Shown, WatchKind},
-    formats::{dialoginfo, message_summary, pidf, reginfo, watcherinfo},
+    formats::{dialoginfo, message_summary, pidf, reginfo, rlmi, watcherinfo},
     signal::{Snapshot, View, WatcherList},
 };
 
@@ -44,6 +44,8 @@ pub(in crate::sip) enum Package {
     Registrations,
     /// `dialog`, RFC 4235.
     Calls,
+    /// `presence` of the resources of a list, in one subscription (RFC 4662).
+    PresenceList,
 }
 
 /// What a watcher is shown of a package.
@@ -61,6 +63,7 @@ pub(in crate::sip) enum Content {
         ended: reginfo::ContactEvent,
     },
     Calls(Arc<dialoginfo::Dialogs>),
+    List(SharedList),
 }
 
 impl Package {
@@ -72,7 +75,7 @@ impl Package {
     /// As `Event` has it.
     pub(in crate::sip) fn as_str(self) -> &'static str {
         match self {
-            Self::Presence => "presence",
+            Self::Presence | Self::PresenceList => "presence",
             Self::Watchers => "presence.winfo",
             Self::Waiting => "message-summary",
             Self::Registrations => "reg",
@@ -86,13 +89,14 @@ impl Package {
         match self {
             Self::Watchers => WatchKind::Watchers,
             Self::Waiting => WatchKind::Waiting,
+            Self::PresenceList => WatchKind::Contacts,
             Self::Presence | Self::Registrations | Self::Calls => WatchKind::Presence,
         }
     }
 
     /// Whether this door, not the account, shows it.
     pub(in crate::sip) fn is_shown_by_door(self) -> bool {
-        matches!(self, Self::Registrations | Self::Calls)
+        matches!(self, Self::Registrations | Self::Calls | Self::PresenceList)
     }
 
     /// Whether nobody but the owner may see it.
@@ -111,6 +115,7 @@ impl Package {
             Self::Waiting => CompactString::const_new(message_summary::MEDIA_TYPE),
             Self::Registrations => CompactString::const_new(reginfo::MEDIA_TYPE),
             Self::Calls => CompactString::const_new(dialoginfo::MEDIA_TYPE),
+            Self::PresenceList => CompactString::const_new(rlmi::RELATED),
         }
     }
 

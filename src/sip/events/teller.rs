@@ -39,6 +39,15 @@ enum Form {
     Watchers(Box<Versioned<WatcherList>>),
     Registrations(Box<Versioned<reginfo::Registration>>),
     Calls(Box<Versioned<dialoginfo::Dialogs>>),
+    /// What of a list was told it knows itself.
+    List {
+        /// Of the states in it.
+        format: pidf::Format,
+        /// Of the next document.
+        version: u32,
+        /// The next document has to be whole.
+        is_unknown: bool,
+    },
 }
 
 /// Documents with versions.
@@ -60,6 +69,11 @@ impl Teller {
             Package::Watchers => Form::Watchers(Versioned::from(memory)),
             Package::Registrations => Form::Registrations(Versioned::from(memory)),
             Package::Calls => Form::Calls(Versioned::from(memory)),
+            Package::PresenceList => {
+                // Changes within changes would have versions of their own.
+                let format = if format == pidf::Format::PidfDiff { pidf::Format::Pidf } else { format };
+                Form::List { format, version: memory.version, is_unknown: true }
+            }
         };
         Self { of, form }
     }
@@ -72,7 +86,7 @@ impl Teller {
     /// The format of a presence document.
     pub(in crate::sip) fn format(&self) -> Option<pidf::Format> {
         match &self.form {
-            Form::Presence(format) => Some(*format),
+            Form::Presence(format) | Form::List { format, .. } => Some(*format),
             Form::Changes(_) => Some(pidf::Format::PidfDiff),
             _ => None,
         }
@@ -86,6 +100,7 @@ impl Teller {
             Form::Watchers(versioned) => versioned.version,
             Form::Registrations(versioned) => versioned.version,
             Form::Calls(versioned) => versioned.version,
+            Form::List { version, .. } => *version,
         };
         Some(Memory { version })
     }
@@ -98,6 +113,7 @@ impl Teller {
             Form::Watchers(versioned) => versioned.told = None,
             Form::Registrations(versioned) => versioned.told = None,
             Form::Calls(versioned) => versioned.told = None,
+            Form::List { is_unknown, .. } => *is_unknown = true,
         }
     }
 
@@ -177,6 +193,13 @@ impl Teller {
                 let text = versioned.print(state, extent, print)?;
                 Some(document(dialoginfo::MEDIA_TYPE, text, tag_of_calls(state, of)))
             }
+            (Form::List { format, version, is_unknown }, Content::List(list)) => {
+                let extent = if *is_unknown { Extent::Full } else { extent };
+                let document = list.lock().write(*version, extent, *format, documents)?;
+                *version = version.wrapping_add(1);
+                *is_unknown = false;
+                Some(document)
+            }
             _ => None,
         }
     }
@@ -196,6 +219,10 @@ impl Teller {
             Content::Watchers(list) => tag_of_watchers(list, of.as_str()),
             Content::Registrations { state, .. } => tag_of_registrations(state),
             Content::Calls(state) => tag_of_calls(state, of.as_str()),
+            Content::List(list) => {
+                let format = self.format().unwrap_or(pidf::Format::Pidf);
+                list.lock().tag(format, documents)
+            }
         }
     }
 }

@@ -122,6 +122,12 @@ impl Dialog {
         })
     }
 
+    /// Every NOTIFY of the dialog requires this option.
+    pub(super) fn require(&mut self, option: &str) {
+        let line = Lines::with_capacity(32).text(HeaderName::Require, option).finish();
+        self.head = [self.head.as_ref(), line.as_ref()].concat().into();
+    }
+
     /// What has to be remembered, with the numbers up to which it will be used.
     pub(super) fn save(&mut self) -> SavedDialog {
         self.reserved = self.sequence.saturating_add(BLOCK);

@@ -9,6 +9,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     dialog::Dialog,
+    list::Origin,
     notifier::{Cause, Notice, Notifier},
     saved::Saved,
 };
@@ -18,6 +19,7 @@ use crate::{
     signal::{Address, Timestamp},
     sip::{
         events::{Content, Document, Documents, Memory, NO_STATE, Package, Teller},
+        resource_list::Following,
         transaction::Prepared,
     },
 };
@@ -41,6 +43,10 @@ pub(super) struct Entry {
     pub(super) first: Option<oneshot::Sender<WatchState>>,
     /// Ends with the entry; `None` until it is there. Dropped and renewed only where nothing is locked.
     pub(super) watch: Option<Arc<Watch>>,
+    /// Where the resources come from, where it is a subscription to a list.
+    pub(super) origin: Option<Origin>,
+    /// What follows them; ends with the entry. Dropped and used only where nothing is locked.
+    pub(super) following: Option<Arc<Following>>,
     /// What of the teller is remembered over a restart; `None` where nothing of the subscription is.
     pub(super) saved: Option<Memory>,
 }
@@ -143,11 +149,16 @@ impl Entry {
     ) -> Option<Prepared> {
         let notice = self.notifier.poll(now)?;
         let content = self.content.take();
+        if let Some(Content::List(list)) = &content {
+            list.lock().set_reliable(self.dialog.reach().is_reliable());
+        }
         let shown = content.as_ref().filter(|_| notice.has_content);
         let made = self.make(&notice, shown, clock, documents);
         self.content = if made.is_some() { content.map(Content::told) } else { content };
-        if made.is_none() {
-            self.notifier.withdraw();
+        match &self.content {
+            _ if made.is_none() => self.notifier.withdraw(),
+            Some(Content::List(list)) if list.lock().is_changed() => self.notifier.go_on(),
+            _ => {}
         }
         made
     }

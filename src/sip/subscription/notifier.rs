@@ -54,6 +54,8 @@ enum Due {
     Nothing,
     /// A change, which may wait a little.
     Change,
+    /// The rest of what found no room in the NOTIFY before: at once.
+    Rest,
     /// Another standing: at once.
     Standing,
     /// An answer to a SUBSCRIBE: at once and whole.
@@ -234,7 +236,7 @@ impl Notifier {
     pub(super) fn handle_refusal(&mut self, pause: Duration, now: Instant) {
         self.is_outstanding = false;
         self.refused = self.refused.saturating_add(1);
-        self.due = self.due.max(Due::Change);
+        self.due = if self.due == Due::Rest { Due::Change } else { self.due.max(Due::Change) };
         self.quiet_until = self.quiet_until.max(now + pause);
         if self.refused >= REFUSED {
             self.end(Ended::Probation);
@@ -252,6 +254,20 @@ impl Notifier {
     /// There is a way to the watcher again; tells whether there was none.
     pub(super) fn rejoin(&mut self) -> bool {
         std::mem::replace(&mut self.is_cut_off, false)
+    }
+
+    /// There is something new to tell, perhaps. Tells whether to poll.
+    pub(super) fn touch(&mut self, now: Instant) -> bool {
+        if let Some(stand) = self.stand {
+            self.show(stand, now);
+        }
+        self.stand.is_some()
+    }
+
+    /// The notice that [`Notifier::poll`] gave had no room for everything. Who wishes to be told seldom waits.
+    pub(super) fn go_on(&mut self) {
+        let rest = if self.pace.is_some() { Due::Change } else { Due::Rest };
+        self.due = self.due.max(rest);
     }
 
     /// The notice that [`Notifier::poll`] gave is not sent: it would say nothing new.
@@ -293,7 +309,7 @@ impl Notifier {
             Due::Nothing if self.silent_until(now).is_some_and(|until| now >= until) => Cause::Silence,
             Due::Nothing => return None,
             Due::Change if now < self.quiet_until => return None,
-            Due::Change => Cause::Change,
+            Due::Change | Due::Rest => Cause::Change,
             Due::Standing | Due::Answer => Cause::Must,
         };
         self.due = Due::Nothing;

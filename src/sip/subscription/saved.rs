@@ -127,6 +127,8 @@ impl Saved {
             condition: self.condition,
             first: None,
             watch: None,
+            origin: None,
+            following: None,
             saved: Some(self.teller),
         })
     }

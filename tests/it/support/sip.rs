@@ -126,7 +126,7 @@ impl SipPhone {
         uri: &str,
         to: &str,
         headers: &str,
-        body: &str,
+        body: &(impl AsRef<[u8]> + ?Sized),
     ) -> Message {
         let response = self.ask_once(method, uri, to, headers, body).await;
         let (challenge, answer) = match response.status() {
@@ -147,7 +147,7 @@ impl SipPhone {
         uri: &str,
         to: &str,
         headers: &str,
-        body: &str,
+        body: &(impl AsRef<[u8]> + ?Sized),
     ) -> Message {
         self.next += 1;
         let (next, user, call_id) = (self.next, &self.user, &self.call_id);
@@ -158,10 +158,10 @@ impl SipPhone {
         let text = format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{transport} {address};rport;branch=z9hG4bK{call_id}{next}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:{user}@localhost>;tag={user}\r\nTo: {to}\r\n\
-             Call-ID: {call_id}\r\nCSeq: {next} {method}\r\n{headers}Content-Length: {}\r\n\r\n{body}",
-            body.len()
+             Call-ID: {call_id}\r\nCSeq: {next} {method}\r\n{headers}Content-Length: {}\r\n\r\n",
+            body.as_ref().len()
         );
-        self.wire.send(text.as_bytes(), self.server).await;
+        self.wire.send(&[text.as_bytes(), body.as_ref()].concat(), self.server).await;
         loop {
             let message = self.receive(&format!("the answer to {method}")).await;
             if message.is_request() {

@@ -1,0 +1,310 @@
+//! Subscriptions to lists of resources (RFC 4662): to an account's contacts, which are a list that has the
+//! account's name, or to a list that comes with the SUBSCRIBE (RFC 5367).
+//!
+//! Such a subscription is one to the owner's own contact list, so it ends with the account, and what it shows
+//! is made of the watches of its [`Following`]. Who sends a list wants to see those in it: they become
+//! contacts, as they do by subscriptions of their own.
+
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use compact_str::CompactString;
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
+use tracing::{debug, error};
+
+use super::{Asked, Begun, PATIENCE, Sink, SubscriptionId, Subscriptions, accepted, entry::Entry, until};
+use crate::{
+    account::{Shown, WatchId, WatchSink, WatchSpec, WatchState},
+    formats::{
+        resource_lists::{self, Limits},
+        rlmi,
+    },
+    signal::{Address, Timestamp},
+    sip::{
+        answer::Refusal,
+        events::{Content, Package},
+        message::{HeaderName, MediaType, Message},
+        resource_list::{
+            Carried, Following, List, RECIPIENT_LIST_SUBSCRIBE, SharedList, owner_of, print_list_uri,
+            read_carried, wanted_of_lists,
+        },
+        transaction::IncomingRequest,
+        translate,
+    },
+};
+
+/// Where the resources of a list come from: what has to be remembered of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Origin {
+    /// The URI that was subscribed to.
+    pub(super) uri: CompactString,
+    /// The document that came with the SUBSCRIBE; `None` for the owner's contacts.
+    pub(super) carried: Option<Bytes>,
+}
+
+/// The list that a SUBSCRIBE is for.
+pub(super) struct Source {
+    origin: Origin,
+    /// What it carries.
+    carried: Option<Carried>,
+}
+
+impl Subscriptions {
+    /// The list that a SUBSCRIBE outside of dialogs is for; `None` where it is for a single resource.
+    ///
+    /// # Errors
+    /// 404 where no list of that domain is served, 421 where the watcher cannot take a list, 406 where he
+    /// does not want to, 489 where it is a list for a package that has none; and what
+    /// [`read_carried`] refuses.
+    pub(super) fn origin_of(
+        &self,
+        message: &Message,
+        watcher: &Address,
+        package: Package,
+    ) -> Result<Option<Source>, Refusal> {
+        if package != Package::Presence {
+            let wants = message.has_token(HeaderName::Require, RECIPIENT_LIST_SUBSCRIBE);
+            return if wants { Err(Refusal::new(489)) } else { Ok(None) };
+        }
+        let uri = message.request_uri()?;
+        let carried = read_carried(message, &Limits::default())?;
+        if carried.is_none() && owner_of(&uri).as_ref() != Some(watcher) {
+            return Ok(None);
+        }
+        let serves =
+            translate::address_of(&uri).is_some_and(|address| self.accounts.serves(address.domain()));
+        if !serves {
+            return Err(Refusal::new(404));
+        }
+        let takes_lists = [HeaderName::Supported, HeaderName::Require];
+        if !takes_lists.into_iter().any(|name| message.has_token(name, EVENTLIST)) {
+            return Err(Refusal::new(421).with(HeaderName::Require, EVENTLIST));
+        }
+        if !message.accept()?.is_none_or(|ranges| is_acceptable(&ranges)) {
+            return Err(Refusal::new(406).with(HeaderName::Accept, TYPES));
+        }
+        let text = carried.as_ref().map(|carried| carried.text.clone());
+        Ok(Some(Source { origin: Origin { uri: print_list_uri(&uri), carried: text }, carried }))
+    }
+
+    /// As [`Subscriptions::begin`], for a list. The answer waits for what is known of its resources.
+    pub(super) async fn begin_list(
+        self: &Arc<Self>,
+        request: &IncomingRequest,
+        watcher: &Address,
+        mut asked: Asked,
+        Source { origin, carried }: Source,
+    ) -> Result<(), Refusal> {
+        asked.package = Package::PresenceList;
+        let contact = self.contact(&request.flow);
+        let tag = self.layer.new_token();
+        let (first, stand) = oneshot::channel();
+        let mut entry = self.entry(request, watcher, watcher, &asked, (&tag, first))?;
+        entry.dialog.require(EVENTLIST);
+        entry.origin = Some(origin.clone());
+        let id = self.table.insert(entry, self.limits.per_account);
+        let id = id.ok_or_else(|| Refusal::because(403, "Forbidden: too many subscriptions"))?;
+        let begun = Begun { subscriptions: self, id };
+        let following = self.follow(id, (&tag, watcher), &origin, until(asked.duration));
+        let spec = WatchSpec {
+            watcher: watcher.clone(),
+            name: None,
+            kind: asked.package.kind(),
+            until: until(asked.duration),
+        };
+        let sink = self.list_sink(id, &origin, &following);
+        let watch = Arc::new(self.accounts.watch(watcher, spec, sink)?);
+        drop(self.table.keep_watch(id, watch));
+        match timeout(PATIENCE, stand).await {
+            Ok(Ok(WatchState::Active)) => {}
+            Ok(Ok(_)) => return Err(Refusal::new(403)),
+            _ => return Err(Refusal::new(503).with(HeaderName::RetryAfter, 10)),
+        }
+        self.fill(request, &following, carried.as_ref()).await?;
+        request.transaction.respond(accepted(&request.message, 200, &tag, &contact, &asked));
+        begun.accept(asked.duration);
+        if !asked.duration.is_zero() {
+            self.save_origin(&tag, &origin);
+            self.save(id);
+            if carried.is_some() {
+                self.add_contacts(watcher, &following).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the list of a subscription and what follows its resources.
+    fn follow(
+        self: &Arc<Self>,
+        id: SubscriptionId,
+        (tag, watcher): (&str, &Address),
+        origin: &Origin,
+        until: Timestamp,
+    ) -> Arc<Following> {
+        let list = SharedList::new(List::new(origin.uri.clone(), tag, watcher.domain()));
+        let subscriptions = Arc::downgrade(self);
+        let tell = move || {
+            let Some(subscriptions) = subscriptions.upgrade() else { return };
+            if subscriptions.table.change(id, |entry| entry.notifier.touch(Instant::now())) {
+                subscriptions.work.notify_one();
+            }
+        };
+        let following = Following::new(watcher.clone(), self.accounts.clone(), list.clone(), until, tell);
+        self.table.with(id, |entry| {
+            entry.content = Some(Content::List(list));
+            entry.following = Some(Arc::clone(&following));
+        });
+        following
+    }
+
+    /// The owner's account's way to a subscription to a list.
+    fn list_sink(
+        self: &Arc<Self>,
+        id: SubscriptionId,
+        origin: &Origin,
+        following: &Arc<Following>,
+    ) -> Arc<dyn WatchSink> {
+        let sink = Sink { subscriptions: Arc::downgrade(self), id };
+        let contacts = origin.carried.is_none().then(|| Arc::downgrade(following));
+        Arc::new(ListSink { sink, contacts })
+    }
+
+    /// Fills a new list, and waits a little until something is known about its resources.
+    ///
+    /// # Errors
+    /// 403 where the list alone is too long for the datagrams that the watcher gets.
+    async fn fill(
+        &self,
+        request: &IncomingRequest,
+        following: &Arc<Following>,
+        carried: Option<&Carried>,
+    ) -> Result<(), Refusal> {
+        match carried {
+            Some(carried) => following.set(wanted_of_lists(&carried.lists)),
+            None => following.take_up(),
+        }
+        following.settle().await;
+        if !request.flow.is_reliable() && !following.list().lock().fits_datagram() {
+            return Err(Refusal::because(403, "Forbidden: the list is too long for UDP"));
+        }
+        Ok(())
+    }
+
+    /// A list that goes on after a restart: where its owner's account tells of itself.
+    pub(super) fn resume_list(
+        self: &Arc<Self>,
+        id: SubscriptionId,
+        of: (&str, &Address),
+        origin: &Origin,
+        until: Timestamp,
+    ) -> Arc<dyn WatchSink> {
+        let following = self.follow(id, of, origin, until);
+        let carried = origin.carried.clone().and_then(|text| Carried::parse(text, &Limits::default()).ok());
+        if let Some(carried) = carried {
+            following.set(wanted_of_lists(&carried.lists));
+        }
+        self.list_sink(id, origin, &following)
+    }
+
+    /// Remembers where the resources of a list come from: once, unlike the versions of its documents.
+    fn save_origin(&self, tag: &str, origin: &Origin) {
+        let value = postcard::to_stdvec(origin).unwrap_or_default();
+        let put = self.lists.put(Bytes::copy_from_slice(tag.as_bytes()), value.into());
+        if let Err(reject) = put {
+            debug!(%reject, "list not remembered");
+        }
+    }
+
+    pub(super) fn forget_origin(&self, tag: &str) {
+        if let Err(reject) = self.lists.remove(Bytes::copy_from_slice(tag.as_bytes())) {
+            debug!(%reject, "list not forgotten");
+        }
+    }
+
+    /// What was remembered of lists, by tag. Blocks.
+    pub(super) fn read_origins(&self) -> FxHashMap<CompactString, Origin> {
+        let records = self.lists.all().unwrap_or_else(|reject| {
+            error!(%reject, "lists cannot be read");
+            Vec::new()
+        });
+        let read = |(key, value): (Bytes, Bytes)| {
+            Some((str::from_utf8(&key).ok()?.into(), postcard::from_bytes(&value).ok()?))
+        };
+        records.into_iter().filter_map(read).collect()
+    }
+
+    /// A list goes on: so do the watches on its resources.
+    pub(super) fn renew_list(&self, id: SubscriptionId, asked: &Asked) {
+        let following = self.table.with(id, |entry| entry.following.clone()).flatten();
+        if let Some(following) = following.filter(|_| !asked.duration.is_zero()) {
+            following.renew(until(asked.duration));
+        }
+    }
+
+    /// Who sends a list wants those in it as contacts.
+    async fn add_contacts(&self, watcher: &Address, following: &Arc<Following>) {
+        for address in following.living() {
+            if address != *watcher {
+                self.add_contact(watcher, address).await;
+            }
+        }
+    }
+}
+
+/// A subscription that was found after a restart, with its list where it is to one; `None` where that was not
+/// found.
+pub(super) fn with_origin(entry: Entry, origins: &mut FxHashMap<CompactString, Origin>) -> Option<Entry> {
+    if entry.package != Package::PresenceList {
+        return Some(entry);
+    }
+    let origin = origins.remove(&entry.tag)?;
+    Some(Entry { origin: Some(origin), ..entry })
+}
+
+/// Refuses a list that comes with a SUBSCRIBE within a dialog (RFC 5367 §5.1).
+///
+/// COMPAT(Linphone): it says `Require: recipient-list-subscribe` in every SUBSCRIBE, with a list or without.
+///
+/// # Errors
+/// 415.
+pub(super) fn check_body(message: &Message, package: Package) -> Result<(), Refusal> {
+    let is_list = |kind: MediaType| kind.is(resource_lists::MEDIA_TYPE);
+    let has_list = !message.body().is_empty() && message.content_type()?.is_some_and(is_list);
+    if package == Package::Presence && has_list { Err(Refusal::new(415)) } else { Ok(()) }
+}
+
+/// Whether an `Accept` takes a list (RFC 4662 §4.3).
+fn is_acceptable(ranges: &[MediaType]) -> bool {
+    let takes = |essence| ranges.iter().any(|range| range.covers(essence) && range.q().thousandths() > 0);
+    takes(rlmi::RELATED) && takes(rlmi::MEDIA_TYPE)
+}
+
+/// The owner's account's way to a subscription to a list: the contacts go to the list.
+struct ListSink {
+    sink: Sink,
+    /// What follows the contacts; `None` where the list is another.
+    contacts: Option<Weak<Following>>,
+}
+
+impl WatchSink for ListSink {
+    fn show(&self, watch: WatchId, state: WatchState, shown: Option<Shown>) {
+        if let Some(Shown::Contacts(contacts)) = shown
+            && let Some(following) = self.contacts.as_ref().and_then(Weak::upgrade)
+            && following.put_down(contacts)
+            && let Some(subscriptions) = self.sink.subscriptions.upgrade()
+        {
+            subscriptions.news.push(&following);
+        }
+        self.sink.show(watch, state, None);
+    }
+}
+
+/// The option of lists (RFC 4662 §8.1).
+pub(in crate::sip) const EVENTLIST: &str = "eventlist";
+/// What who follows a list has to accept.
+const TYPES: &str = "multipart/related, application/rlmi+xml, application/pidf+xml";
