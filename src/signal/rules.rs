@@ -167,7 +167,7 @@ mod tests {
             handling: None,
             view: None,
         };
-        let small = Ruleset { rules: vec![rule("1", &[named.clone()]); 2], lists };
+        let small = Ruleset { rules: vec![rule("1", std::slice::from_ref(&named)); 2], lists };
         assert!(small.is_within(&limits));
         for rules in [
             vec![rule("1", &[]); 3],

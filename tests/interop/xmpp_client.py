@@ -156,6 +156,8 @@ class Driver:
         return {"id": message["id"]}
 
     async def roster(self):
+        # The whole of it, not what changed since the last push.
+        self.client.client_roster.version = None
         answer = await self.client.get_roster()
         items = answer["roster"]["substanzas"] if answer.get_plugin("roster", check=True) else []
         return {"contacts": sorted(map(contact_of, items), key=lambda contact: contact["jid"])}

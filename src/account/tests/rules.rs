@@ -171,7 +171,7 @@ fn equal_views_are_one() {
     world.set_rules(&[services("alice"), services("carol"), rule("dave", &[one("dave")], Handling::Allow)]);
     let [alice, carol, dave] = ["alice", "carol", "dave"].map(|name| world.watch(name, "bob"));
     assert!(Arc::ptr_eq(&world.view(alice), &world.view(carol)));
-    assert_eq!((&*world.view(alice)).services, Granted::All);
+    assert_eq!(world.view(alice).services, Granted::All);
     assert_ne!(world.view(alice), world.view(dave));
     // What may be seen changes, and nothing else.
     world.set_rules(&[rule("alice", &[one("alice")], Handling::Allow), services("carol")]);
