@@ -74,6 +74,11 @@ fn state(index: usize, said: &Said) -> ResourceState {
     }
 }
 
+/// A session that published this.
+fn publisher(document: String) -> Said {
+    Said { state: 0, since: 0, is_on_the_phone: false, note: None, contact: None, document: Some(document) }
+}
+
 /// What an account shows whose sessions said this; the first one's document, where nobody is there.
 fn composed(said: &[Said], is_anybody_there: bool) -> Document {
     let resources: Vec<_> = said.iter().enumerate().map(|(index, said)| state(index, said)).collect();
@@ -117,6 +122,13 @@ async fn every_composed_document_is_valid_and_changes_lead_from_one_to_the_next(
         let old_space = Format::CpimPidf.print(&document);
         texts.push(old_space.replace("urn:ietf:params:xml:ns:cpim-pidf", "urn:ietf:params:xml:ns:pidf"));
         judge.ask(json!({"do": "validate", "documents": texts})).await;
+        let broken = publications::mutilated().new_tree(&mut runner).unwrap().current();
+        if let Ok(text) = String::from_utf8(broken)
+            && Document::parse(text.as_bytes(), &Limits::default()).is_ok()
+        {
+            let shown = composed(&[publisher(text)], true);
+            judge.ask(json!({"do": "validate", "documents": [Format::Pidf.print(&shown)]})).await;
+        }
         judge.ask(json!({"do": "read", "documents": [Format::Xpidf.print(&document)]})).await;
         // What follows is another account, and then the same with one session less.
         let less = composed(said.get(1..).unwrap_or_default(), true);
@@ -148,15 +160,7 @@ async fn what_the_schemas_allow_is_shown() {
         let verdict = judge.try_ask(&json!({"do": "validate", "documents": [text]})).await;
         if verdict["ok"] == true {
             allowed += 1;
-            let said = Said {
-                state: 0,
-                since: 0,
-                is_on_the_phone: false,
-                note: None,
-                contact: None,
-                document: Some(text),
-            };
-            assert_eq!(composed(&[said], true).tuples[0].extensions.len(), 1, "{extension}");
+            assert_eq!(composed(&[publisher(text)], true).tuples[0].extensions.len(), 1, "{extension}");
         }
     }
     assert!(allowed > 20, "{allowed}");
@@ -170,15 +174,7 @@ async fn the_examples_of_the_specifications_are_shown_in_valid_documents() {
         let path = crate::support::repository(&format!("tests/data/presence/{name}.xml"));
         let text = std::fs::read_to_string(path).unwrap();
         let text = text.replace("p:pidf-full", "presence").replace("version=\"1\"", "");
-        let said = Said {
-            state: 0,
-            since: 0,
-            is_on_the_phone: false,
-            note: None,
-            contact: None,
-            document: Some(text),
-        };
-        documents.push(Format::Pidf.print(&composed(&[said], true)));
+        documents.push(Format::Pidf.print(&composed(&[publisher(text)], true)));
     }
     judge.ask(json!({"do": "validate", "documents": documents})).await;
 }

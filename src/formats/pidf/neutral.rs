@@ -58,11 +58,11 @@ impl Document {
         let name = |sphere: &Element| {
             let child = sphere.children().next();
             let name = child.map_or_else(|| sphere.text(), |child| child.name.clone());
-            name.to_lowercase()
+            CompactString::from(name.to_lowercase())
         };
         let mut names = spheres.map(name).filter(|name| (1..=64).contains(&name.len()) && name != "unknown");
         let first = names.next()?;
-        names.all(|name| name == first).then(|| first.into())
+        names.all(|name| name == first).then_some(first)
     }
 
     /// The tuple's own notes, else those of the person, then of the document.

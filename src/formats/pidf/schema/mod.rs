@@ -8,7 +8,7 @@ mod tables;
 
 use super::{
     AG_PROJECTS, CAPS, CIPID, DATA_MODEL, PIDF, PIDF_DIFF, RPID,
-    element::{Attribute, Element, Node},
+    element::{Attribute, Element, Namespace, Node},
     model::Moment,
     unescape_uri, uri,
 };
@@ -149,7 +149,7 @@ fn sort(element: &mut Element, model: &Model) {
 
 /// Whether an element and all that is in it is valid where extensions stand.
 pub(super) fn is_valid(element: &Element) -> bool {
-    if !element.attributes.iter().all(is_attribute_valid) {
+    if !is_namespace(&element.namespace) || !element.attributes.iter().all(is_attribute_valid) {
         return false;
     }
     match tables::global(element) {
@@ -170,6 +170,14 @@ fn is_reserved(element: &Element) -> bool {
     }
 }
 
+/// Whether a namespace has a name that readers take: some refuse a document for one that is no URI.
+fn is_namespace(namespace: &Namespace) -> bool {
+    match namespace {
+        Namespace::Borrowed(_) => true,
+        Namespace::Owned(name) => name.is_ascii() && uri::is_uri(name),
+    }
+}
+
 /// Attributes of XML, of validators and of PIDF have one meaning wherever they stand.
 fn is_attribute_valid(attribute: &Attribute) -> bool {
     let value = attribute.value.as_str();
@@ -180,7 +188,7 @@ fn is_attribute_valid(attribute: &Attribute) -> bool {
         (XML, "base") => uri::is_uri(value),
         (XML, "id") => is_name(value),
         (PIDF, "mustUnderstand") => Simple::Boolean.takes(value),
-        _ => true,
+        _ => is_namespace(&attribute.namespace),
     }
 }
 

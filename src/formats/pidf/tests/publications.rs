@@ -64,6 +64,18 @@ pub(crate) fn document() -> impl Strategy<Value = String> {
     )
 }
 
+/// A document that lost some bytes and got others.
+pub(crate) fn mutilated() -> impl Strategy<Value = Vec<u8>> {
+    (document(), vec((any::<Index>(), "[ -~]{0,2}"), 1..4)).prop_map(|(text, cuts)| {
+        let mut bytes = text.into_bytes();
+        for (at, with) in cuts {
+            let at = at.index(bytes.len());
+            bytes.splice(at..=at, with.into_bytes());
+        }
+        bytes
+    })
+}
+
 fn tuple() -> impl Strategy<Value = String> {
     (
         select(STATUSES),
@@ -211,5 +223,7 @@ pub(crate) const EXTENSIONS: &[&str] = &[
     "<x:y><p:tuple><d:person/></p:tuple></x:y>",
     "<x:y><r:mood><r:dreaming/></r:mood></x:y>",
     "<y xmlns=''/>",
+    "<y xmlns='not a uri'/>",
+    "<x:y xmlns:j='^' j:k='v'><z xmlns='urn:ü'/></x:y>",
     "<y xmlns='jabber:client' xmlns:j='jabber:client' j:k='v'><z/></y>",
 ];
