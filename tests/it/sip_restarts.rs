@@ -82,6 +82,38 @@ async fn phone_whose_connection_was_killed_is_there_and_comes_back() {
     assert_eq!(response.status(), Some(200));
 }
 
+/// Whatever the way to the phone was, who watches it is never told that it went.
+#[tokio::test(flavor = "multi_thread")]
+async fn watchers_see_phones_as_before_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let (site, mut server) = site(&folder).await;
+    let mut desk = SipPhone::new("bob", site.sip).await;
+    assert_eq!(desk.register(600, "").await.status(), Some(200));
+    let mut bag = SipPhone::connected("bob", site.sip).await;
+    assert_eq!(register(&mut bag, "").await.status(), Some(200));
+    let mut eyes = SipPhone::new("bob", site.sip).await;
+    let contact = format!("Contact: <sip:bob@{}>\r\nEvent: presence\r\n", eyes.address());
+    assert_eq!(eyes.ask("SUBSCRIBE", "sip:bob@localhost", "bob", &contact, "").await.status(), Some(200));
+    while body(&eyes.serve(200).await).matches("<basic>open").count() < 2 {}
+    server.kill().await;
+    let _server = site.serve().await;
+    let told = body(&eyes.serve(200).await);
+    assert_eq!(told.matches("<basic>open").count(), 2, "{told}");
+    // The one that comes back changes nothing that anybody would see.
+    let mut bag = SipPhone::connected("bob", site.sip).await;
+    assert_eq!(register(&mut bag, "").await.status(), Some(200));
+    let mut other = SipPhone::new("bob", site.sip).await;
+    assert_eq!(other.register(600, "").await.status(), Some(200));
+    loop {
+        let told = body(&eyes.serve(200).await);
+        let open = told.matches("<basic>open").count();
+        assert!(open >= 2, "{told}");
+        if open == 3 {
+            break;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn phone_that_does_not_come_back_is_gone_after_its_grace() {
     let mut house = House::start_with(|config| config.sip.reconnect_seconds = 1).await;
