@@ -23,6 +23,7 @@ use super::{
     door::Door,
     gruu::{self, Temporary},
     kept::KeptPhone,
+    message::Uri,
     outbox::Queue,
     registration::Registration,
     target::Target,
@@ -234,6 +235,12 @@ impl Device {
     /// Whether what comes by this flow comes from it and nobody else.
     pub(in crate::sip) fn is_at(&self, flow: &Flow) -> bool {
         locked(&self.ways).iter().any(|way| way.target.is_direct && way.target.flow == *flow)
+    }
+
+    /// Whether a URI is a GRUU of it.
+    pub(in crate::sip) fn is_meant_by(&self, uri: &Uri) -> bool {
+        let door = gruu::gruu_of(uri).and_then(|_| self.door.upgrade());
+        door.and_then(|door| door.find_phone(uri)).is_some_and(|found| *found == *self)
     }
 
     /// The connections whose end takes a way to it.

@@ -15,7 +15,8 @@ use tokio::time::Instant;
 
 use super::{
     answer::Refusal,
-    bindings::{Asked, Binding, Changes, Plan, Record, RegId},
+    asked::Asked,
+    bindings::{Binding, Changes, Plan, Record, RegId},
     config::Config,
     device::Device,
     gruu::Run,

@@ -33,6 +33,7 @@
 
 mod alarm;
 mod answer;
+mod asked;
 mod astray;
 mod auth;
 mod bindings;

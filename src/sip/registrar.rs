@@ -16,8 +16,9 @@ use tracing::debug;
 
 use super::{
     answer::{Refusal, answer, check_require},
+    asked::Asked,
     auth::Role,
-    bindings::{Asked, Changes, Refreshed, Step},
+    bindings::{Changes, Refreshed, Step},
     device::Device,
     door::{Door, Due},
     gruu::{self, Run, Temporary},

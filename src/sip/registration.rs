@@ -7,8 +7,8 @@ use compact_str::CompactString;
 
 use super::{
     answer::Refusal,
+    asked::Outbound,
     auth,
-    bindings::Outbound,
     message::{HeaderName, MediaType, Message, NameAddr, Uri},
     target::{Routes, Target},
     transport::Flow,

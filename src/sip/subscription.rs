@@ -409,6 +409,7 @@ impl Subscriptions {
         let Some(target) = device.target() else { return };
         let is_same = |contact: &Uri| {
             contact.is_equivalent(&target.uri)
+                || device.is_meant_by(contact)
                 || (contact.raw_user().is_some()
                     && contact.raw_user() == target.uri.raw_user()
                     && contact.host() == target.uri.host())

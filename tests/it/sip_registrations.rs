@@ -138,6 +138,21 @@ async fn watchers_are_shown_the_public_gruu_and_sessions_keep_their_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn subscription_of_a_gruu_goes_on_by_the_next_connection() {
+    let house = House::with_accounts(&["bob"]).await;
+    let mut bob = SipPhone::connected("bob", house.sip_tcp()).await;
+    let registered = register(&mut bob, ONE, "", "Supported: gruu\r\n").await;
+    let gruu = parameter(&registered, ONE, "pub-gruu").unwrap();
+    let contact = format!("Contact: <{gruu}>\r\nEvent: presence\r\n");
+    assert_eq!(bob.ask("SUBSCRIBE", "sip:bob@localhost", "bob", &contact, "").await.status(), Some(200));
+    bob.serve(200).await;
+    drop(bob);
+    let mut bob = SipPhone::connected("bob", house.sip_tcp()).await;
+    register(&mut bob, ONE, "", "").await;
+    assert!(body(&bob.serve(200).await).contains("<basic>open"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_flow_of_a_phone_gets_a_request_and_the_next_one_when_it_fails() {
     let house = House::with_accounts(&["alice", "bob"]).await;
     let mut alice = SipPhone::registered("alice", house.sip_udp(), "").await;

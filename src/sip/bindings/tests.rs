@@ -1,4 +1,11 @@
 use super::*;
+use crate::{
+    signal::Address,
+    sip::{
+        asked::{Outbound, apply_outbound},
+        message::Message,
+    },
+};
 
 /// A REGISTER with these Call-ID, CSeq and further lines.
 fn asked(call_id: &str, cseq: u32, lines: &str) -> Result<Asked, Refusal> {
