@@ -57,6 +57,7 @@ use super::{
     transaction::{IncomingRequest, Layer, ServerTransaction, TransactionUser},
     translate,
     transport::Flow,
+    turns::Turns,
 };
 use crate::{
     account::Accounts,
@@ -74,6 +75,8 @@ pub(in crate::sip) struct Door {
     pub(in crate::sip) locations: Locations,
     /// What is registered, over a restart.
     pub(super) keeper: Keeper,
+    /// Requests that register new phones.
+    pub(super) turns: Turns,
     /// Makes and knows temporary GRUUs.
     pub(super) seal: Seal,
     pub(in crate::sip) presence_agent: PresenceAgent,
@@ -111,6 +114,7 @@ impl Door {
             proxy: Proxy::new(Arc::clone(&layer)),
             calls: Calls::default(),
             keeper: Keeper::new(accounts.memory("registrations"), signal),
+            turns: Turns::default(),
             seal: Seal::new(&authenticator.secret("temporary GRUUs")),
             config,
             accounts,

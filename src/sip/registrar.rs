@@ -229,8 +229,15 @@ async fn register(
     login: &Login,
     asked: &Asked,
 ) -> Result<Registered, Refusal> {
+    let mut turn = None;
     for _ in 0..ATTEMPTS {
-        let plan = door.locations.plan(&login.address, asked, &door.config)?;
+        let mut plan = door.locations.plan(&login.address, asked, &door.config)?;
+        if turn.is_none() && plan.steps.iter().any(|step| matches!(step, Step::Add(..))) {
+            // Another flow of the same phone may be about to add it.
+            let taken = door.turns.take(&login.address).await;
+            turn = Some(taken.map_err(|_| Refusal::new(503).with(HeaderName::RetryAfter, 1))?);
+            plan = door.locations.plan(&login.address, asked, &door.config)?;
+        }
         let added = open_all(door, registration, login, &plan.steps).await?;
         let now = Instant::now();
         match door.locations.apply(&login.address, plan, asked, added.clone(), now) {
