@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Extent, seconds_between,
@@ -42,6 +43,22 @@ pub struct Dialog {
     pub remote_tag: Option<CompactString>,
     pub local: Participant,
     pub remote: Participant,
+}
+
+/// Names one call, or all that came of one INVITE (RFC 4235 §3.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identifier {
+    pub call_id: CompactString,
+    pub local_tag: CompactString,
+    pub remote_tag: Option<CompactString>,
+}
+
+impl Identifier {
+    fn is(&self, dialog: &Dialog) -> bool {
+        dialog.call_id == self.call_id
+            && dialog.local_tag.as_ref() == Some(&self.local_tag)
+            && (self.remote_tag.is_none() || dialog.remote_tag == self.remote_tag)
+    }
 }
 
 /// One end of a call.
@@ -145,6 +162,13 @@ impl Dialogs {
                 self.dialogs.push(dialog.clone());
             }
         }
+        self
+    }
+
+    /// The same with the calls that have this identifier alone.
+    #[must_use]
+    pub fn only(mut self, wanted: &Identifier) -> Self {
+        self.dialogs.retain(|dialog| wanted.is(dialog));
         self
     }
 
@@ -307,6 +331,10 @@ mod tests {
         assert_eq!(states(&now, &now), []);
         assert_eq!(states(&dialogs(&[]), &now), [("1".to_owned(), State::Terminated, None)]);
         assert_eq!(now.standing().count(), 1);
+        let mut wanted = Identifier { call_id: "c1".into(), local_tag: "l".into(), remote_tag: None };
+        assert_eq!(now.clone().only(&wanted), now);
+        wanted.remote_tag = Some("x".into());
+        assert_eq!(now.only(&wanted).dialogs, []);
     }
 
     #[test]

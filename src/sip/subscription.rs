@@ -15,10 +15,14 @@
 
 mod dialog;
 mod entry;
+mod keeping;
+mod limits;
 mod list;
 mod notifier;
 mod rate;
 mod saved;
+mod sending;
+mod showing;
 mod table;
 
 use std::{
@@ -61,44 +65,15 @@ use super::{
 };
 use crate::{
     account::{Accounts, Memory as DoorMemory, Request, Shown, WatchId, WatchSink, WatchSpec, WatchState},
-    formats::{dialoginfo::Dialogs, pidf, reginfo::ContactEvent},
+    formats::{
+        dialoginfo::{Dialogs, Identifier},
+        pidf,
+        reginfo::ContactEvent,
+    },
     signal::{self, Address, Native, SessionId, Timestamp},
 };
 
-/// What the operator chose about subscriptions.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::sip) struct Limits {
-    /// Seconds: the shortest subscription, the one of a phone that does not say, and the longest.
-    pub(in crate::sip) expires: Range,
-    /// Least time between two NOTIFYs of a subscription for mere changes.
-    pub(in crate::sip) interval: Duration,
-    /// Most subscriptions of one watcher.
-    pub(in crate::sip) per_account: usize,
-    /// Whether owners may follow who watches them.
-    pub(in crate::sip) watcher_info: bool,
-}
-
-/// Durations that a phone may ask for, in seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::sip) struct Range {
-    pub(in crate::sip) least: u32,
-    pub(in crate::sip) usual: u32,
-    pub(in crate::sip) most: u32,
-}
-
-impl Range {
-    /// What is granted to somebody who asks for `asked` seconds; zero stays zero.
-    ///
-    /// # Errors
-    /// 423 with the least, where it is too short (RFC 6665 §4.2.1.1, RFC 3903 §6).
-    pub(in crate::sip) fn grant(&self, asked: Option<u32>) -> Result<u32, Refusal> {
-        match asked.unwrap_or(self.usual) {
-            0 => Ok(0),
-            asked if asked < self.least => Err(Refusal::new(423).with(HeaderName::MinExpires, self.least)),
-            asked => Ok(asked.min(self.most)),
-        }
-    }
-}
+pub(in crate::sip) use limits::{Limits, Range};
 
 /// All subscriptions of this door.
 pub(in crate::sip) struct Subscriptions {
@@ -312,6 +287,7 @@ impl Subscriptions {
             dialog: Dialog::begin(&request.message, tag, &asked.event, contact, request.flow)?,
             notifier,
             teller: Teller::new(asked.package, asked.format, of.clone(), Memory::default()),
+            call: call_of(asked).map(Box::new),
             content: None,
             condition: asked.condition.clone(),
             first: Some(first),
@@ -342,85 +318,6 @@ impl Subscriptions {
             self.table.lose_reach(id, Reach::Flow(flow));
         }
         self.work.notify_one();
-    }
-
-    /// The registrations of an account changed; contacts that are gone ended by `ended`.
-    pub(in crate::sip) fn note_registrations(&self, door: &Door, of: &Address, ended: ContactEvent) {
-        if !self.layer.transport().is_running() || !self.table.has_readers(Package::Registrations, of) {
-            return;
-        }
-        let state = Arc::new(registration_of(&door.locations, of));
-        let content = |_: &Address| Content::Registrations { state: Arc::clone(&state), ended };
-        if self.table.show_own(Package::Registrations, of, Instant::now(), content) {
-            self.work.notify_one();
-        }
-    }
-
-    /// Something happened to a call.
-    pub(in crate::sip) fn note_calls(&self, change: impl FnOnce(&mut CallStates) -> TouchedCalls) {
-        let touched = change(&mut self.calls());
-        self.show_calls(&touched);
-    }
-
-    /// A phone's session is over, and with it what it talked.
-    pub(in crate::sip) fn note_left(&self, account: &Address, session: SessionId) {
-        let all = self.calls().leave(account, session);
-        all.iter().for_each(|touched| self.show_calls(touched));
-    }
-
-    fn show_calls(&self, touched: &TouchedCalls) {
-        for account in &touched.accounts {
-            if !self.table.has_readers(Package::Calls, account) {
-                continue;
-            }
-            let all = self.calls().of(account, Some(touched));
-            let content = |watcher: &Address| calls_for(watcher, account, &all);
-            if self.table.show_own(Package::Calls, account, Instant::now(), content) {
-                self.work.notify_one();
-            }
-        }
-    }
-
-    /// Shows a subscription what this door knows itself.
-    fn show_first(&self, door: &Door, id: SubscriptionId) {
-        let Some((package, watcher, of)) =
-            self.table.with(id, |entry| (entry.package, entry.watcher.clone(), entry.teller.of().clone()))
-        else {
-            return;
-        };
-        let content = match package {
-            Package::Registrations => Content::Registrations {
-                state: Arc::new(registration_of(&door.locations, &of)),
-                ended: ContactEvent::Expired,
-            },
-            Package::Calls => calls_for(&watcher, &of, &self.calls().of(&of, None)),
-            Package::Presence | Package::PresenceList | Package::Watchers | Package::Waiting => return,
-        };
-        self.table.with(id, |entry| entry.show_own(content, Instant::now()));
-    }
-
-    /// The states are whole after every call, and nothing calls back while the lock is held.
-    fn calls(&self) -> MutexGuard<'_, CallStates> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A phone registered, perhaps by a new connection: its subscriptions go on there.
-    pub(in crate::sip) fn handle_registered(&self, device: &Device) {
-        let Some(target) = device.target() else { return };
-        let is_same = |contact: &Uri| {
-            contact.is_equivalent(&target.uri)
-                || device.is_meant_by(contact)
-                || (contact.raw_user().is_some()
-                    && contact.raw_user() == target.uri.raw_user()
-                    && contact.host() == target.uri.host())
-        };
-        let ids = self.table.rejoin(device.address(), target.flow, is_same);
-        for id in &ids {
-            self.save(*id);
-        }
-        if !ids.is_empty() {
-            self.work.notify_one();
-        }
     }
 
     /// The server stops. Its subscriptions go on when it starts again, so that nobody has to be told; only
@@ -518,48 +415,6 @@ impl Subscriptions {
         Some(first)
     }
 
-    /// Remembers a subscription. One that cannot be remembered is told so when the server stops.
-    fn save(&self, id: SubscriptionId) {
-        let record = self.table.with(id, |entry| entry.save(Instant::now(), Timestamp::now()));
-        if let Some(record) = record
-            && !self.put(record)
-        {
-            self.table.with(id, |entry| entry.saved = None);
-        }
-    }
-
-    /// Remembers a subscription that is about to be accepted: what is promised survives a kill. A fetch
-    /// promises nothing.
-    async fn save_first(&self, id: SubscriptionId, duration: Duration) {
-        if duration.is_zero() {
-            return;
-        }
-        let now = Instant::now();
-        let record = self.table.with(id, |entry| {
-            entry.notifier.expect_until(now + duration);
-            entry.save(now, Timestamp::now())
-        });
-        let Some((key, value)) = record else { return };
-        if let Err(reject) = self.memory.put_durably(key, value).await {
-            debug!(%reject, "subscription not remembered");
-            self.table.with(id, |entry| entry.saved = None);
-        }
-    }
-
-    fn put(&self, (key, value): Record) -> bool {
-        let put = self.memory.put(key, value);
-        if let Err(reject) = &put {
-            debug!(%reject, "subscription not remembered");
-        }
-        put.is_ok()
-    }
-
-    fn forget(&self, key: Bytes) {
-        if let Err(reject) = self.memory.remove(key) {
-            debug!(%reject, "subscription not forgotten");
-        }
-    }
-
     /// Drops what is over, and forgets it.
     fn finish(&self, entry: Entry) {
         if entry.saved.is_some() {
@@ -628,113 +483,17 @@ impl Subscriptions {
             }
         }
     }
-
-    fn send(self: &Arc<Self>, outgoing: Outgoing) {
-        let Outgoing { id, request, reach, .. } = outgoing;
-        let Some(destination) = reach.destination() else { return self.table.lose_reach(id, reach) };
-        let subscriptions = Arc::downgrade(self);
-        let on_event = move |event| {
-            if let Some(subscriptions) = subscriptions.upgrade() {
-                subscriptions.handle_event(id, &event, reach);
-            }
-        };
-        if self.layer.send_prepared(request, &destination, on_event).is_err() {
-            self.handle_event(id, &ClientEvent::Failed(Failure::Unreachable), reach);
-        }
-    }
-
-    fn handle_event(&self, id: SubscriptionId, event: &ClientEvent, reach: Reach) {
-        if self.is_stopping.load(Ordering::Relaxed) {
-            return;
-        }
-        let now = Instant::now();
-        let is_ready = match outcome_of(event, reach) {
-            Outcome::Waiting => false,
-            Outcome::Settled => self.table.change(id, |entry| {
-                if let ClientEvent::Final(response) = event {
-                    self.heed_wishes(entry, response, now);
-                }
-                entry.notifier.handle_answer()
-            }),
-            Outcome::Refused(pause) => self.table.change(id, |entry| {
-                entry.teller.forget();
-                entry.notifier.handle_refusal(pause, now);
-                true
-            }),
-            Outcome::Unanswered => self.table.change(id, |entry| {
-                entry.teller.forget();
-                entry.notifier.handle_answer()
-            }),
-            Outcome::Lost => {
-                self.table.lose_reach(id, reach);
-                true
-            }
-            Outcome::Dead => {
-                if let Some(entry) = self.table.remove(id) {
-                    self.finish(entry);
-                }
-                false
-            }
-        };
-        if is_ready {
-            self.work.notify_one();
-        }
-    }
-
-    /// A watcher may change his rates in the answer to a NOTIFY (RFC 6446 §5.2).
-    fn heed_wishes(&self, entry: &mut Entry, response: &Message, now: Instant) {
-        if entry.notifier.rates().is_none() || !response.has(HeaderName::Event) {
-            return;
-        }
-        if let Ok(Some(event)) = response.event() {
-            let left = entry.notifier.expires().saturating_duration_since(now);
-            entry.notifier.set_rates(Rates::read(&event.params, self.limits.interval, left), now);
-        }
-    }
 }
 
-/// What an event says of the NOTIFY and its subscription.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Waiting,
-    /// The next NOTIFY may go.
-    Settled,
-    /// The watcher may not know what he was told; the next NOTIFY may go.
-    Unanswered,
-    /// Something is in the way that may pass: the same again after a while.
-    Refused(Duration),
-    /// The connection is gone, the watcher perhaps not.
-    Lost,
-    /// The watcher knows nothing of the subscription, or cannot be reached.
-    Dead,
-}
-
-/// RFC 6665 §4.2.2. Where nothing answers, a connection that stands says that the watcher is there; a
-/// datagram that is never answered says that he is not.
-fn outcome_of(event: &ClientEvent, reach: Reach) -> Outcome {
-    match event {
-        ClientEvent::Provisional(_) => Outcome::Waiting,
-        ClientEvent::Final(response) => match response.status().unwrap_or_default() {
-            200..=299 => Outcome::Settled,
-            404 | 405 | 410 | 416 | 480..=485 | 489 | 501 | 604 => Outcome::Dead,
-            _ => {
-                let after = response.text(HeaderName::RetryAfter);
-                let digits = after.as_deref().map(|text| text.split([' ', ';', '(']).next().unwrap_or(text));
-                let seconds = digits.and_then(|digits| digits.parse::<u32>().ok());
-                Outcome::Refused(Duration::from_secs(seconds.unwrap_or(30).clamp(1, 3600).into()))
-            }
-        },
-        ClientEvent::Failed(Failure::Timeout) if reach.is_reliable() => Outcome::Unanswered,
-        ClientEvent::Failed(Failure::Unreachable) if reach.is_reliable() => Outcome::Lost,
-        ClientEvent::Failed(_) => Outcome::Dead,
-    }
-}
-
-/// The calls of an account as a watcher may see them: others than the owner learn that she talks, and not
-/// with whom (RFC 4235 §3.7.2).
-fn calls_for(watcher: &Address, of: &Address, all: &Dialogs) -> Content {
-    let seen = if watcher == of { all.clone() } else { all.clone().without_names() };
-    Content::Calls(Arc::new(seen))
+/// The one call that is to be followed (RFC 4235 §3.2): `to-tag` is the tag of whoever is watched.
+fn call_of(asked: &Asked) -> Option<Identifier> {
+    let param = |name| asked.event.params.value(name).map(CompactString::from);
+    (asked.package == Package::Calls).then_some(())?;
+    Some(Identifier {
+        call_id: param("call-id")?,
+        local_tag: param("to-tag")?,
+        remote_tag: param("from-tag"),
+    })
 }
 
 /// As the sender of a request calls himself.
@@ -817,34 +576,3 @@ pub(in crate::sip) const EVENTS: &str = "presence";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Subscriptions that are set going at a time after a restart.
 const RESUMED: usize = 256;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sip::message::Limits as MessageLimits;
-
-    fn answered(status: &str) -> ClientEvent {
-        let text = format!("SIP/2.0 {status}\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n\r\n");
-        ClientEvent::Final(Message::parse_datagram(text.into(), &MessageLimits::default()).unwrap())
-    }
-
-    #[test]
-    fn answers_to_a_notify_decide_about_the_subscription() {
-        let flow = |protocol| Reach::Flow(Flow::for_test(protocol, ([192, 0, 2, 1], 5060).into(), 1));
-        let (udp, tcp) = (flow(Protocol::Udp), flow(Protocol::Tcp));
-        let seconds = |seconds| Outcome::Refused(Duration::from_secs(seconds));
-        for (event, reach, expected) in [
-            (answered("200 OK"), udp, Outcome::Settled),
-            (answered("481 Gone"), udp, Outcome::Dead),
-            (answered("489 Bad Event"), tcp, Outcome::Dead),
-            (answered("500 Oops"), udp, seconds(30)),
-            (answered("503 Busy\r\nRetry-After: 7;duration=3"), udp, seconds(7)),
-            (ClientEvent::Failed(Failure::Timeout), udp, Outcome::Dead),
-            (ClientEvent::Failed(Failure::Timeout), tcp, Outcome::Unanswered),
-            (ClientEvent::Failed(Failure::Unreachable), tcp, Outcome::Lost),
-            (ClientEvent::Failed(Failure::Unreachable), udp, Outcome::Dead),
-        ] {
-            assert_eq!(outcome_of(&event, reach), expected, "{event:?}");
-        }
-    }
-}

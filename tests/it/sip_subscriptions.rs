@@ -370,9 +370,17 @@ async fn lamps_show_who_is_called_and_who_talks() {
         assert!(body(&talking).contains(piece), "{piece}: {}", body(&talking));
     }
     let to = format!("<sip:bob@localhost>;tag={}", answer.to().unwrap().tag().unwrap());
+    let call =
+        format!("Event: dialog;call-id=\"{}\";to-tag=phone;from-tag=alice\r\n", answer.call_id().unwrap());
+    let mut other = SipPhone::new("bob", house.sip_udp()).await;
+    assert_eq!(subscribe(&mut other, "bob", &call).await.status(), Some(200));
+    shown(&mut other, "<state>confirmed</state>").await;
     let route: String =
         answer.values(HeaderName::RecordRoute).map(|route| format!("Route: {route}\r\n")).collect();
     let (ended, _) = tokio::join!(alice.ask("BYE", "sip:bob@192.0.2.9", &to, &route, ""), bob.serve(200));
     assert_eq!(ended.status(), Some(200));
     shown(&mut eyes, "<state event=\"remote-bye\">terminated</state>").await;
+    // The one call that was followed is over, and will never change again.
+    let last = notified(&mut other, "terminated;reason=invariant").await;
+    assert!(body(&last).contains("<state event=\"remote-bye\">terminated</state>"), "{}", body(&last));
 }

@@ -129,8 +129,9 @@ impl CallStates {
     /// The dialog with the called phone of this tag is over.
     pub(in crate::sip) fn hang_up(&mut self, token: &str, leg: &str, end: End) -> Touched {
         let Some(call) = self.calls.get_mut(token) else { return Touched::default() };
-        call.legs.retain(|known| known.tag != leg);
-        if call.legs.iter().any(|leg| leg.is_talking) {
+        // The last one stays, so that the end of the call still names it.
+        if call.legs.iter().any(|known| known.tag != leg && known.is_talking) {
+            call.legs.retain(|known| known.tag != leg);
             return Touched::default();
         }
         self.end_by(token, end)
@@ -148,11 +149,13 @@ impl CallStates {
         for token in tokens {
             let Some(call) = self.calls.get_mut(&token) else { continue };
             let is_caller = call.beginning.caller_session == Some(session);
-            let talked = call.legs.iter().any(|leg| leg.is_talking && leg.session == Some(session));
-            call.legs.retain(|leg| leg.session != Some(session));
-            let is_over = talked && !call.legs.iter().any(|leg| leg.is_talking);
+            let is_its = |leg: &Leg| leg.session == Some(session);
+            let talked = call.legs.iter().any(|leg| leg.is_talking && is_its(leg));
+            let is_over = talked && !call.legs.iter().any(|leg| leg.is_talking && !is_its(leg));
             if is_over || (is_caller && call.state == State::Confirmed) {
                 all.push(self.end_by(&token, End::Error));
+            } else {
+                call.legs.retain(|leg| !is_its(leg));
             }
         }
         all
@@ -316,6 +319,8 @@ mod tests {
             seen(&states, "alice", Some(&touched)),
             [(Initiator, State::Terminated, Some(Event::RemoteBye))]
         );
+        let last = states.of(&address("bob"), Some(&touched)).dialogs.remove(0);
+        assert_eq!(last.local_tag.as_deref(), Some("b"), "the end names the call");
         assert_eq!(
             seen(&states, "bob", Some(&touched)),
             [(Recipient, State::Terminated, Some(Event::LocalBye))]

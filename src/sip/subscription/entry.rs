@@ -10,12 +10,12 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{
     dialog::Dialog,
     list::Origin,
-    notifier::{Cause, Notice, Notifier},
+    notifier::{Cause, Ended, Notice, Notifier, State},
     saved::Saved,
 };
 use crate::{
     account::{Watch, WatchState},
-    formats::Extent,
+    formats::{Extent, dialoginfo::Identifier},
     signal::{Address, Timestamp},
     sip::{
         events::{Content, Document, Documents, Memory, NO_STATE, Package, Teller},
@@ -35,6 +35,8 @@ pub(super) struct Entry {
     pub(super) dialog: Dialog,
     pub(super) notifier: Notifier,
     pub(super) teller: Teller,
+    /// The one call that is followed; `None`: all there are.
+    pub(super) call: Option<Box<Identifier>>,
     /// What the watcher may see now.
     pub(super) content: Option<Content>,
     /// What the watcher knows and does not want to be told again.
@@ -124,6 +126,18 @@ impl Entry {
 
     /// This door says what the watcher may see.
     pub(super) fn show_own(&mut self, content: Content, now: Instant) {
+        let content = match (&self.call, content) {
+            (Some(call), Content::Calls(all)) => {
+                Content::Calls(Arc::new(Arc::unwrap_or_clone(all).only(call)))
+            }
+            (_, content) => content,
+        };
+        if let (Some(_), Content::Calls(calls)) = (&self.call, &content)
+            && calls.standing().next().is_none()
+            && !calls.dialogs.is_empty()
+        {
+            self.notifier.end(Ended::Invariant);
+        }
         self.content = Some(content.after(self.content.as_ref()));
         if let Some(stand) = self.notifier.stand() {
             self.notifier.show(stand, now);
@@ -182,7 +196,9 @@ impl Entry {
         let Some(content) = shown else {
             return Some(self.dialog.notify(notice.state, &notice.rates, NO_STATE, None));
         };
-        let extent = if notice.cause == Cause::Change { Extent::Partial } else { Extent::Full };
+        // That a call is over is a change; a whole document would not name it.
+        let is_last = matches!(notice.state, State::Terminated(Ended::Invariant));
+        let extent = if notice.cause == Cause::Change || is_last { Extent::Partial } else { Extent::Full };
         let document: Option<Document> = self.teller.write(content, extent, documents, clock);
         // Of a change that is none nothing is said.
         let document = document?;

@@ -19,7 +19,7 @@ use super::{
     rate::Rates,
 };
 use crate::{
-    formats::pidf::Format,
+    formats::{dialoginfo::Identifier, pidf::Format},
     signal::{Address, Timestamp},
     sip::{
         events::{Memory, Package, Teller},
@@ -38,6 +38,7 @@ pub(super) struct Saved {
     format: u8,
     dialog: SavedDialog,
     teller: Memory,
+    call: Option<Box<Identifier>>,
     condition: Option<Condition>,
     rates: Option<Rates>,
     pub(super) expires: Timestamp,
@@ -80,6 +81,7 @@ impl Saved {
             format: entry.teller.format().and_then(place_of).unwrap_or_default(),
             dialog: entry.dialog.save(),
             teller: entry.teller.memory().unwrap_or_default(),
+            call: entry.call.clone(),
             condition: entry.condition.clone(),
             rates: entry.notifier.rates(),
             expires: Timestamp(clock.0.saturating_add(i64::try_from(left.as_millis()).unwrap_or(i64::MAX))),
@@ -123,6 +125,7 @@ impl Saved {
             dialog,
             notifier,
             teller: Teller::new(self.package, format, self.of, self.teller),
+            call: self.call,
             content: None,
             condition: self.condition,
             first: None,
@@ -139,4 +142,4 @@ fn place_of(format: Format) -> Option<u8> {
 }
 
 /// The form of what is written here; another one is not read.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
