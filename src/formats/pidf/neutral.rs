@@ -58,7 +58,7 @@ impl Document {
         let name = |sphere: &Element| {
             let child = sphere.children().next();
             let name = child.map_or_else(|| sphere.text(), |child| child.name.clone());
-            CompactString::from(name.to_lowercase())
+            name.to_lowercase()
         };
         let mut names = spheres.map(name).filter(|name| (1..=64).contains(&name.len()) && name != "unknown");
         let first = names.next()?;
