@@ -157,7 +157,7 @@ fn what_finds_no_room_comes_later_and_everything_comes() {
         for id in &ids {
             list.show(*id, active("somebody", Availability::Online));
         }
-        assert_eq!(list.fits_datagram(), true);
+        assert!(list.fits_datagram());
         let documents = &mut Documents::default();
         let first = list.write(0, Extent::Full, PIDF, documents).unwrap();
         let text = String::from_utf8(first.body.to_vec()).unwrap();

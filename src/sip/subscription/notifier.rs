@@ -440,6 +440,21 @@ mod tests {
     }
 
     #[test]
+    fn the_rest_of_a_large_state_follows_at_once_and_not_after_a_refusal() {
+        let now = Instant::now();
+        let mut notifier = open(WatchState::Active, now);
+        assert!(notifier.poll(now).is_some());
+        notifier.go_on();
+        assert_eq!(notifier.poll(now), None, "the first part is unanswered");
+        assert!(notifier.handle_answer());
+        assert_eq!(notifier.poll(now).unwrap().cause, Cause::Change);
+        notifier.go_on();
+        notifier.handle_refusal(10 * SECOND, now);
+        assert_eq!(notifier.poll(now + 9 * SECOND), None);
+        assert!(notifier.poll(now + 10 * SECOND).is_some());
+    }
+
+    #[test]
     fn a_decision_of_the_owner_does_not_wait() {
         let now = Instant::now();
         let mut notifier = settled(WatchState::Pending, now);
