@@ -195,7 +195,7 @@ async fn closed_document_is_a_state_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn publication_goes_on_after_the_server_was_restarted() {
+async fn publication_and_dialogs_go_on_after_the_server_was_restarted() {
     let (mut house, tls) = house_at_one_port(&["alice"]).await;
     let mut alice = Blink::start_as("alice", tls, json!({"state": "busy", "note": "at work"})).await;
     alice.published("initial", 200).await;
@@ -204,7 +204,48 @@ async fn publication_goes_on_after_the_server_was_restarted() {
     alice.event("back", |_| true).await;
     alice.act(json!({"do": "refresh", "what": "publication"})).await;
     alice.published("refresh", 200).await;
+    for kind in ["self", "watchers"] {
+        alice.act(json!({"do": "refresh", "what": kind})).await;
+        let goes_on = |event: &Value| event["kind"] == kind && event["refresh"] == true;
+        assert_eq!(alice.event("subscribed", goes_on).await["status"], 200, "{kind}");
+    }
     let mut lap = Blink::start_as("alice", tls, json!({"instance": OTHER, "state": "busy"})).await;
     let desk = lap.service("self", &tuple_of(FIRST), |_| true).await;
     assert_eq!((&desk["extended"], &desk["notes"]), (&json!("busy"), &json!(["at work"])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contacts_are_one_list_that_grows_and_changes() {
+    let house = House::with_accounts(&["alice", "bob"]).await;
+    let mut alice = Blink::start_as("alice", house.sip_tls(), json!({})).await;
+    let first = alice.event("contacts", |_| true).await;
+    assert_eq!((&first["version"], &first["full"], &first["all"]), (&json!(0), &json!(true), &json!([])));
+    // Added by another client of hers; he lets her in by a client of his.
+    let mut chat = Slixmpp::online("alice@localhost", PASSWORD, house.xmpp()).await;
+    chat.act(json!({"do": "subscribe", "to": "bob@localhost"})).await;
+    let state_is = |wanted: &'static str| {
+        move |event: &Value| {
+            let all = event["all"].as_array().into_iter().flatten();
+            all.into_iter().any(|one| one["uri"] == "sip:bob@localhost" && one["state"] == wanted)
+        }
+    };
+    alice.event("contacts", state_is("pending")).await;
+    let mut his = Slixmpp::online("bob@localhost", PASSWORD, house.xmpp()).await;
+    his.act(json!({"do": "subscribed", "to": "alice@localhost"})).await;
+    alice.event("contacts", state_is("active")).await;
+    his.act(json!({"do": "presence", "show": "away", "status": "tea"})).await;
+    let shows_away = |event: &Value| {
+        let all = event["all"].as_array().into_iter().flatten();
+        all.into_iter().any(|one| one["shown"] == "away" && one["services"].to_string().contains("tea"))
+    };
+    alice.event("contacts", shows_away).await;
+    let mut bob = Blink::start_as("bob", house.sip_tls(), json!({"state": "busy"})).await;
+    bob.published("initial", 200).await;
+    let has_published = |event: &Value| event["all"].to_string().contains(FIRST);
+    alice.event("contacts", has_published).await;
+    chat.act(json!({"do": "remove", "jid": "bob@localhost"})).await;
+    // Told once; the next full list is without him.
+    alice.event("contacts", state_is("terminated")).await;
+    alice.act(json!({"do": "refresh", "what": "contacts"})).await;
+    alice.event("contacts", |event| event["full"] == true && event["all"] == json!([])).await;
 }
