@@ -158,10 +158,8 @@ fn push_contact(out: &mut String, contact: &Contact, now: Option<Timestamp>) {
     let state = if contact.event.is_end() { "terminated" } else { "active" };
     push_attribute(out, "<contact id", &contact.id);
     let _ = write!(out, " state=\"{state}\" event=\"{}\"", contact.event.as_str());
-    if let Some(now) = now {
-        if !contact.event.is_end() {
-            let _ = write!(out, " expires=\"{}\"", seconds_between(now, contact.until));
-        }
+    if let Some(now) = now.filter(|_| !contact.event.is_end()) {
+        let _ = write!(out, " expires=\"{}\"", seconds_between(now, contact.until));
     }
     if let ContactEvent::Probation(seconds) = contact.event {
         let _ = write!(out, " retry-after=\"{seconds}\"");

@@ -24,9 +24,7 @@ impl Rates {
     pub(super) fn read(params: &Params, floor: Duration, left: Duration) -> Option<Self> {
         let read = |name| params.raw(name).and_then(parse_rate);
         let (most, least, adaptive) = (read("max-rate"), read("min-rate"), read("adaptive-min-rate"));
-        if most.or(least).or(adaptive).is_none() {
-            return None;
-        }
+        most.or(least).or(adaptive)?;
         let ceiling = 1.0 / floor.as_secs_f64().max(SHORTEST);
         // RFC 6446 §5.3: at least one notification before the subscription ends.
         let lowest = 1.0 / left.as_secs_f64().max(1.0);
