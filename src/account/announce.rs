@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use super::{
     Effect, Event, SessionChange,
-    endpoints::Sessions,
+    endpoints::{Endpoint, Sessions},
+    rules::Sight,
     session::SessionKind,
     state::{Account, Effects},
 };
 use crate::{
-    presence::Standing,
+    presence::{Standing, seen_by},
     signal::{
         Address, Contact, ContactEvent, ContactSignal, Native, News, Party, Presence, PresenceNotice,
-        SessionId, Signal, Timestamp,
+        Resource, SessionId, Signal, Timestamp, View,
     },
 };
 
@@ -113,10 +114,18 @@ impl Account {
             }
             return;
         }
-        let mut notices = self.notices(|_| true);
+        let mut notices = self.notices_for(&from.address);
         if notices.is_empty() {
-            let (presence, aggregate) = (Arc::clone(&self.aggregate), Some(Arc::clone(&self.aggregate)));
-            notices.push(Arc::new(PresenceNotice::new(self.address.clone().into(), presence, aggregate)));
+            let state = match self.part_for(&from.address) {
+                None => Arc::clone(&self.aggregate),
+                // Of sessions that he may not see he must not learn here.
+                Some(_) if self.endpoints.iter().any(Endpoint::is_available) => {
+                    Arc::new(Presence::offline(self.aggregate.since))
+                }
+                Some(view) => Arc::new(seen_by(view, &self.aggregate)),
+            };
+            let notice = PresenceNotice::new(self.address.clone().into(), Arc::clone(&state), Some(state));
+            notices.push(Arc::new(notice));
         }
         route_notices(from, notices, effects);
     }
@@ -142,16 +151,41 @@ impl Account {
         if shown && self.standing(&to.address) != Standing::Allowed {
             return;
         }
-        let mut notices = self.notices(|_| true);
+        let mut notices = self.notices_for(&to.address);
         if !shown {
-            let gone = Arc::new(Presence::offline(now));
-            for notice in &mut notices {
-                let from = notice.from.clone();
-                let aggregate = Some(Arc::clone(&gone));
-                *notice = Arc::new(PresenceNotice::new(from, Arc::clone(&gone), aggregate));
-            }
+            notices = notices.into_iter().map(|notice| gone(notice.from.clone(), now)).collect();
         }
         route_notices(to, notices, effects);
+    }
+
+    /// The sessions that somebody who sees so much sees.
+    pub(super) fn seen_sessions(&self, sight: Option<&Sight>) -> Vec<Resource> {
+        let is_seen = |endpoint: &&Endpoint| match sight {
+            None => true,
+            Some(Sight::Part(view)) => endpoint.is_seen(view),
+            Some(Sight::Hidden) => false,
+        };
+        let available = self.endpoints.iter().filter(|endpoint| endpoint.is_available());
+        available.filter(is_seen).map(|endpoint| endpoint.resource().clone()).collect()
+    }
+
+    /// Shows a contact what he may see from now on, and takes back the sessions in `seen` that he may
+    /// not see any more.
+    pub(super) fn show_changed_sight(
+        &self,
+        somebody: &Address,
+        seen: &[Resource],
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        let left = self.seen_sessions(self.sight(somebody));
+        let lost = seen.iter().filter(|resource| !left.contains(resource));
+        let lost = lost.map(|resource| gone(Party::full(self.address.clone(), resource.clone()), now));
+        let to = Party::from(somebody.clone());
+        route_notices(&to, lost.collect(), effects);
+        if !self.is_hidden_from(somebody) {
+            route_notices(&to, self.notices_for(somebody), effects);
+        }
     }
 
     /// Tells everybody who may know what `session` shows now.
@@ -163,11 +197,7 @@ impl Account {
         let from = Party::full(self.address.clone(), endpoint.resource().clone());
         let notice = Arc::new(PresenceNotice::new(from, presence, Some(Arc::clone(&self.aggregate))));
         let directed = endpoint.directed.clone();
-        self.route_to_contacts(
-            |contact| self.is_shown_to(contact),
-            News::Presence(Arc::clone(&notice)),
-            effects,
-        );
+        self.route_to_watching_contacts(session, &notice, effects);
         for to in directed {
             let signal = Signal::Presence { to, notice: Arc::clone(&notice) };
             effects.push(Effect::Route { signal, reply: None });
@@ -202,11 +232,7 @@ impl Account {
             effects.push(Effect::Route { signal, reply: None });
         }
         if was_available {
-            self.route_to_contacts(
-                |contact| self.is_shown_to(contact),
-                News::Presence(Arc::clone(&notice)),
-                effects,
-            );
+            self.route_to_watching_contacts(session, &notice, effects);
             tell(own, Event::Presence(notice), effects);
         }
         if is_seen {
@@ -231,13 +257,39 @@ impl Account {
     }
 
     /// One notice for each available session that is `wanted`.
-    fn notices(&self, wanted: impl Fn(&super::endpoints::Endpoint) -> bool) -> Vec<Arc<PresenceNotice>> {
-        let notice = |endpoint: &super::endpoints::Endpoint| {
+    fn notices(&self, wanted: impl Fn(&Endpoint) -> bool) -> Vec<Arc<PresenceNotice>> {
+        let notice = |endpoint: &Endpoint| {
             let from = Party::full(self.address.clone(), endpoint.resource().clone());
             let presence = Arc::clone(endpoint.shown.as_ref()?);
             Some(Arc::new(PresenceNotice::new(from, presence, Some(Arc::clone(&self.aggregate)))))
         };
         self.endpoints.iter().filter(|endpoint| wanted(endpoint)).filter_map(notice).collect()
+    }
+
+    /// What `somebody` sees of each available session.
+    fn notices_for(&self, somebody: &Address) -> Vec<Arc<PresenceNotice>> {
+        let Some(view) = self.part_for(somebody) else { return self.notices(|_| true) };
+        let notices = self.notices(|endpoint| endpoint.is_seen(view));
+        notices.iter().map(|notice| part_of(notice, view)).collect()
+    }
+
+    /// Tells the contacts of a change of one session, each as much as he may see.
+    fn route_to_watching_contacts(
+        &self,
+        session: SessionId,
+        notice: &Arc<PresenceNotice>,
+        effects: &mut Effects,
+    ) {
+        let sees_all =
+            |contact: &Contact| self.is_shown_to(contact) && self.sight(&contact.address).is_none();
+        self.route_to_contacts(sees_all, News::Presence(Arc::clone(notice)), effects);
+        let Some(endpoint) = self.endpoints.find(session) else { return };
+        for view in self.parts().into_iter().filter(|view| endpoint.is_seen(view)) {
+            let sees_part = |contact: &Contact| {
+                self.is_shown_to(contact) && self.part_for(&contact.address).is_some_and(|own| **own == *view)
+            };
+            self.route_to_contacts(sees_part, News::Presence(part_of(notice, &view)), effects);
+        }
     }
 
     fn route_to_contacts(&self, told: impl Fn(&Contact) -> bool, news: News, effects: &mut Effects) {
@@ -258,6 +310,18 @@ pub(super) fn tell(sessions: Sessions, event: Event, effects: &mut Effects) {
     if !sessions.is_empty() {
         effects.push(Effect::TellAll { sessions, event });
     }
+}
+
+/// A session that somebody does not see any more.
+fn gone(from: Party, now: Timestamp) -> Arc<PresenceNotice> {
+    let gone = Arc::new(Presence::offline(now));
+    Arc::new(PresenceNotice::new(from, Arc::clone(&gone), Some(gone)))
+}
+
+/// A notice as somebody with this view sees it.
+fn part_of(notice: &PresenceNotice, view: &View) -> Arc<PresenceNotice> {
+    let aggregate = notice.aggregate.as_ref().map(|aggregate| Arc::new(seen_by(view, aggregate)));
+    Arc::new(PresenceNotice::new(notice.from.clone(), Arc::new(seen_by(view, &notice.presence)), aggregate))
 }
 
 fn route_notices(to: &Party, notices: Vec<Arc<PresenceNotice>>, effects: &mut Effects) {

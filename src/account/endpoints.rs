@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 
 use super::session::{SessionChange, SessionKind, SessionSpec};
 use crate::{
-    presence::{aggregate, during_call},
-    signal::{Native, Party, Presence, Resource, ResourceState, SessionId, Timestamp},
+    presence::{aggregate, during_call, is_session_seen},
+    signal::{Native, Party, Presence, Resource, ResourceState, SessionId, Timestamp, View},
 };
 
 /// One session.
@@ -33,6 +33,11 @@ impl Endpoint {
 
     pub(super) fn resource(&self) -> &Resource {
         &self.spec.resource
+    }
+
+    /// Whether somebody with this view sees it at all.
+    pub(super) fn is_seen(&self, view: &View) -> bool {
+        is_session_seen(view, &self.spec.resource, self.spec.contact.as_deref())
     }
 
     pub(super) fn is_available(&self) -> bool {

@@ -23,6 +23,11 @@ impl Permission {
         Self::all(Handling::Allow)
     }
 
+    /// Whether he sees all there is.
+    pub(super) fn is_everything(&self) -> bool {
+        self.handling == Handling::Allow && *self.view == **EVERYTHING
+    }
+
     fn all(handling: Handling) -> Self {
         Self { handling, view: Arc::clone(&EVERYTHING) }
     }

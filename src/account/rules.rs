@@ -1,7 +1,7 @@
 //! The owner's rules on who may see her presence, and the state that she set by hand: what they are, and
 //! what follows at once when they, the time or her sphere change.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Effect, Reply,
@@ -23,12 +23,21 @@ pub(super) struct Own {
     rules: Option<Arc<Ruleset>>,
     /// What is shown while no session shows anything.
     hard: Option<Arc<Presence>>,
-    /// Contacts who were granted presence and must not see it now.
-    hidden: BTreeSet<Address>,
+    /// Contacts who were granted presence and do not see all of it now.
+    sights: BTreeMap<Address, Sight>,
     /// The sphere that the rules were asked with last.
     sphere: Option<Box<str>>,
     /// Views that watches have, each once.
     views: Vec<Arc<View>>,
+}
+
+/// How a contact sees the owner, who does not see all of her.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// She is never there.
+    Hidden,
+    /// As far as this goes.
+    Part(Arc<View>),
 }
 
 impl Own {
@@ -112,9 +121,35 @@ impl Account {
         view
     }
 
+    /// How a contact sees the owner; `None` for one who sees all that was granted.
+    pub(super) fn sight(&self, somebody: &Address) -> Option<&Sight> {
+        self.own.as_ref()?.sights.get(somebody)
+    }
+
     /// Whether a contact who was granted presence must not see it now.
     pub(super) fn is_hidden_from(&self, somebody: &Address) -> bool {
-        self.own.as_ref().is_some_and(|own| own.hidden.contains(somebody))
+        self.sight(somebody) == Some(&Sight::Hidden)
+    }
+
+    /// The different parts of the owner that contacts see, each once.
+    pub(super) fn parts(&self) -> Vec<Arc<View>> {
+        let mut parts: Vec<Arc<View>> = Vec::new();
+        for sight in self.own.iter().flat_map(|own| own.sights.values()) {
+            if let Sight::Part(view) = sight
+                && !parts.contains(view)
+            {
+                parts.push(Arc::clone(view));
+            }
+        }
+        parts
+    }
+
+    /// What part of the owner somebody sees who does not see all.
+    pub(super) fn part_for(&self, somebody: &Address) -> Option<&Arc<View>> {
+        match self.sight(somebody)? {
+            Sight::Part(view) => Some(view),
+            Sight::Hidden => None,
+        }
     }
 
     /// Whether a contact is told how the owner is.
@@ -162,45 +197,54 @@ impl Account {
         self.rules().is_some_and(|rules| next_change(rules, Timestamp(i64::MIN)).is_some())
     }
 
-    /// Finds out from whom among the contacts the owner is hidden, without telling anybody.
-    pub(super) fn find_hidden(&mut self, now: Timestamp) {
+    /// Finds out who among the contacts does not see all, without telling anybody.
+    pub(super) fn find_sights(&mut self, now: Timestamp) {
         if self.rules().is_some() {
-            let hidden = self.hidden_contacts(now);
-            self.own.get_or_insert_default().hidden = hidden;
+            let sights = self.contacts_sights(now);
+            self.own.get_or_insert_default().sights = sights;
         }
     }
 
-    /// A contact was granted presence, or lost it: the rules may hide the owner from him.
+    /// A contact was granted presence, or lost it: the rules may hide the owner from him, or a part.
     pub(super) fn review_contact(&mut self, somebody: &Address, now: Timestamp) {
         if self.rules().is_none() {
             return;
         }
         let granted = self.roster.find(somebody).is_some_and(|contact| contact.from);
-        let is_hidden = granted && self.permission(somebody, now).handling != Handling::Allow;
+        let sight = if granted { self.find_sight(somebody, now) } else { None };
         let Some(own) = &mut self.own else { return };
-        if is_hidden {
-            own.hidden.insert(somebody.clone());
-        } else {
-            own.hidden.remove(somebody);
-        }
+        match sight {
+            Some(sight) => own.sights.insert(somebody.clone(), sight),
+            None => own.sights.remove(somebody),
+        };
     }
 
     /// Shows every contact what he may see now and did not before, or takes it back.
     fn review_contacts(&mut self, now: Timestamp, effects: &mut Effects) {
-        let hidden = self.hidden_contacts(now);
+        let after = self.contacts_sights(now);
         let Some(own) = &mut self.own else { return };
-        let before = std::mem::replace(&mut own.hidden, hidden.clone());
-        for somebody in hidden.symmetric_difference(&before) {
-            // Who is no contact any more was told so already.
-            if self.roster.find(somebody).is_some_and(|contact| contact.from) {
-                self.show_all_to(&somebody.clone().into(), !hidden.contains(somebody), now, effects);
-            }
+        let before = std::mem::replace(&mut own.sights, after.clone());
+        // Who is no contact any more was told so already.
+        let granted = self.roster.iter().filter(|contact| contact.from).map(|contact| &contact.address);
+        let changed: Vec<_> = granted.filter(|one| before.get(*one) != after.get(*one)).cloned().collect();
+        for somebody in changed {
+            let gone = self.seen_sessions(before.get(&somebody));
+            self.show_changed_sight(&somebody, &gone, now, effects);
         }
     }
 
-    fn hidden_contacts(&self, now: Timestamp) -> BTreeSet<Address> {
+    fn contacts_sights(&self, now: Timestamp) -> BTreeMap<Address, Sight> {
         let granted = self.roster.iter().filter(|contact| contact.from).map(|contact| &contact.address);
-        granted.filter(|one| self.permission(one, now).handling != Handling::Allow).cloned().collect()
+        granted.filter_map(|one| Some((one.clone(), self.find_sight(one, now)?))).collect()
+    }
+
+    /// `None` where somebody sees all.
+    fn find_sight(&self, somebody: &Address, now: Timestamp) -> Option<Sight> {
+        let permission = self.permission(somebody, now);
+        if permission.handling != Handling::Allow {
+            return Some(Sight::Hidden);
+        }
+        (!permission.is_everything()).then_some(Sight::Part(permission.view))
     }
 
     /// The rules answer the question of `from` in the owner's place.

@@ -64,7 +64,7 @@ impl Account {
             aggregate: Arc::new(Presence::offline(now)),
         };
         account.take_stock(now);
-        account.find_hidden(now);
+        account.find_sights(now);
         account
     }
 

@@ -18,7 +18,7 @@ use crate::{
         Address, Condition, Handling, Presence, Resource, Rule, Ruleset, Timestamp, WatcherEvent,
         WatcherList, WatcherStatus,
     },
-    storage::{NewAccount, Store},
+    storage::{NewAccount, Store, StoreError},
 };
 
 fn address(local: &str) -> Address {
@@ -27,7 +27,13 @@ fn address(local: &str) -> Address {
 
 fn start(folder: &Path, limits: Config) -> (Accounts, Store) {
     let config = crate::storage::Config { data_dir: folder.to_owned(), ..Default::default() };
-    let store = Store::open(&config).unwrap();
+    // A thread that has just answered may hold the store of before a moment longer.
+    let store = loop {
+        match Store::open(&config) {
+            Err(StoreError::InUse) => std::thread::yield_now(),
+            opened => break opened.unwrap(),
+        }
+    };
     let new = NewAccount {
         address: address("bob"),
         is_admin: false,

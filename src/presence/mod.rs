@@ -11,4 +11,4 @@ mod visibility;
 
 pub use aggregate::{aggregate, during_call};
 pub use rules::{Context, Verdict, Why, next_change, verdict};
-pub use visibility::{Standing, standing};
+pub use visibility::{Standing, is_session_seen, seen_by, standing};

@@ -250,3 +250,46 @@ fn what_a_phone_publishes_as_closed_is_kept_as_it_is() {
     let snapshot = world.last_shown(watch).1.unwrap();
     assert_eq!((snapshot.resources.len(), snapshot.aggregate.notes.len()), (0, 0));
 }
+
+#[test]
+fn a_contact_is_told_as_much_as_his_view_shows() {
+    let mut world = World::of(&["alice", "bob", "carol"]);
+    world.befriend("alice", "bob");
+    world.befriend("carol", "bob");
+    let [alice, carol] = ["alice", "carol"].map(|name| world.client(name, "desk"));
+    let bob = world.client("bob", "desk");
+    let part = |services| Rule {
+        view: Some(View { services, ..View::nothing() }),
+        ..rule("1", &[one("alice")], Handling::Allow)
+    };
+    world.announce("bob", bob, Availability::Busy, 0);
+    world.forget();
+    world.set_rules(&[part(Granted::All)]);
+    assert_eq!(
+        world.heard(alice),
+        ["bob@example.org/desk is Online, all Some(Online)"],
+        "no more than there"
+    );
+    assert_eq!(world.heard(carol), [""; 0]);
+    world.announce("bob", bob, Availability::Away, 0);
+    assert_eq!(world.heard(alice), ["bob@example.org/desk is Online, all Some(Online)"]);
+    assert_eq!(world.heard(carol), ["bob@example.org/desk is Away, all Some(Away)"]);
+    // The session is not shown to her any more, and then is again.
+    let probe = |world: &mut World| {
+        let probe = crate::signal::Signal::Probe { from: party("alice/desk").into(), to: address("bob") };
+        world.input("bob", Input::Signal { signal: probe, reply: None });
+        world.heard(alice)
+    };
+    world.set_rules(&[part(Granted::Some([].into()))]);
+    assert_eq!(world.heard(alice), ["bob@example.org/desk is Offline, all Some(Offline)"]);
+    world.announce("bob", bob, Availability::Busy, 0);
+    assert_eq!(world.heard(alice), [""; 0]);
+    assert_eq!(probe(&mut world), ["bob@example.org is Offline, all Some(Offline)"]);
+    world.set_rules(&[part(Granted::All)]);
+    assert_eq!(world.heard(alice), ["bob@example.org/desk is Online, all Some(Online)"]);
+    assert_eq!(probe(&mut world), ["bob@example.org/desk is Online, all Some(Online)"]);
+    world.set_rules(&[]);
+    assert_eq!(world.heard(alice), ["bob@example.org/desk is Busy, all Some(Busy)"]);
+    world.input("bob", Input::Close { session: bob });
+    assert_eq!(world.heard(alice), ["bob@example.org/desk is Offline, all Some(Offline)"]);
+}
