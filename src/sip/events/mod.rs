@@ -99,9 +99,10 @@ impl Package {
         matches!(self, Self::Registrations | Self::Calls | Self::PresenceList)
     }
 
-    /// Whether nobody but the owner may see it.
+    /// Whether nobody but the owner may see it, whatever her account says: it knows nothing of where she is
+    /// registered. About the other packages the account decides.
     pub(in crate::sip) fn is_for_owner_only(self) -> bool {
-        matches!(self, Self::Watchers | Self::Waiting | Self::Registrations)
+        self == Self::Registrations
     }
 
     /// The documents, for `Accept`.
