@@ -2,7 +2,7 @@
 //! and service capabilities (RFC 5196), and the older and smaller formats that say less.
 //!
 //! [`Document::parse`] reads what somebody published, in any order of its parts, and keeps what it does
-//! not understand; [`compose`] makes one document of everything that an account shows, [`filter`] takes
+//! not understand; [`compose()`] makes one document of everything that an account shows, [`filter()`] takes
 //! away what one watcher must not see, and [`Format`] writes it as he wants it ([`choose`]).
 //!
 //! # Invariants
