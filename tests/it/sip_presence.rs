@@ -123,7 +123,7 @@ async fn subscriptions_that_cannot_be_are_refused() {
         ("alice", "", 489, Some(HeaderName::AllowEvents)),
         ("alice", "Event: presence\r\nAccept: text/plain\r\n", 406, Some(HeaderName::Accept)),
         ("alice", "Event: presence\r\nExpires: 5\r\n", 423, Some(HeaderName::MinExpires)),
-        ("alice", "Event: presence\r\nRequire: eventlist\r\n", 420, Some(HeaderName::Unsupported)),
+        ("alice", "Event: presence\r\nRequire: telepathy\r\n", 420, Some(HeaderName::Unsupported)),
         ("nobody", "Event: presence\r\n", 404, None),
     ] {
         let uri = format!("sip:{to}@localhost");
