@@ -41,6 +41,12 @@ impl Accounts {
         self.0.bus.serves(domain)
     }
 
+    /// Whether it can be followed who watches an account.
+    #[must_use]
+    pub fn has_watcher_info(&self) -> bool {
+        self.0.shared.limits.watcher_info
+    }
+
     /// The domains of this server, the first one being its principal name.
     #[must_use]
     pub fn domains(&self) -> &[Address] {

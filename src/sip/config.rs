@@ -64,8 +64,6 @@ pub struct Config {
     /// recommends 5000 for the networks of its time; people expect to see at once that somebody took
     /// the phone, and one second still stops a flood.
     pub notify_interval_ms: u32,
-    /// Whether owners may follow who watches them by the package presence.winfo. Default: true.
-    pub watcher_info: bool,
     /// Shortest publication of presence, in seconds; 1 to 3600. Default: 60.
     pub publish_min_seconds: u32,
     /// Publication of a phone that does not say how long, in seconds; `publish_min_seconds` to
@@ -107,7 +105,6 @@ impl Default for Config {
             subscribe_max_seconds: 3600,
             subscriptions: 1000,
             notify_interval_ms: 1000,
-            watcher_info: true,
             publish_min_seconds: 60,
             publish_default_seconds: 3600,
             publish_max_seconds: 3600,
@@ -194,7 +191,6 @@ impl Config {
             expires: self.subscribe_range(),
             interval: Duration::from_millis(self.notify_interval_ms.into()),
             per_account: self.subscriptions,
-            watcher_info: self.watcher_info,
         }
     }
 

@@ -158,7 +158,7 @@ impl Subscriptions {
         let bad_event = || Refusal::new(489).with(HeaderName::AllowEvents, PACKAGES);
         let event = message.event()?.ok_or_else(bad_event)?;
         let package = Package::parse(&event.token).ok_or_else(bad_event)?;
-        if package == Package::Watchers && !self.limits.watcher_info {
+        if package == Package::Watchers && !self.accounts.has_watcher_info() {
             return Err(bad_event());
         }
         let format = package.choose(message.accept()?.as_deref());

@@ -270,6 +270,15 @@ async fn packages_are_told_apart_and_what_is_the_owners_is_shown_to_nobody_else(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_follows_watchers_where_the_operator_said_so() {
+    let house = House::start_with(|config| config.account.watcher_info = false).await;
+    house.add_account("bob").await;
+    let mut bob = SipPhone::registered("bob", house.sip_udp(), "").await;
+    let answer = subscribe(&mut bob, "bob", "Event: presence.winfo\r\n").await;
+    assert_eq!(answer.status(), Some(489));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn owner_follows_who_watches_him() {
     let house = House::start_with(|config| config.sip.notify_interval_ms = 0).await;
     for local in ["alice", "bob"] {

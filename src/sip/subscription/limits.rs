@@ -11,8 +11,6 @@ pub(in crate::sip) struct Limits {
     pub(in crate::sip) interval: Duration,
     /// Most subscriptions of one watcher.
     pub(in crate::sip) per_account: usize,
-    /// Whether owners may follow who watches them.
-    pub(in crate::sip) watcher_info: bool,
 }
 
 /// Durations that a phone may ask for, in seconds.
