@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Effect, Event, SessionChange,
+    config::Authorization,
     endpoints::{Endpoint, Sessions},
     rules::Sight,
     session::SessionKind,
@@ -280,13 +281,15 @@ impl Account {
         notice: &Arc<PresenceNotice>,
         effects: &mut Effects,
     ) {
-        let sees_all =
-            |contact: &Contact| self.is_shown_to(contact) && self.sight(&contact.address).is_none();
+        if self.shared.limits.authorization == Authorization::Implicit {
+            return;
+        }
+        let sees_all = |contact: &Contact| contact.from && self.sight(&contact.address).is_none();
         self.route_to_contacts(sees_all, News::Presence(Arc::clone(notice)), effects);
         let Some(endpoint) = self.endpoints.find(session) else { return };
         for view in self.parts().into_iter().filter(|view| endpoint.is_seen(view)) {
             let sees_part = |contact: &Contact| {
-                self.is_shown_to(contact) && self.part_for(&contact.address).is_some_and(|own| **own == *view)
+                contact.from && self.part_for(&contact.address).is_some_and(|own| **own == *view)
             };
             self.route_to_contacts(sees_part, News::Presence(part_of(notice, &view)), effects);
         }

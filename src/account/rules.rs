@@ -5,14 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Effect, Reply,
-    config::Authorization,
     state::{Account, Effects},
 };
 use crate::{
     presence::{Context, Verdict, Why, next_change, verdict},
     signal::{
-        Address, Condition, Contact, ContactEvent, Handling, Native, Presence, Reason, Reject, Ruleset,
-        RulesetLimits, Timestamp, View, WatcherEvent,
+        Address, Condition, ContactEvent, Handling, Native, Presence, Reason, Reject, Ruleset, RulesetLimits,
+        Timestamp, View, WatcherEvent,
     },
     storage::Write,
 };
@@ -150,12 +149,6 @@ impl Account {
             Sight::Part(view) => Some(view),
             Sight::Hidden => None,
         }
-    }
-
-    /// Whether a contact is told how the owner is.
-    pub(super) fn is_shown_to(&self, contact: &Contact) -> bool {
-        let is_open = self.shared.limits.authorization != Authorization::Implicit;
-        contact.from && is_open && !self.is_hidden_from(&contact.address)
     }
 
     /// Asks the rules about everybody again.
