@@ -1,6 +1,6 @@
 //! What subscriptions do besides showing a state: conditions, rates, connections that end, restarts.
 
-use std::net::SocketAddr;
+use std::{collections::VecDeque, net::SocketAddr};
 
 use rollcall::sip::message::{HeaderName, Limits, Message};
 use tokio::{
@@ -114,11 +114,14 @@ async fn a_refused_notify_is_said_again() {
 struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// Requests that overtook the response that was waited for; they are answered.
+    early: VecDeque<Message>,
 }
 
 impl Connection {
     async fn open(house: &House) -> Self {
-        Self { stream: TcpStream::connect(house.sip_tcp()).await.unwrap(), buffer: Vec::new() }
+        let stream = TcpStream::connect(house.sip_tcp()).await.unwrap();
+        Self { stream, buffer: Vec::new(), early: VecDeque::new() }
     }
 
     async fn send(&mut self, text: &str) {
@@ -143,6 +146,9 @@ impl Connection {
 
     /// The next message of this kind: a response, or a request, which is answered.
     async fn next(&mut self, wants_request: bool) -> Message {
+        if wants_request && let Some(message) = self.early.pop_front() {
+            return message;
+        }
         loop {
             let message = self.receive().await;
             if message.is_request() {
@@ -151,6 +157,9 @@ impl Connection {
             }
             if message.is_request() == wants_request {
                 return message;
+            }
+            if message.is_request() {
+                self.early.push_back(message);
             }
         }
     }
