@@ -56,7 +56,7 @@ pub fn print<'a>(
 }
 
 fn push_watcher(out: &mut String, watcher: &Watcher, now: Option<Timestamp>, uri: &str) {
-    let (status, event) = (print_status(watcher.status), print_event(watcher.event));
+    let (status, event) = (watcher.status.as_str(), watcher.event.as_str());
     out.push_str("<watcher id=\"");
     push_text(out, &watcher.id);
     let _ = write!(out, "\" status=\"{status}\" event=\"{event}\"");
@@ -102,28 +102,6 @@ pub fn changes(before: &WatcherList, now: &WatcherList) -> Vec<Watcher> {
         ..told.clone()
     }));
     changed
-}
-
-fn print_status(status: WatcherStatus) -> &'static str {
-    match status {
-        WatcherStatus::Pending => "pending",
-        WatcherStatus::Active => "active",
-        WatcherStatus::Waiting => "waiting",
-        WatcherStatus::Terminated => "terminated",
-    }
-}
-
-fn print_event(event: WatcherEvent) -> &'static str {
-    match event {
-        WatcherEvent::Subscribe => "subscribe",
-        WatcherEvent::Approved => "approved",
-        WatcherEvent::Deactivated => "deactivated",
-        WatcherEvent::Probation => "probation",
-        WatcherEvent::Rejected => "rejected",
-        WatcherEvent::Timeout => "timeout",
-        WatcherEvent::GiveUp => "giveup",
-        WatcherEvent::NoResource => "noresource",
-    }
 }
 
 #[cfg(test)]

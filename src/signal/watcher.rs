@@ -58,3 +58,33 @@ pub enum WatcherEvent {
     GiveUp,
     NoResource,
 }
+
+impl WatcherStatus {
+    /// The word for it, the same wherever it is told.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Waiting => "waiting",
+            Self::Terminated => "terminated",
+        }
+    }
+}
+
+impl WatcherEvent {
+    /// The word for it, the same wherever it is told.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Subscribe => "subscribe",
+            Self::Approved => "approved",
+            Self::Deactivated => "deactivated",
+            Self::Probation => "probation",
+            Self::Rejected => "rejected",
+            Self::Timeout => "timeout",
+            Self::GiveUp => "giveup",
+            Self::NoResource => "noresource",
+        }
+    }
+}

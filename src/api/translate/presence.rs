@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::words;
 use crate::{
     api::error::Failure,
-    signal::{
-        Address, Availability, Presence, Text, Timestamp, Watcher, WatcherEvent, WatcherList, WatcherStatus,
-    },
+    signal::{Address, Availability, Presence, Text, Timestamp, Watcher, WatcherList},
 };
 
 /// What is shown while no session shows anything; nothing at all where the owner set none.
@@ -77,22 +75,8 @@ impl<'a> From<&'a Watcher> for WatcherView<'a> {
             id: &watcher.id,
             address: &watcher.address,
             name: watcher.name.as_deref(),
-            status: match watcher.status {
-                WatcherStatus::Pending => "pending",
-                WatcherStatus::Active => "active",
-                WatcherStatus::Waiting => "waiting",
-                WatcherStatus::Terminated => "terminated",
-            },
-            event: match watcher.event {
-                WatcherEvent::Subscribe => "subscribe",
-                WatcherEvent::Approved => "approved",
-                WatcherEvent::Deactivated => "deactivated",
-                WatcherEvent::Probation => "probation",
-                WatcherEvent::Rejected => "rejected",
-                WatcherEvent::Timeout => "timeout",
-                WatcherEvent::GiveUp => "giveup",
-                WatcherEvent::NoResource => "noresource",
-            },
+            status: watcher.status.as_str(),
+            event: watcher.event.as_str(),
             since: watcher.since,
             until: watcher.until,
         }
