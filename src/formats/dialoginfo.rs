@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Extent, seconds_between,
-    xml::{push_element, push_element_with, push_text},
+    xml::{push_attribute, push_element, push_element_with},
 };
 use crate::signal::Timestamp;
 
@@ -201,11 +201,11 @@ pub fn print<'a>(
     let _ = write!(
         out,
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-         <dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"{version}\" state=\"{}\" entity=\"",
+         <dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"{version}\" state=\"{}\"",
         extent.as_str()
     );
-    push_text(&mut out, entity);
-    out.push_str("\">");
+    push_attribute(&mut out, "entity", entity);
+    out.push('>');
     for dialog in dialogs {
         push_dialog(&mut out, dialog, now);
     }
@@ -223,9 +223,7 @@ fn push_dialog(out: &mut String, dialog: &Dialog, now: Option<Timestamp>) {
         ("remote-tag", dialog.remote_tag.as_ref()),
     ] {
         if let Some(value) = value {
-            let _ = write!(out, " {name}=\"");
-            push_text(out, value);
-            out.push('"');
+            push_attribute(out, name, value);
         }
     }
     let _ = write!(out, " direction=\"{}\"><state", dialog.direction.as_str());
@@ -255,9 +253,9 @@ fn push_participant(out: &mut String, name: &str, participant: &Participant) {
         (None, _) => {}
     }
     if let Some(target) = &participant.target {
-        out.push_str("<target uri=\"");
-        push_text(out, target);
-        out.push_str("\"/>");
+        out.push_str("<target");
+        push_attribute(out, "uri", target);
+        out.push_str("/>");
     }
     let _ = write!(out, "</{name}>");
 }

@@ -7,7 +7,7 @@ use compact_str::CompactString;
 
 use super::{
     Extent, seconds_between,
-    xml::{push_element, push_text},
+    xml::{push_attribute, push_element, push_element_with},
 };
 use crate::signal::Timestamp;
 
@@ -136,17 +136,17 @@ pub fn print<'a>(
         out,
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <reginfo xmlns=\"urn:ietf:params:xml:ns:reginfo\" xmlns:gr=\"urn:ietf:params:xml:ns:gruuinfo\" \
-         version=\"{version}\" state=\"{}\"><registration aor=\"",
+         version=\"{version}\" state=\"{}\"><registration",
         extent.as_str()
     );
-    push_text(&mut out, &registration.aor);
+    push_attribute(&mut out, "aor", &registration.aor);
     let state = match (registration.standing().next(), extent) {
         (Some(_), _) => "active",
         // That nothing is left is told once; afterwards it is as if nothing ever was.
         (None, Extent::Partial) => "terminated",
         (None, Extent::Full) => "init",
     };
-    let _ = write!(out, "\" id=\"r1\" state=\"{state}\">");
+    let _ = write!(out, " id=\"r1\" state=\"{state}\">");
     for contact in contacts {
         push_contact(&mut out, contact, now);
     }
@@ -156,7 +156,8 @@ pub fn print<'a>(
 
 fn push_contact(out: &mut String, contact: &Contact, now: Option<Timestamp>) {
     let state = if contact.event.is_end() { "terminated" } else { "active" };
-    push_attribute(out, "<contact id", &contact.id);
+    out.push_str("<contact");
+    push_attribute(out, "id", &contact.id);
     let _ = write!(out, " state=\"{state}\" event=\"{}\"", contact.event.as_str());
     if let Some(now) = now.filter(|_| !contact.event.is_end()) {
         let _ = write!(out, " expires=\"{}\"", seconds_between(now, contact.until));
@@ -165,32 +166,23 @@ fn push_contact(out: &mut String, contact: &Contact, now: Option<Timestamp>) {
         let _ = write!(out, " retry-after=\"{seconds}\"");
     }
     if let Some(q) = &contact.q {
-        push_attribute(out, " q", q);
+        push_attribute(out, "q", q);
     }
-    push_attribute(out, " callid", &contact.call_id);
+    push_attribute(out, "callid", &contact.call_id);
     let _ = write!(out, " cseq=\"{}\">", contact.cseq);
     push_element(out, "uri", &contact.uri);
     if let Some(name) = &contact.display_name {
         push_element(out, "display-name", name);
     }
     for (name, value) in &contact.params {
-        push_attribute(out, "<unknown-param name", name);
-        out.push('>');
-        push_text(out, value);
-        out.push_str("</unknown-param>");
+        push_element_with(out, "unknown-param", &[("name", name)], value);
     }
     if let Some(uri) = &contact.public_gruu {
-        push_attribute(out, "<gr:pub-gruu uri", uri);
+        out.push_str("<gr:pub-gruu");
+        push_attribute(out, "uri", uri);
         out.push_str("/>");
     }
     out.push_str("</contact>");
-}
-
-fn push_attribute(out: &mut String, name: &str, value: &str) {
-    out.push_str(name);
-    out.push_str("=\"");
-    push_text(out, value);
-    out.push('"');
 }
 
 /// Most contacts in one state, those that ended counted.

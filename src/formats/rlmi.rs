@@ -14,7 +14,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use compact_str::{CompactString, format_compact};
 use memchr::memmem;
 
-use super::{Extent, xml};
+use super::{
+    Extent,
+    xml::{self, push_attribute},
+};
 
 /// A name for people, of a list or a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -237,14 +240,6 @@ fn push_names(out: &mut String, names: &[Name]) {
             None => xml::push_element(out, "name", &name.text),
         }
     }
-}
-
-fn push_attribute(out: &mut String, name: &str, value: &str) {
-    out.push(' ');
-    out.push_str(name);
-    out.push_str("=\"");
-    xml::push_text(out, value);
-    out.push('"');
 }
 
 /// The media type of the document.

@@ -7,7 +7,10 @@ use std::fmt::Write as _;
 
 use compact_str::CompactString;
 
-use super::{Extent, seconds_between, xml::push_text};
+use super::{
+    Extent, seconds_between,
+    xml::{push_attribute, push_text},
+};
 use crate::signal::{Address, Timestamp, Watcher, WatcherEvent, WatcherList, WatcherStatus};
 
 /// The media type of what is written here.
@@ -40,14 +43,13 @@ pub fn print<'a>(
         out,
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <watcherinfo xmlns=\"urn:ietf:params:xml:ns:watcherinfo\" version=\"{}\" state=\"{}\">\
-         <watcher-list resource=\"",
+         <watcher-list",
         head.version,
         head.extent.as_str()
     );
-    push_text(&mut out, head.resource);
-    out.push_str("\" package=\"");
-    push_text(&mut out, head.package);
-    out.push_str("\">");
+    push_attribute(&mut out, "resource", head.resource);
+    push_attribute(&mut out, "package", head.package);
+    out.push('>');
     for watcher in watchers {
         push_watcher(&mut out, watcher, head.now, &uri_of(&watcher.address));
     }
@@ -57,13 +59,11 @@ pub fn print<'a>(
 
 fn push_watcher(out: &mut String, watcher: &Watcher, now: Option<Timestamp>, uri: &str) {
     let (status, event) = (watcher.status.as_str(), watcher.event.as_str());
-    out.push_str("<watcher id=\"");
-    push_text(out, &watcher.id);
-    let _ = write!(out, "\" status=\"{status}\" event=\"{event}\"");
+    out.push_str("<watcher");
+    push_attribute(out, "id", &watcher.id);
+    let _ = write!(out, " status=\"{status}\" event=\"{event}\"");
     if let Some(name) = &watcher.name {
-        out.push_str(" display-name=\"");
-        push_text(out, name);
-        out.push('"');
+        push_attribute(out, "display-name", name);
     }
     if let Some(now) = now {
         if let Some(since) = watcher.since {

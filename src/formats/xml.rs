@@ -129,6 +129,15 @@ pub fn push_text(out: &mut String, text: &str) {
     }
 }
 
+/// Appends ` name="value"`.
+pub fn push_attribute(out: &mut String, name: &str, value: &str) {
+    out.push(' ');
+    out.push_str(name);
+    out.push_str("=\"");
+    push_text(out, value);
+    out.push('"');
+}
+
 /// Appends `<name>text</name>`.
 pub fn push_element(out: &mut String, name: &str, text: &str) {
     push_element_with(out, name, &[], text);
@@ -139,11 +148,7 @@ pub fn push_element_with(out: &mut String, name: &str, attributes: &[(&str, &str
     out.push('<');
     out.push_str(name);
     for (attribute, value) in attributes {
-        out.push(' ');
-        out.push_str(attribute);
-        out.push_str("=\"");
-        push_text(out, value);
-        out.push('"');
+        push_attribute(out, attribute, value);
     }
     out.push('>');
     push_text(out, text);
