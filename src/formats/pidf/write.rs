@@ -5,27 +5,12 @@ use std::fmt::Write as _;
 use compact_str::{CompactString, format_compact};
 
 use super::{
-    AG_PROJECTS, CAPS, CLIENT, CPIM_PIDF, DATA_MODEL, KNOWN_NAMESPACES, PIDF, PIDF_DIFF, RPID, compose,
+    AG_PROJECTS, CAPS, CLIENT, CPIM_PIDF, DATA_MODEL, KNOWN_NAMESPACES, PIDF, PIDF_DIFF, RPID,
     element::{Element, Namespace, Node},
     model::Document,
     tree::{Sink, walk},
 };
-use crate::{
-    formats::xml::{XML, push_text},
-    signal::Snapshot,
-};
-
-/// The document of everything in `snapshot` for `entity`, the account's URI.
-#[must_use]
-pub fn print_snapshot(snapshot: &Snapshot, entity: &str) -> String {
-    print_pidf(&compose(snapshot, entity))
-}
-
-/// The document of somebody who is not there, and of somebody who pretends: nothing in it changes.
-#[must_use]
-pub fn print_offline(entity: &str) -> String {
-    print_pidf(&Document::offline(entity))
-}
+use crate::formats::xml::{XML, push_text};
 
 /// As `application/pidf+xml`.
 pub(super) fn print_pidf(document: &Document) -> String {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{
     super::{schema, tree::tree_of},
-    NOW, at, publications,
+    NOW, at, print_snapshot, publications,
     publications::Said,
     snapshot, state,
 };
