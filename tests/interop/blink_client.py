@@ -22,13 +22,12 @@ It speaks over one connection and takes requests there only: nobody listens at i
 """
 
 import asyncio
-import json
 import secrets
 import socket
-import sys
 
 from blink_documents import Invalid, Publisher, newest, parse_list, parse_pidf, parse_winfo
 from blink_sip import Dialog, Stack, parameters, uri_of
+from driver import Driver, tell
 
 AGENT = "User-Agent: Blink Qt 5.9.0"
 ALLOW_EVENTS = "Allow-Events: conference, message-summary, presence, presence.winfo, refer, xcap-diff"
@@ -41,11 +40,6 @@ PACKAGES = {
     "messages": ("message-summary", ("application/simple-message-summary",)),
 }
 HOUR = 3600
-
-
-def tell(line):
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
 
 
 def complain(text):
@@ -470,8 +464,8 @@ class Agent:
         await self.registration.register(0)
 
 
-class Driver:
-    """Obeys the commands."""
+class BlinkDriver(Driver):
+    """What the test can have done."""
 
     def __init__(self):
         self.agent = None
@@ -505,21 +499,5 @@ class Driver:
     async def cut(self):
         self.agent.stack.stop()
 
-    async def obey(self, line):
-        command = json.loads(line)
-        deed = getattr(self, command.pop("do"))
-        try:
-            tell({"ok": True, **(await deed(**command) or {})})
-        except (OSError, RuntimeError, TypeError) as error:
-            tell({"ok": False, "error": f"{type(error).__name__}: {error}"})
 
-
-async def main():
-    driver = Driver()
-    reader = asyncio.StreamReader(limit=1 << 24)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while line := await reader.readline():
-        await driver.obey(line)
-
-
-asyncio.run(main())
+asyncio.run(BlinkDriver().run())

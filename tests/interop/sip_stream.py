@@ -8,16 +8,12 @@ for a 2xx; with {"event": "over"} the server is gone. UDP, one request at a time
 
 import hashlib
 import itertools
-import json
 import re
 import secrets
 import socket
 import sys
 
-
-def tell(line):
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
+from driver import tell
 
 
 def md5(text):

@@ -22,20 +22,15 @@ event carries its "xml".
 """
 
 import asyncio
-import json
 import ssl
-import sys
 
 import slixmpp
 from slixmpp.exceptions import IqError, IqTimeout
 from slixmpp.xmlstream import ET, tostring
 
+from driver import Driver, tell
+
 LOGIN_SECONDS = 30
-
-
-def tell(line):
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
 
 
 def contact_of(item):
@@ -125,8 +120,15 @@ class Client(slixmpp.ClientXMPP):
         }
 
 
-class Driver:
-    """Obeys the commands."""
+class XmppDriver(Driver):
+    """What the test can have done."""
+
+    FAULTS = (*Driver.FAULTS, IqError, IqTimeout)
+
+    def describe(self, fault):
+        if isinstance(fault, IqError):
+            return {"error": fault.iq["error"]["condition"], "xml": tostring(fault.iq.xml)}
+        return super().describe(fault)
 
     def __init__(self):
         self.client = None
@@ -204,23 +206,5 @@ class Driver:
     async def cut(self):
         self.client.abort()
 
-    async def obey(self, line):
-        command = json.loads(line)
-        deed = getattr(self, command.pop("do"))
-        try:
-            tell({"ok": True, **(await deed(**command) or {})})
-        except IqError as error:
-            tell({"ok": False, "error": error.iq["error"]["condition"], "xml": tostring(error.iq.xml)})
-        except (IqTimeout, TimeoutError, asyncio.TimeoutError, RuntimeError, OSError) as error:
-            tell({"ok": False, "error": f"{type(error).__name__}: {error}"})
 
-
-async def main():
-    driver = Driver()
-    reader = asyncio.StreamReader(limit=1 << 24)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while line := await reader.readline():
-        await driver.obey(line)
-
-
-asyncio.run(main())
+asyncio.run(XmppDriver().run())

@@ -8,18 +8,14 @@ server acknowledged it; with {"event": "over"} the connection is gone and nothin
 
 import asyncio
 import itertools
-import json
 import ssl
 import sys
 
 import slixmpp
 
+from driver import tell
+
 IN_FLIGHT = 40
-
-
-def tell(line):
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
 
 
 class Writer(slixmpp.ClientXMPP):
