@@ -22,6 +22,7 @@ use super::{
 use crate::{
     account::{Reply, Request},
     auth::{AuthError, Device, TokenKind, TokenRecord},
+    formats::hex,
     signal::{Reason, Timestamp},
 };
 
@@ -275,7 +276,7 @@ fn gone_or_not_found(removed: bool) -> Outcome<StatusCode> {
 
 /// A token's hash in lower-case hexadecimal digits.
 fn print_hash(hash: &[u8; 32]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::print(hash)
 }
 
 fn parse_hash(text: &str) -> Option<[u8; 32]> {

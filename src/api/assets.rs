@@ -12,7 +12,7 @@ use axum::{
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 use super::{error::Failure, identity::Client};
-use crate::signal::Reason;
+use crate::{formats::hex, signal::Reason};
 
 #[derive(RustEmbed)]
 #[folder = "web/dist"]
@@ -99,7 +99,7 @@ fn accepts(header: &str, encoding: &str) -> bool {
 
 fn entity_tag(file: &EmbeddedFile) -> String {
     let hash = file.metadata.sha256_hash();
-    let digits: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let digits = hex::print(hash.get(..16).unwrap_or_default());
     format!("\"{digits}\"")
 }
 

@@ -6,6 +6,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use super::Login;
+use crate::formats::hex;
 
 /// The algorithms that are understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -140,8 +141,8 @@ impl DigestResponse<'_> {
     /// The response that fits, in lower-case digits; `None` where a value for it is missing.
     pub(super) fn expected(&self, ha1: &Ha1) -> Option<String> {
         let mut secret = match self.algorithm {
-            DigestAlgorithm::Md5 | DigestAlgorithm::Md5Sess => hex(&ha1.md5),
-            DigestAlgorithm::Sha256 | DigestAlgorithm::Sha256Sess => hex(&ha1.sha256),
+            DigestAlgorithm::Md5 | DigestAlgorithm::Md5Sess => hex::print(&ha1.md5),
+            DigestAlgorithm::Sha256 | DigestAlgorithm::Sha256Sess => hex::print(&ha1.sha256),
         };
         if self.algorithm.is_session() {
             secret = self.hash(&[&secret, self.nonce, self.qop?.cnonce]);
@@ -168,8 +169,10 @@ impl DigestResponse<'_> {
 
     fn hash_bytes(&self, parts: &[&[u8]]) -> String {
         match self.algorithm {
-            DigestAlgorithm::Md5 | DigestAlgorithm::Md5Sess => hex(&hash_joined::<Md5>(parts)),
-            DigestAlgorithm::Sha256 | DigestAlgorithm::Sha256Sess => hex(&hash_joined::<Sha256>(parts)),
+            DigestAlgorithm::Md5 | DigestAlgorithm::Md5Sess => hex::print(&hash_joined::<Md5>(parts)),
+            DigestAlgorithm::Sha256 | DigestAlgorithm::Sha256Sess => {
+                hex::print(&hash_joined::<Sha256>(parts))
+            }
         }
     }
 }
@@ -184,14 +187,6 @@ fn hash_joined<D: sha2::Digest>(parts: &[&[u8]]) -> sha2::digest::Output<D> {
         hash.update(part);
     }
     hash.finalize()
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value & 15)]);
-    let mut text = String::with_capacity(bytes.len() * 2);
-    bytes.iter().for_each(|byte| text.extend([digit(byte >> 4), digit(*byte)]));
-    text
 }
 
 #[cfg(test)]

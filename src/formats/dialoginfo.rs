@@ -7,7 +7,9 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Extent, seconds_between,
+    Extent,
+    changes::changes,
+    seconds_between,
     xml::{push_attribute, push_element, push_element_with},
 };
 use crate::signal::Timestamp;
@@ -146,12 +148,11 @@ impl Dialogs {
     /// The calls that a reader who was told `before` has to be told now. One that is missing now is over.
     #[must_use]
     pub fn changes_since(&self, before: &Self) -> Vec<Dialog> {
-        let is_told = |dialog: &&Dialog| before.dialogs.contains(dialog);
-        let mut changed: Vec<_> = self.dialogs.iter().filter(|dialog| !is_told(dialog)).cloned().collect();
-        let is_gone = |told: &&Dialog| !self.dialogs.iter().any(|dialog| dialog.id == told.id);
-        let ended = before.standing().filter(is_gone);
-        changed.extend(ended.map(|told| Dialog { state: State::Terminated, ..told.clone() }));
-        changed
+        let ended = |told: &Dialog| {
+            let is_known = told.state == State::Terminated;
+            (!is_known).then(|| Dialog { state: State::Terminated, ..told.clone() })
+        };
+        changes(&before.dialogs, &self.dialogs, |dialog| dialog.id.as_str(), PartialEq::eq, ended)
     }
 
     /// Takes over from an older state the calls that ended.

@@ -9,7 +9,9 @@
 //!   text peers put into it.
 //! - State is read from elements that mean it, never from words written for people.
 
+mod changes;
 pub mod dialoginfo;
+pub mod hex;
 pub mod message_summary;
 pub mod pidf;
 pub mod reginfo;

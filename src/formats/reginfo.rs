@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use compact_str::CompactString;
 
 use super::{
-    Extent, seconds_between,
+    Extent,
+    changes::changes,
+    seconds_between,
     xml::{push_attribute, push_element, push_element_with},
 };
 use crate::signal::Timestamp;
@@ -93,12 +95,10 @@ impl Registration {
     /// expired.
     #[must_use]
     pub fn changes_since(&self, before: &Self) -> Vec<Contact> {
-        let is_told = |contact: &&Contact| before.contacts.contains(contact);
-        let mut changed: Vec<_> = self.contacts.iter().filter(|contact| !is_told(contact)).cloned().collect();
-        let is_gone = |told: &&Contact| !self.contacts.iter().any(|contact| contact.id == told.id);
-        let ended = before.standing().filter(is_gone);
-        changed.extend(ended.map(|told| Contact { event: ContactEvent::Expired, ..told.clone() }));
-        changed
+        let ended = |told: &Contact| {
+            (!told.event.is_end()).then(|| Contact { event: ContactEvent::Expired, ..told.clone() })
+        };
+        changes(&before.contacts, &self.contacts, |contact| contact.id.as_str(), PartialEq::eq, ended)
     }
 
     /// This state after an older one: contacts that were there have been refreshed where they changed, those

@@ -88,20 +88,12 @@ pub fn standing(list: &WatcherList) -> impl Iterator<Item = &Watcher> {
 /// has ended; one who came and went meanwhile is told of all the same.
 #[must_use]
 pub fn changes(before: &WatcherList, now: &WatcherList) -> Vec<Watcher> {
-    let is_told = |watcher: &&Watcher| {
-        before
-            .watchers
-            .iter()
-            .any(|told| told.id == watcher.id && told.status == watcher.status && told.event == watcher.event)
+    let is_same = |told: &Watcher, now: &Watcher| told.status == now.status && told.event == now.event;
+    let ended = |told: &Watcher| {
+        let (status, event) = (WatcherStatus::Terminated, WatcherEvent::Timeout);
+        (told.status != status).then(|| Watcher { status, event, ..told.clone() })
     };
-    let mut changed: Vec<_> = now.watchers.iter().filter(|watcher| !is_told(watcher)).cloned().collect();
-    let is_gone = |told: &&Watcher| !now.watchers.iter().any(|watcher| watcher.id == told.id);
-    changed.extend(standing(before).filter(is_gone).map(|told| Watcher {
-        status: WatcherStatus::Terminated,
-        event: WatcherEvent::Timeout,
-        ..told.clone()
-    }));
-    changed
+    super::changes::changes(&before.watchers, &now.watchers, |watcher| watcher.id.as_str(), is_same, ended)
 }
 
 #[cfg(test)]

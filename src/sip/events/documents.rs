@@ -7,7 +7,7 @@ use compact_str::CompactString;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    formats::pidf,
+    formats::{hex, pidf},
     signal::{Snapshot, View},
     sip::translate,
 };
@@ -106,11 +106,7 @@ fn compose(snapshot: &Snapshot) -> pidf::Document {
 pub(super) fn tag_of(state: &[u8]) -> CompactString {
     let digest = Sha256::digest(state);
     let mut tag = CompactString::with_capacity(24);
-    for byte in digest.iter().take(12) {
-        for digit in [byte >> 4, byte & 15] {
-            tag.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
-        }
-    }
+    hex::push(&mut tag, digest.get(..12).unwrap_or_default());
     tag
 }
 

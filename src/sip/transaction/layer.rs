@@ -18,6 +18,7 @@ use tokio::{
 use tracing::debug;
 
 use crate::{
+    formats::hex,
     net::ShutdownSignal,
     sip::{
         message::Message,
@@ -130,8 +131,8 @@ impl Layer {
     pub fn new_token(&self) -> String {
         let number = self.next_token.fetch_add(1, Ordering::Relaxed);
         let mut token = String::with_capacity(24);
-        push_hex(&mut token, self.tokens.hash_one(number), 16);
-        push_hex(&mut token, number, (u64::BITS - number.leading_zeros()).div_ceil(4));
+        hex::push_number(&mut token, self.tokens.hash_one(number), 16);
+        hex::push_number(&mut token, number, (u64::BITS - number.leading_zeros()).div_ceil(4));
         token
     }
 
@@ -157,7 +158,7 @@ impl Layer {
 
     pub(super) fn tag_of(&self, key: &TransactionKey) -> String {
         let mut tag = String::with_capacity(16);
-        push_hex(&mut tag, self.tokens.hash_one(key.hash()), 16);
+        hex::push_number(&mut tag, self.tokens.hash_one(key.hash()), 16);
         tag
     }
 
@@ -282,13 +283,5 @@ impl Layer {
         &self,
     ) -> std::sync::MutexGuard<'_, FxHashMap<Flow, FxHashSet<TransactionKey>>> {
         self.by_connection.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Writes the last digits of a number.
-fn push_hex(text: &mut String, number: u64, digits: u32) {
-    for shift in (0..digits).rev().map(|digit| digit * 4) {
-        let digit = u32::try_from(number >> shift & 15).unwrap_or_default();
-        text.push(char::from_digit(digit, 16).unwrap_or('0'));
     }
 }
