@@ -7,27 +7,30 @@
 //! stays registered without a way to it, takes no messages, and has some time to come back.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use bytes::Bytes;
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
-use tokio::{
-    sync::Notify,
-    task::JoinSet,
-    time::{Instant, sleep},
-};
+use tokio::{sync::Notify, task::JoinSet, time::sleep};
 use tracing::{debug, error, info};
 
-use super::{bindings::Record, device::Device, door::Door, kept::Kept, registrar};
+use super::{
+    bindings::Record,
+    clock::Clock,
+    device::{Device, locked},
+    door::Door,
+    kept::Kept,
+    registrar,
+};
 use crate::{
     account::Memory,
     auth::Login,
     formats::reginfo::ContactEvent,
     net::ShutdownSignal,
-    signal::{Address, Reason, Resource, Timestamp},
+    signal::{Address, Reason, Resource},
 };
 
 /// Keeps the registrations of all accounts.
@@ -120,7 +123,7 @@ impl Keeper {
         bindings: &[super::bindings::Binding<Arc<Device>>],
     ) -> (Bytes, Option<Bytes>) {
         let key = Bytes::copy_from_slice(address.as_str().as_bytes());
-        let kept = (!bindings.is_empty()).then(|| Kept::of(bindings, Instant::now(), Timestamp::now()));
+        let kept = (!bindings.is_empty()).then(|| Kept::of(bindings, Clock::now()));
         (key, kept.map(|kept| kept.print()))
     }
 
@@ -164,13 +167,13 @@ impl Keeper {
 
 /// Puts the bindings of an account back, and gives their phones.
 fn restore_account(door: &Arc<Door>, address: &Address, kept: &Kept) -> Vec<Arc<Device>> {
-    let (clock, grace) = (Timestamp::now(), door.config.reconnect());
+    let (now, grace) = (Clock::now(), door.config.reconnect());
     let transport = door.layer.transport();
     let (mut devices, mut bindings) = (Vec::new(), Vec::new());
     for (place, phone) in kept.phones.iter().enumerate() {
         let Ok(resource) = Resource::new(&phone.resource) else { continue };
         let own = kept.bindings.iter().filter(|binding| binding.phone == place);
-        let living = own.filter_map(|binding| Some((binding, binding.contact(clock)?)));
+        let living = own.filter_map(|binding| Some((binding, binding.contact(now)?)));
         let living = living.map(|(binding, contact)| {
             let target = binding.target(&contact, transport);
             (binding, contact, target)
@@ -188,7 +191,7 @@ fn restore_account(door: &Arc<Door>, address: &Address, kept: &Kept) -> Vec<Arc<
         }
         for (binding, contact, target) in living {
             let most = if target.is_some() { Duration::MAX } else { grace };
-            bindings.push(binding.restore(Arc::clone(&device), contact, clock, most));
+            bindings.push(binding.restore(Arc::clone(&device), contact, now, most));
         }
         devices.push(device);
     }
@@ -221,11 +224,6 @@ async fn has_password(door: &Door, device: &Device) -> bool {
     let Some(password) = device.login().device else { return true };
     let known = door.authenticator.devices(device.address()).await;
     known.is_ok_and(|known| known.iter().any(|known| known.id == password))
-}
-
-/// What is behind these locks is whole after every statement.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How long a refresh may wait to be written.

@@ -8,10 +8,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use compact_str::{CompactString, ToCompactString};
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 use super::{
     bindings::{Binding, Contact, RegId},
+    clock::Clock,
     device::{Device, Traits},
     gruu::{Run, Temporary},
     message::{Quality, Uri},
@@ -56,23 +56,16 @@ pub(super) struct KeptBinding {
 /// How the phone was reached.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct KeptWay {
-    protocol: KeptProtocol,
+    protocol: Protocol,
     peer: SocketAddr,
     local: SocketAddr,
     is_direct: bool,
     routes: Vec<CompactString>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum KeptProtocol {
-    Udp,
-    Tcp,
-    Tls,
-}
-
 impl Kept {
-    /// Of the bindings of an account, at `now` by the two clocks.
-    pub(super) fn of(bindings: &[Binding<Arc<Device>>], now: Instant, clock: Timestamp) -> Self {
+    /// Of the bindings of an account, now.
+    pub(super) fn of(bindings: &[Binding<Arc<Device>>], now: Clock) -> Self {
         let mut devices: Vec<&Arc<Device>> = Vec::new();
         let mut kept = Self::default();
         for binding in bindings {
@@ -80,7 +73,7 @@ impl Kept {
             if phone == devices.len() {
                 devices.push(&binding.device);
             }
-            kept.bindings.push(KeptBinding::of(binding, phone, now, clock));
+            kept.bindings.push(KeptBinding::of(binding, phone, now));
         }
         kept.phones = devices.into_iter().map(|device| KeptPhone::of(device)).collect();
         kept
@@ -115,8 +108,7 @@ impl KeptPhone {
 }
 
 impl KeptBinding {
-    fn of(binding: &Binding<Arc<Device>>, phone: usize, now: Instant, clock: Timestamp) -> Self {
-        let left = binding.expires.saturating_duration_since(now);
+    fn of(binding: &Binding<Arc<Device>>, phone: usize, now: Clock) -> Self {
         let contact = &binding.contact;
         Self {
             phone,
@@ -126,16 +118,14 @@ impl KeptBinding {
             q: contact.q.map(|q| super::bindings::print_quality(q).into()),
             call_id: binding.call_id.clone(),
             cseq: binding.cseq,
-            expires: Timestamp(clock.0.saturating_add(i64::try_from(left.as_millis()).unwrap_or(i64::MAX))),
+            expires: now.time_at(binding.expires),
             way: binding.device.target_of(contact.reg_id).map(|target| KeptWay::of(&target)),
         }
     }
 
     /// The contact; `None` where its time is over or it makes no sense.
-    pub(super) fn contact(&self, clock: Timestamp) -> Option<Contact> {
-        if self.expires <= clock {
-            return None;
-        }
+    pub(super) fn contact(&self, now: Clock) -> Option<Contact> {
+        now.until(self.expires)?;
         Some(Contact {
             uri: Uri::parse(&self.uri).ok()?,
             instance: self.instance.clone(),
@@ -149,42 +139,25 @@ impl KeptBinding {
     /// connections are gone.
     pub(super) fn target(&self, contact: &Contact, transport: &Transport) -> Option<Arc<Target>> {
         let way = self.way.as_ref()?;
-        let protocol = match way.protocol {
-            KeptProtocol::Udp => Protocol::Udp,
-            KeptProtocol::Tcp => Protocol::Tcp,
-            KeptProtocol::Tls => Protocol::Tls,
-        };
-        let flow = transport.flow_again(protocol, way.local, way.peer)?;
+        let flow = transport.flow_again(way.protocol, way.local, way.peer)?;
         let routes = (!way.routes.is_empty()).then(|| Routes::from(way.routes.as_slice()));
         let target = Target::new(&contact.uri, flow, routes, way.is_direct);
         (!target.is_bound()).then(|| Arc::new(target))
     }
 
     /// The binding of a phone, for `most` at the longest.
-    pub(super) fn restore<D>(
-        &self,
-        device: D,
-        contact: Contact,
-        clock: Timestamp,
-        most: Duration,
-    ) -> Binding<D> {
-        let left = Duration::from_millis(self.expires.0.saturating_sub(clock.0).try_into().unwrap_or(0));
-        let expires = Instant::now() + left.min(most);
+    pub(super) fn restore<D>(&self, device: D, contact: Contact, now: Clock, most: Duration) -> Binding<D> {
+        let expires = now.instant + now.until(self.expires).unwrap_or_default().min(most);
         Binding { device, contact, call_id: self.call_id.clone(), cseq: self.cseq, expires }
     }
 }
 
 impl KeptWay {
     fn of(target: &Target) -> Self {
-        let protocol = match target.flow.protocol {
-            Protocol::Udp => KeptProtocol::Udp,
-            Protocol::Tcp => KeptProtocol::Tcp,
-            Protocol::Tls => KeptProtocol::Tls,
-        };
         let routes =
             target.routes.iter().flat_map(|routes| routes.iter()).map(ToCompactString::to_compact_string);
         Self {
-            protocol,
+            protocol: target.flow.protocol,
             peer: target.flow.peer,
             local: target.flow.local,
             is_direct: target.is_direct,
@@ -198,11 +171,13 @@ const VERSION: u8 = 1;
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
 
     fn kept() -> Kept {
         let way = KeptWay {
-            protocol: KeptProtocol::Udp,
+            protocol: Protocol::Udp,
             peer: ([192, 0, 2, 1], 5060).into(),
             local: ([0, 0, 0, 0], 5060).into(),
             is_direct: true,
@@ -247,12 +222,13 @@ mod tests {
     async fn binding_has_the_time_that_is_left_and_no_more() {
         let kept = kept();
         let binding = &kept.bindings[0];
-        assert!(binding.contact(Timestamp(10_000)).is_none());
-        let contact = binding.contact(Timestamp(4000)).unwrap();
+        let clock = |time| Clock { instant: Instant::now(), time: Timestamp(time) };
+        assert!(binding.contact(clock(10_000)).is_none());
+        let contact = binding.contact(clock(4000)).unwrap();
         assert_eq!((contact.reg_id, contact.q), (RegId::new(2), Quality::parse("0.5")));
         for (most, expect) in [(60, 6), (2, 2)] {
             let most = Duration::from_secs(most);
-            let restored = binding.restore((), contact.clone(), Timestamp(4000), most);
+            let restored = binding.restore((), contact.clone(), clock(4000), most);
             assert_eq!(restored.expires - Instant::now(), Duration::from_secs(expect));
         }
     }

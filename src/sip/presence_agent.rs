@@ -10,7 +10,7 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -23,13 +23,11 @@ use super::{
     alarm::Alarm,
     answer::{Refusal, answer, check_require},
     auth::{Role, Sender},
-    device::Device,
+    clock::Clock,
+    device::{Device, locked},
     door::Door,
     message::{HeaderName, Message},
-    publications::{
-        Book, Content, Expiry, Phone, Publication, PublicationId, Renewal,
-        record::{self, Clock},
-    },
+    publications::{Book, Content, Expiry, Phone, Publication, PublicationId, Renewal, record},
     publish::{Publish, Said},
     transaction::IncomingRequest,
     transport::Flow,
@@ -469,10 +467,6 @@ fn note_failure(outcome: Result<(), Reject>) {
     if let Err(reject) = outcome {
         warn!(%reject, "publication would not survive a restart");
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// When a publication is looked at again that could not be shown.

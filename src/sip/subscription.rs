@@ -13,6 +13,7 @@
 //! no roster. A contact request from somebody else cannot be answered by SUBSCRIBE; it waits for a
 //! client that can show it.
 
+mod asked;
 mod dialog;
 mod entry;
 mod keeping;
@@ -20,6 +21,7 @@ mod limits;
 mod list;
 mod notifier;
 mod rate;
+mod restoring;
 mod saved;
 mod sending;
 mod showing;
@@ -40,36 +42,32 @@ use tokio::{
     task::JoinSet,
     time::{Instant, timeout},
 };
-use tracing::{debug, error, info};
+use tracing::debug;
 
 use self::{
+    asked::{Asked, accepted, call_of, display_of, until},
     dialog::{Dialog, Misfit, Reach},
-    entry::{Condition, Entry, Record},
-    list::{EVENTLIST, check_body, with_origin},
-    notifier::{Ended, Notifier},
+    entry::{Entry, Record},
+    list::check_body,
+    notifier::Notifier,
     rate::Rates,
-    saved::Saved,
     table::{Outgoing, SubscriptionId, Table},
 };
 use super::{
     alarm::Alarm,
-    answer::{Refusal, answer, check_require},
+    answer::Refusal,
     device::Device,
     door::Door,
-    events::{CallStates, Content, Memory, PACKAGES, Package, Teller, TouchedCalls, registration_of},
-    message::{HeaderName, Message, NameAddr, TokenParams, Uri},
+    events::{CallStates, Content, Memory, Package, Teller, TouchedCalls, registration_of},
+    message::{HeaderName, Message, NameAddr, Uri},
     own::own_uri,
-    resource_list::{News, RECIPIENT_LIST_SUBSCRIBE},
+    resource_list::News,
     transaction::{ClientEvent, Failure, IncomingRequest, Layer},
-    transport::{Flow, Protocol},
+    transport::Flow,
 };
 use crate::{
     account::{Accounts, Memory as DoorMemory, Request, Shown, WatchId, WatchSink, WatchSpec, WatchState},
-    formats::{
-        dialoginfo::{Dialogs, Identifier},
-        pidf,
-        reginfo::ContactEvent,
-    },
+    formats::{dialoginfo::Dialogs, reginfo::ContactEvent},
     signal::{self, Address, Native, SessionId, Timestamp},
 };
 
@@ -96,17 +94,6 @@ pub(in crate::sip) struct Subscriptions {
     /// Subscriptions with something to say, or whose time has come.
     due: Alarm<SubscriptionId>,
     work: Notify,
-}
-
-/// A SUBSCRIBE that was found well-formed.
-struct Asked {
-    package: Package,
-    /// Of a presence document.
-    format: pidf::Format,
-    event: TokenParams,
-    duration: Duration,
-    rates: Option<Rates>,
-    condition: Option<Condition>,
 }
 
 impl Subscriptions {
@@ -149,26 +136,6 @@ impl Subscriptions {
                 None => self.begin(door, request, watcher, asked).await,
             },
         }
-    }
-
-    /// The event package, the duration, the formats and the conditions that are asked for.
-    fn check(&self, request: &IncomingRequest) -> Result<Asked, Refusal> {
-        let message = &request.message;
-        check_require(request, &[EVENTLIST, RECIPIENT_LIST_SUBSCRIBE])?;
-        let bad_event = || Refusal::new(489).with(HeaderName::AllowEvents, PACKAGES);
-        let event = message.event()?.ok_or_else(bad_event)?;
-        let package = Package::parse(&event.token).ok_or_else(bad_event)?;
-        if package == Package::Watchers && !self.accounts.has_watcher_info() {
-            return Err(bad_event());
-        }
-        let format = package.choose(message.accept()?.as_deref());
-        let format =
-            format.ok_or_else(|| Refusal::new(406).with(HeaderName::Accept, package.media_types()))?;
-        let duration = Duration::from_secs(self.limits.expires.grant(message.expires())?.into());
-        let rates = Rates::read(&event.params, self.limits.interval, duration);
-        let condition = message.values(HeaderName::SuppressIfMatch).next();
-        let condition = condition.map(|text| Condition::parse(&text));
-        Ok(Asked { package, format, event, duration, rates, condition })
     }
 
     /// A SUBSCRIBE within a dialog: refreshes it, or ends it where no time is asked for.
@@ -320,101 +287,6 @@ impl Subscriptions {
         self.work.notify_one();
     }
 
-    /// The server stops. Its subscriptions go on when it starts again, so that nobody has to be told; only
-    /// those that are not remembered, because the disk was behind, have to subscribe anew.
-    pub(in crate::sip) fn shut_down(self: &Arc<Self>) {
-        self.is_stopping.store(true, Ordering::Relaxed);
-        for id in self.table.ids() {
-            let is_lost = self.table.with(id, |entry| {
-                if entry.saved.is_none() {
-                    entry.notifier.end(Ended::Deactivated);
-                }
-                entry.saved.is_none()
-            });
-            if is_lost == Some(true) {
-                self.table.push_ready(id);
-            }
-        }
-        self.send_all(&mut JoinSet::new());
-    }
-
-    /// Finds the subscriptions from before a restart. Blocks while it reads; to be called before phones are
-    /// served, so that a refresh meets its dialog. [`Subscriptions::run`] sets them going.
-    pub(in crate::sip) fn restore(&self) {
-        let records = match self.memory.all() {
-            Ok(records) => records,
-            Err(reject) => return error!(%reject, "subscriptions cannot be read"),
-        };
-        let (now, clock) = (Instant::now(), Timestamp::now());
-        let mut origins = self.read_origins();
-        let mut found = Vec::new();
-        for (key, value) in records {
-            let tag = str::from_utf8(&key).ok();
-            let saved = Saved::from_bytes(&value);
-            let entry =
-                tag.zip(saved).and_then(|(tag, saved)| saved.restore(tag, self.limits.interval, now, clock));
-            let entry = entry.and_then(|entry| with_origin(entry, &mut origins));
-            match entry.and_then(|entry| self.table.insert(entry, usize::MAX)) {
-                Some(id) => found.push(id),
-                None => self.forget(key),
-            }
-        }
-        origins.into_keys().for_each(|tag| self.forget_origin(&tag));
-        info!(count = found.len(), "subscriptions go on");
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
-    }
-
-    /// Sets the subscriptions going that were found after a restart, some at a time: each is told its state.
-    async fn resume(self: &Arc<Self>, door: &Door) {
-        let ids = std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner));
-        for some in ids.chunks(RESUMED) {
-            let waiting: Vec<_> = some.iter().filter_map(|id| self.resume_one(door, *id)).collect();
-            for first in waiting {
-                // An account that takes longer shows its state when it can.
-                drop(timeout(PATIENCE, first).await);
-            }
-        }
-    }
-
-    fn resume_one(
-        self: &Arc<Self>,
-        door: &Door,
-        id: SubscriptionId,
-    ) -> Option<oneshot::Receiver<WatchState>> {
-        self.show_first(door, id);
-        let (told, first) = oneshot::channel();
-        let clock = Timestamp::now();
-        let (of, spec, reach, list) = self.table.with(id, |entry| {
-            entry.first = Some(told);
-            let left = entry.notifier.expires().saturating_duration_since(Instant::now());
-            let spec = WatchSpec {
-                watcher: entry.watcher.clone(),
-                name: entry.name.clone(),
-                kind: entry.package.kind(),
-                until: clock.plus_seconds(left.as_secs().try_into().unwrap_or(i64::MAX)),
-            };
-            let list = entry.origin.clone().map(|origin| (origin, entry.tag.clone()));
-            (entry.teller.of().clone(), spec, entry.dialog.reach(), list)
-        })?;
-        if let Reach::Address(Protocol::Udp, _) = reach
-            && let Some(Ok(flow)) =
-                reach.destination().map(|destination| self.layer.transport().flow_to(&destination))
-        {
-            self.table.set_reach(id, Reach::Flow(flow));
-        }
-        let sink: Arc<dyn WatchSink> = match list {
-            Some((origin, tag)) => self.resume_list(id, (&tag, &of), &origin, spec.until),
-            None => Arc::new(Sink { subscriptions: Arc::downgrade(self), id }),
-        };
-        match self.accounts.watch(&of, spec, sink) {
-            Ok(watch) => drop(self.table.keep_watch(id, Arc::new(watch))),
-            // Its domain is served no more.
-            Err(_) => self.table.with(id, |entry| entry.notifier.end(Ended::NoResource)).unwrap_or_default(),
-        }
-        self.wake(id);
-        Some(first)
-    }
-
     /// Drops what is over, and forgets it.
     fn finish(&self, entry: Entry) {
         if entry.saved.is_some() {
@@ -485,27 +357,6 @@ impl Subscriptions {
     }
 }
 
-/// The one call that is to be followed (RFC 4235 §3.2): `to-tag` is the tag of whoever is watched.
-fn call_of(asked: &Asked) -> Option<Identifier> {
-    let param = |name| asked.event.params.value(name).map(CompactString::from);
-    (asked.package == Package::Calls).then_some(())?;
-    Some(Identifier {
-        call_id: param("call-id")?,
-        local_tag: param("to-tag")?,
-        remote_tag: param("from-tag"),
-    })
-}
-
-/// As the sender of a request calls himself.
-fn display_of(message: &Message) -> Result<Option<CompactString>, Refusal> {
-    Ok(message.from()?.display.filter(|name| !name.is_empty()))
-}
-
-/// When a subscription that is granted so long ends.
-fn until(duration: Duration) -> Timestamp {
-    Timestamp::now().plus_seconds(duration.as_secs().try_into().unwrap_or(i64::MAX))
-}
-
 /// A subscription whose SUBSCRIBE is not answered: gone unless it is accepted.
 struct Begun<'a> {
     subscriptions: &'a Subscriptions,
@@ -556,23 +407,7 @@ impl WatchSink for Sink {
     }
 }
 
-/// The 200 to a SUBSCRIBE (RFC 6665 §4.2.1.1), or the 204 of RFC 5839 §7.1.
-fn accepted(request: &Message, status: u16, tag: &str, contact: &str, asked: &Asked) -> Message {
-    let builder = answer(request, status, tag);
-    let builder = match asked.package {
-        Package::PresenceList => builder.text(HeaderName::Require, EVENTLIST),
-        _ => builder,
-    };
-    builder
-        .header(HeaderName::Expires, asked.duration.as_secs())
-        .copy(request, HeaderName::RecordRoute)
-        .header(HeaderName::Contact, contact)
-        .finish()
-}
-
 /// The event package that can be published.
 pub(in crate::sip) const EVENTS: &str = "presence";
 /// How long an account may take to say where a watcher stands. Accounts are read from the disk.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Subscriptions that are set going at a time after a restart.
-const RESUMED: usize = 256;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use compact_str::{CompactString, format_compact};
-use tokio::time::Instant;
 
 use super::documents::tag_of;
 use crate::{
@@ -11,6 +10,7 @@ use crate::{
     signal::{Address, Timestamp},
     sip::{
         bindings::{Binding, print_quality},
+        clock::Clock,
         device::Device,
         gruu,
         locations::Locations,
@@ -20,18 +20,17 @@ use crate::{
 
 /// The contacts of an account. What happened to each is told by comparing with what was shown before.
 pub(in crate::sip) fn registration_of(locations: &Locations, account: &Address) -> Registration {
-    let (now, clock) = (Instant::now(), Timestamp::now());
+    let now = Clock::now();
     let contacts = locations.with_bindings(account, |bindings| {
-        bindings.iter().map(|binding| contact_of(account, binding, now, clock)).collect()
+        bindings.iter().map(|binding| contact_of(account, binding, now)).collect()
     });
     Registration { aor: translate::print_uri(account), contacts }
 }
 
-fn contact_of(account: &Address, binding: &Binding<Arc<Device>>, now: Instant, clock: Timestamp) -> Contact {
+fn contact_of(account: &Address, binding: &Binding<Arc<Device>>, now: Clock) -> Contact {
     let contact = &binding.contact;
-    let left = binding.expires.saturating_duration_since(now).as_millis();
     // Whole seconds, so that the same binding is the same whenever it is looked at.
-    let until = clock.0.saturating_add(i64::try_from(left).unwrap_or(i64::MAX)) / 1000 * 1000;
+    let until = now.time_at(binding.expires).0 / 1000 * 1000;
     let mut params = Vec::new();
     if let Some(instance) = &contact.instance {
         params.push(("+sip.instance".into(), format_compact!("<{instance}>")));

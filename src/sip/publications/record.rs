@@ -1,16 +1,13 @@
 //! A publication as it outlives the process: its document, and what the server promised of it.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 use super::Publication;
 use crate::{
     signal::{Address, Native, Resource, Timestamp},
-    sip::publish::Said,
+    sip::{clock::Clock, publish::Said},
 };
 
 /// A publication on the disk. Fields are only ever added at its end.
@@ -26,28 +23,13 @@ struct Record {
     body: Bytes,
 }
 
-/// Two clocks at one moment: what is kept in memory runs by the first, what is on the disk by the second.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::sip) struct Clock {
-    pub(in crate::sip) instant: Instant,
-    pub(in crate::sip) time: Timestamp,
-}
-
-impl Clock {
-    /// Now.
-    pub(in crate::sip) fn now() -> Self {
-        Self { instant: Instant::now(), time: Timestamp::now() }
-    }
-}
-
 /// The publication as it is remembered; `None` for one without a document, which cannot be.
 pub(in crate::sip) fn print<P>(publication: &Publication<P>, now: Clock) -> Option<Bytes> {
     let Native::Mime { content_type, body, .. } = &publication.presence.native else { return None };
-    let left = publication.expires.saturating_duration_since(now.instant).as_millis();
     let record = Record {
         account: publication.account.clone(),
         tag: publication.tag.clone(),
-        expires: Timestamp(now.time.0.saturating_add(i64::try_from(left).unwrap_or(i64::MAX))),
+        expires: now.time_at(publication.expires),
         published: publication.published,
         phone: publication.phone.clone(),
         device: publication.device,
@@ -61,7 +43,7 @@ pub(in crate::sip) fn print<P>(publication: &Publication<P>, now: Clock) -> Opti
 /// any more.
 pub(in crate::sip) fn parse<P>(key: &[u8], value: &[u8], now: Clock, place: P) -> Option<Publication<P>> {
     let record: Record = postcard::from_bytes(value).ok()?;
-    let left = u64::try_from(record.expires.0.saturating_sub(now.time.0)).ok().filter(|left| *left > 0)?;
+    let left = now.until(record.expires)?;
     let said = Said::new(&record.content_type, record.body, record.published).ok()?;
     Some(Publication {
         account: record.account,
@@ -74,13 +56,17 @@ pub(in crate::sip) fn parse<P>(key: &[u8], value: &[u8], now: Clock, place: P) -
         flow: None,
         phone: record.phone,
         device: record.device,
-        expires: now.instant + Duration::from_millis(left),
+        expires: now.instant + left,
         place,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
     use super::*;
 
     const PIDF: &[u8] = b"<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='sip:a@b'>\

@@ -4,10 +4,7 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    notifier::State,
-    saved::{Place, SavedProtocol},
-};
+use super::{notifier::State, saved::Place};
 use crate::sip::{
     answer::PRODUCT,
     events::Document,
@@ -145,7 +142,7 @@ impl Dialog {
             head: self.head.clone(),
             contact: self.contact.clone(),
             target: self.target.as_str().into(),
-            place: place.map(|(protocol, peer)| Place { protocol: protocol.into(), peer }),
+            place: place.map(|(protocol, peer)| Place { protocol, peer }),
         }
     }
 
@@ -158,9 +155,9 @@ impl Dialog {
     pub(super) fn restore(saved: SavedDialog) -> Option<Self> {
         let target = Uri::parse(&saved.target).ok()?;
         let reach = match saved.place {
-            Some(Place { protocol: SavedProtocol::Udp, peer }) => Reach::Address(Protocol::Udp, peer),
-            Some(Place { protocol: SavedProtocol::Tcp, peer }) => listener_at(&target, peer),
-            Some(Place { protocol: SavedProtocol::Tls, .. }) | None => Reach::Nowhere,
+            Some(Place { protocol: Protocol::Udp, peer }) => Reach::Address(Protocol::Udp, peer),
+            Some(Place { protocol: Protocol::Tcp, peer }) => listener_at(&target, peer),
+            Some(Place { protocol: Protocol::Tls, .. }) | None => Reach::Nowhere,
         };
         Some(Self {
             call_id: saved.call_id,

@@ -18,6 +18,7 @@ use crate::{
     formats::{Extent, dialoginfo::Identifier},
     signal::{Address, Timestamp},
     sip::{
+        clock::Clock,
         events::{Content, Document, Documents, Memory, NO_STATE, Package, Teller},
         resource_list::Following,
         transaction::Prepared,
@@ -90,7 +91,7 @@ impl Entry {
     /// The subscription as it is to be remembered now.
     pub(super) fn save(&mut self, now: Instant, clock: Timestamp) -> Record {
         self.saved = Some(self.teller.memory().unwrap_or_default());
-        let value = Saved::of(self, now, clock).to_bytes();
+        let value = Saved::of(self, Clock { instant: now, time: clock }).to_bytes();
         (self.key(), value)
     }
 

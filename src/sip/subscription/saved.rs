@@ -5,12 +5,11 @@
 //! out, which is allowed (RFC 3261 §12.2.1.1). Versions of documents are remembered one by one, before the
 //! document goes out.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 use super::{
     dialog::{Dialog, SavedDialog},
@@ -22,6 +21,7 @@ use crate::{
     formats::{dialoginfo::Identifier, pidf::Format},
     signal::{Address, Timestamp},
     sip::{
+        clock::Clock,
         events::{Memory, Package, Teller},
         transport::Protocol,
     },
@@ -47,32 +47,13 @@ pub(super) struct Saved {
 /// Where a watcher was last heard of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Place {
-    pub(super) protocol: SavedProtocol,
+    pub(super) protocol: Protocol,
     pub(super) peer: SocketAddr,
 }
 
-/// [`Protocol`] as it is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum SavedProtocol {
-    Udp,
-    Tcp,
-    Tls,
-}
-
-impl From<Protocol> for SavedProtocol {
-    fn from(protocol: Protocol) -> Self {
-        match protocol {
-            Protocol::Udp => Self::Udp,
-            Protocol::Tcp => Self::Tcp,
-            Protocol::Tls => Self::Tls,
-        }
-    }
-}
-
 impl Saved {
-    /// What is to be remembered of a subscription. `clock` is the time of day at `now`.
-    pub(super) fn of(entry: &mut Entry, now: Instant, clock: Timestamp) -> Self {
-        let left = entry.notifier.expires().saturating_duration_since(now);
+    /// What is to be remembered of a subscription.
+    pub(super) fn of(entry: &mut Entry, now: Clock) -> Self {
         Self {
             watcher: entry.watcher.clone(),
             name: entry.name.clone(),
@@ -84,7 +65,7 @@ impl Saved {
             call: entry.call.clone(),
             condition: entry.condition.clone(),
             rates: entry.notifier.rates(),
-            expires: Timestamp(clock.0.saturating_add(i64::try_from(left.as_millis()).unwrap_or(i64::MAX))),
+            expires: now.time_at(entry.notifier.expires()),
         }
     }
 
@@ -101,19 +82,13 @@ impl Saved {
     }
 
     /// The subscription under its tag, as it goes on; `None` where it has expired.
-    pub(super) fn restore(
-        self,
-        tag: &str,
-        interval: std::time::Duration,
-        now: Instant,
-        clock: Timestamp,
-    ) -> Option<Entry> {
-        let left = u64::try_from(self.expires.0.saturating_sub(clock.0)).ok().filter(|left| *left > 0)?;
+    pub(super) fn restore(self, tag: &str, interval: Duration, now: Clock) -> Option<Entry> {
+        let left = now.until(self.expires)?;
         let format = *Format::ALL.get(usize::from(self.format))?;
         let dialog = Dialog::restore(self.dialog)?;
-        let mut notifier = Notifier::new(interval, now);
-        notifier.set_rates(self.rates, now);
-        notifier.resume(now + std::time::Duration::from_millis(left));
+        let mut notifier = Notifier::new(interval, now.instant);
+        notifier.set_rates(self.rates, now.instant);
+        notifier.resume(now.instant + left);
         if dialog.reach() == super::dialog::Reach::Nowhere {
             notifier.cut_off();
         }

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 
 use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
 
 use crate::sip::message::{Host, Uri};
 
-/// A transport protocol of SIP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A transport protocol of SIP. The order is that of what is on disks: a new one goes to the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Protocol {
     /// Datagrams, RFC 3261 §18.
     Udp,
