@@ -12,7 +12,9 @@
 //!   ^          ^        ^      ^
 //! auth      account ----+------+      the account: rules as a pure state machine, a shell around it
 //!   ^          ^
-//!   sip   xmpp   api ---> admin       the doors: each translates its wire to signals
+//!   |      documents                  XML documents of the account, kept in step with it
+//!   |          ^
+//!   sip   xmpp   xcap   api ---> admin     the doors: each translates its wire to signals
 //!              ^
 //!   config  control  cli  server      composition root: wiring and administration
 //! ```
@@ -20,6 +22,8 @@
 //! - A door imports `signal`, `formats`, `net`, `auth` and `account`. Never another door, never
 //!   `storage`, `bus` or `presence`. `api` lets administrators in and so knows `admin` too, which
 //!   stands beside `account` and knows no door.
+//! - `documents` stands above `account` and knows `signal` and `formats` besides; `sip`, `xcap` and `api`
+//!   may know it. It names no status of HTTP and no header of SIP.
 //! - `account` names no protocol: no header, element, status code, XML or SIP type.
 //! - `tests/it/architecture.rs` reads the `use` lines and fails on a wrong arrow.
 
@@ -31,6 +35,7 @@ pub mod bus;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod documents;
 pub mod formats;
 pub mod net;
 pub mod presence;

@@ -19,6 +19,7 @@ use crate::{
     auth::{AuthError, Authenticator, Change, Changed},
     config::Config,
     control::Control,
+    documents::Documents,
     net::{BindError, Gate, Shutdown, ShutdownSignal, Tasks, Tls, TlsError},
     sip,
     storage::{Store, StoreError},
@@ -48,6 +49,7 @@ pub enum StartError {
 /// A running server.
 pub struct Server {
     accounts: Accounts,
+    documents: Documents,
     authenticator: Authenticator,
     store: Store,
     tls: Arc<Tls>,
@@ -85,6 +87,7 @@ impl Server {
                 limits: config.limits.clone(),
             },
         )?;
+        let documents = Documents::new(accounts.clone());
         let admin = Admin::new(accounts.clone(), authenticator.clone(), store.clone());
         let api = api::Door::open(
             &config.api,
@@ -128,6 +131,7 @@ impl Server {
         tasks.spawn(retire_idle(accounts.clone(), signal));
         Ok(Self {
             accounts,
+            documents,
             authenticator,
             store,
             tls,
@@ -146,6 +150,12 @@ impl Server {
     #[must_use]
     pub fn accounts(&self) -> &Accounts {
         &self.accounts
+    }
+
+    /// The documents of the accounts.
+    #[must_use]
+    pub fn documents(&self) -> &Documents {
+        &self.documents
     }
 
     /// Who may log in.

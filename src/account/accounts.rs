@@ -14,10 +14,10 @@ use super::{
 use crate::{
     bus::{Bus, Envelope, Receive},
     signal::{
-        Address, Message, MessageId, News, Party, Presence, Query, Reason, Reject, RequestId, SessionId,
-        Signal, Timestamp,
+        Address, DocumentId, Message, MessageId, News, Party, Presence, Query, Reason, Reject, RequestId,
+        SessionId, Signal, Timestamp,
     },
-    storage::{ArchiveQuery, ArchivedMessage, Store},
+    storage::{AccountKey, ArchiveQuery, ArchivedMessage, Store, StoreError, StoredDocument},
 };
 
 /// All accounts of this server. Cheap to clone.
@@ -154,15 +154,53 @@ impl Accounts {
             let account = store.account(&address)?;
             account.map(|account| store.archive_page(account.key, &query)).transpose()
         };
-        match tokio::task::spawn_blocking(read).await {
-            Ok(Ok(Some(page))) => Ok(page),
-            Ok(Ok(None)) => Err(Reason::NotFound.into()),
-            Ok(Err(fault)) => {
-                error!(%fault, "archive cannot be read");
-                Err(Reason::Internal.into())
-            }
-            Err(_) => Err(Reason::Internal.into()),
-        }
+        reading(read, "archive").await
+    }
+
+    /// The documents of these ids with their bytes, as far as they exist; `in_turn`, as all changes leave them
+    /// that the account took so far, else possibly without the latest of them.
+    ///
+    /// # Errors
+    /// As [`Accounts::archive`].
+    pub async fn documents(
+        &self,
+        address: &Address,
+        ids: Vec<DocumentId>,
+        in_turn: bool,
+    ) -> Result<Vec<StoredDocument>, Reject> {
+        let store = self.0.store.clone();
+        let address = address.clone();
+        let read = move || {
+            let Some(account) = store.account(&address)? else { return Ok(None) };
+            let found = if in_turn {
+                store.documents_in_turn(account.key, ids)
+            } else {
+                store.documents(account.key, &ids)
+            };
+            found.map(Some)
+        };
+        reading(read, "documents").await
+    }
+
+    /// Documents of this id that accounts have, those of accounts behind the one of `after`; at most `limit`.
+    ///
+    /// # Errors
+    /// [`Reason::Internal`] where they cannot be read.
+    pub async fn documents_of_all(
+        &self,
+        id: &DocumentId,
+        after: Option<AccountKey>,
+        limit: usize,
+    ) -> Result<Vec<(AccountKey, Address, StoredDocument)>, Reject> {
+        let store = self.0.store.clone();
+        let id = id.clone();
+        reading(move || store.documents_of_all(&id, after, limit).map(Some), "documents").await
+    }
+
+    /// How large documents may be.
+    #[must_use]
+    pub fn document_bytes(&self) -> usize {
+        self.0.shared.limits.document_bytes
     }
 
     /// Tells a loaded account of something that happened outside of it; one that is not loaded will
@@ -235,6 +273,22 @@ impl Accounts {
         for cell in self.0.cells.values() {
             cell.retire_if_idle(&self.0, before);
         }
+    }
+}
+
+/// Reads what may take a while, on a thread for that.
+async fn reading<T: Send + 'static>(
+    read: impl FnOnce() -> Result<Option<T>, StoreError> + Send + 'static,
+    what: &'static str,
+) -> Result<T, Reject> {
+    match tokio::task::spawn_blocking(read).await {
+        Ok(Ok(Some(found))) => Ok(found),
+        Ok(Ok(None)) => Err(Reason::NotFound.into()),
+        Ok(Err(fault)) => {
+            error!(%fault, what, "cannot be read");
+            Err(Reason::Internal.into())
+        }
+        Err(_) => Err(Reason::Internal.into()),
     }
 }
 

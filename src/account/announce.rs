@@ -85,6 +85,9 @@ impl Account {
 
     /// Somebody shows the owner his presence.
     pub(super) fn handle_notice(&mut self, to: &Party, notice: Arc<PresenceNotice>, effects: &mut Effects) {
+        if self.is_blocked(&notice.from.address) {
+            return;
+        }
         let sessions = match &to.resource {
             Some(resource) => self.endpoints.ids(|endpoint| {
                 endpoint.resource() == resource

@@ -15,6 +15,12 @@ pub struct Config {
     /// Most watchers of one account's presence besides its contacts' sessions; 1 to 100000.
     /// Default: 5000.
     pub watchers: usize,
+    /// Most documents that an account keeps for its clients; 1 to 10000. Default: 200.
+    pub documents: usize,
+    /// Largest document, in bytes; 1024 to 16777216. Default: 1048576, one MiB.
+    pub document_bytes: usize,
+    /// Most bytes of all documents of one account; 1024 to 1073741824. Default: 8388608, eight MiB.
+    pub documents_bytes: usize,
     /// Offline messages handed to a session at a time; 1 to 1000. Default: 50.
     pub offline_batch: usize,
     /// Seconds after which an account that nobody uses leaves the memory; 1 to 86400. Default: 60.
@@ -65,6 +71,9 @@ impl Default for Config {
             contacts: 5000,
             contact_requests: 1000,
             watchers: 5000,
+            documents: 200,
+            document_bytes: 1 << 20,
+            documents_bytes: 8 << 20,
             offline_batch: 50,
             idle_seconds: 60,
             mailbox: 10_000,
@@ -91,6 +100,9 @@ impl Config {
             ("contacts", self.contacts, 1, 100_000),
             ("contact_requests", self.contact_requests, 1, 100_000),
             ("watchers", self.watchers, 1, 100_000),
+            ("documents", self.documents, 1, 10_000),
+            ("document_bytes", self.document_bytes, 1024, 16 << 20),
+            ("documents_bytes", self.documents_bytes, 1024, 1 << 30),
             ("offline_batch", self.offline_batch, 1, 1000),
             ("idle_seconds", self.idle_seconds as usize, 1, 86_400),
             ("mailbox", self.mailbox, 16, 1_000_000),

@@ -31,13 +31,7 @@ impl Account {
     ) -> Result<Reply, Reject> {
         groups.sort();
         groups.dedup();
-        let too_long = |text: &CompactString| text.len() > TEXT_BYTES;
-        if groups.len() > GROUPS || groups.iter().any(too_long) || name.as_ref().is_some_and(too_long) {
-            return Err(Reject::with_text(Reason::NotAcceptable, "name or groups too long"));
-        }
-        if groups.iter().any(|group| group.is_empty()) {
-            return Err(Reject::with_text(Reason::NotAcceptable, "a group needs a name"));
-        }
+        self.check_contact(&address, name.as_ref(), &groups)?;
         let mut contact = match self.roster.find(&address) {
             Some(contact) => contact.clone(),
             None => self.new_contact(address)?,
@@ -46,6 +40,26 @@ impl Account {
         contact.groups = groups;
         self.keep(contact, effects);
         Ok(Reply::Done)
+    }
+
+    /// Whether there can be a contact of that name and these groups.
+    pub(super) fn check_contact(
+        &self,
+        address: &Address,
+        name: Option<&CompactString>,
+        groups: &[CompactString],
+    ) -> Result<(), Reject> {
+        let too_long = |text: &CompactString| text.len() > TEXT_BYTES;
+        if groups.len() > GROUPS || groups.iter().any(too_long) || name.is_some_and(too_long) {
+            return Err(Reject::with_text(Reason::NotAcceptable, "name or groups too long"));
+        }
+        if groups.iter().any(|group| group.is_empty()) {
+            return Err(Reject::with_text(Reason::NotAcceptable, "a group needs a name"));
+        }
+        if *address == self.address {
+            return Err(Reject::with_text(Reason::NotAcceptable, "nobody is a contact of herself"));
+        }
+        Ok(())
     }
 
     /// The owner removes a contact; what presence was shared ends (RFC 6121 §2.5.2).
@@ -69,6 +83,7 @@ impl Account {
         }
         if let Some((write, change)) = self.roster.remove(address) {
             effects.push(Effect::Store(write));
+            self.documents.touch();
             self.push_roster(change, effects);
         }
         self.review_contact(address, now);
@@ -135,6 +150,10 @@ impl Account {
         now: Timestamp,
         effects: &mut Effects,
     ) {
+        // Whoever is blocked must not learn it: his question is never answered.
+        if signal.event == ContactEvent::Subscribe && self.is_blocked(&signal.from) {
+            return;
+        }
         let before = self.subscription(&signal.from);
         if signal.event == ContactEvent::Subscribe && !before.flags().1 {
             let approved = self.roster.find(&signal.from).is_some_and(|contact| contact.approved);
@@ -161,7 +180,7 @@ impl Account {
         if before.is_pending_in() && !row.next.is_pending_in() {
             self.settle(&signal.from, WatcherEvent::Timeout, now, effects);
         }
-        if row.pass {
+        if row.pass && !self.is_blocked(&signal.from) {
             let sessions = match signal.event {
                 ContactEvent::Subscribe => self.endpoints.ids(|endpoint| endpoint.takes_questions()),
                 _ => self.endpoints.ids(|endpoint| endpoint.spec.follows_roster),
@@ -276,6 +295,7 @@ impl Account {
 
     fn keep(&mut self, contact: Contact, effects: &mut Effects) {
         self.watchers.touch();
+        self.documents.touch();
         let (write, change) = self.roster.set(contact);
         effects.push(Effect::Store(write));
         self.push_roster(change, effects);

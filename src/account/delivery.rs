@@ -118,7 +118,11 @@ impl Account {
     /// A question or answer for one session of the owner (RFC 6121 §8.5.3).
     pub(super) fn handle_query(&mut self, query: Arc<Query>, reply: Option<ReplyTo>, effects: &mut Effects) {
         let target = query.to.resource.as_ref().and_then(|resource| self.endpoints.named(resource));
+        let is_blocked = self.is_blocked(&query.from.address);
         let shares = |endpoint: &Endpoint| {
+            if is_blocked {
+                return false;
+            }
             !query.kind.is_question()
                 || self.standing(&query.from.address) == Standing::Allowed
                 || endpoint.directed.iter().any(|party| party.address == query.from.address)

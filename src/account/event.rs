@@ -27,6 +27,8 @@ pub enum Event {
     /// A roster entry was added, changed or removed.
     Roster(Arc<ContactChange>),
     Query(Arc<Query>),
+    /// The owner blocked somebody or took that back.
+    Blocked(Arc<BlockChange>),
     Preferences(Arc<Preferences>),
     /// The reply to a request, or the failure of something sent without tag.
     Reply(Box<Replied>),
@@ -59,6 +61,15 @@ pub struct ContactChange {
     /// The entry as it is now, or as it was last where it is `removed`.
     pub contact: Contact,
     pub removed: bool,
+}
+
+/// A change of whom the owner blocked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockChange {
+    /// Who is blocked from now on.
+    pub added: Vec<Address>,
+    /// Who is not any more.
+    pub removed: Vec<Address>,
 }
 
 /// How a session gets a message.

@@ -27,9 +27,11 @@
 mod accounts;
 mod alarms;
 mod announce;
+mod blocks;
 mod config;
 mod contacts;
 mod delivery;
+mod documents;
 mod effect;
 mod endpoints;
 mod event;
@@ -57,8 +59,9 @@ mod watchers;
 
 pub use accounts::{Accounts, Session, Watch};
 pub use config::{Authorization, Config, ListAuthorization};
+pub use documents::{Amendment, DocumentChange, FactChange, Facts};
 pub use effect::{Answer, Effect};
-pub use event::{About, CloseReason, ContactChange, Copy, Event, Replied, Sent, WatchState};
+pub use event::{About, BlockChange, CloseReason, ContactChange, Copy, Event, Replied, Sent, WatchState};
 pub use input::{Input, ReplyTo, WatchId};
 pub use memory::Memory;
 pub use request::{Reply, Request, RosterView, SessionView, Summary};
@@ -66,7 +69,9 @@ pub use session::{SessionChange, SessionKind, SessionSpec};
 pub use sink::{Delivery, Outbox, Parcel, Sink, SinkFull, WatchSink};
 pub use watch::{Shown, WatchKind, WatchSpec};
 
-pub use crate::storage::{AcceptedSenders, ArchiveEnd, ArchiveQuery, ArchivedMessage, Preferences};
+pub use crate::storage::{
+    AcceptedSenders, ArchiveEnd, ArchiveQuery, ArchivedMessage, Preferences, StoredDocument,
+};
 
 #[cfg(test)]
 mod shell_tests;

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::{config::Authorization, state::Account};
 use crate::{
-    presence::Why,
+    presence::{Verdict, Why},
     signal::{Address, Handling, Presence, Snapshot, Timestamp, View},
 };
 
@@ -34,7 +34,8 @@ impl Permission {
 }
 
 impl Account {
-    /// What `somebody` may see. The owner sees herself; a contact who was granted it sees it unless a
+    /// What `somebody` may see. The owner sees herself; for one whom she blocked she is never there, unless her
+    /// rules tell him openly; a contact who was granted it sees it unless a
     /// rule says that he is blocked, politely or not; about others the rules decide, and where they say
     /// nothing the owner is to be asked.
     pub(super) fn permission(&self, somebody: &Address, now: Timestamp) -> Permission {
@@ -46,8 +47,16 @@ impl Account {
             Authorization::Implicit => return Permission::all(Handling::Confirm),
             Authorization::Rules => {}
         }
-        let granted = self.roster.find(somebody).is_some_and(|contact| contact.from);
-        let Some(verdict) = self.rules_on(somebody, now) else {
+        let verdict = self.rules_on(somebody, now);
+        if self.is_blocked(somebody) {
+            let says_so = |verdict: &Verdict| {
+                verdict.handling == Handling::Block && matches!(verdict.why, Why::Rule(_))
+            };
+            let openly = verdict.as_ref().is_some_and(says_so);
+            return Permission::all(if openly { Handling::Block } else { Handling::PoliteBlock });
+        }
+        let granted = self.roster.find(somebody).is_some_and(|contact| contact.from || contact.approved);
+        let Some(verdict) = verdict else {
             return Permission::all(if granted { Handling::Allow } else { Handling::Confirm });
         };
         let is_explicit = matches!(verdict.why, Why::Rule(_));

@@ -16,6 +16,8 @@ pub(super) enum Verdict {
 pub(super) enum Why {
     /// The sender is the owner herself, on another session.
     Owner,
+    /// The owner blocked the sender, or his domain.
+    Blocked,
     /// The sender is in the roster.
     Buddy,
     /// The preference for senders who are not.
@@ -23,10 +25,13 @@ pub(super) enum Why {
 }
 
 impl Account {
-    /// Whether a message from `sender` is accepted. Buddies always pass.
+    /// Whether a message from `sender` is accepted. Whoever is blocked never passes, other buddies always.
     pub(super) fn may_write(&self, sender: &Address) -> Verdict {
         if *sender == self.address {
             return Verdict::Accept(Why::Owner);
+        }
+        if self.is_blocked(sender) {
+            return Verdict::Refuse(Why::Blocked);
         }
         if self.roster.find(sender).is_some() {
             return Verdict::Accept(Why::Buddy);

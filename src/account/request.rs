@@ -6,11 +6,11 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::{Sent, SessionSpec, event::About};
+use super::{Amendment, Facts, Sent, SessionSpec, event::About};
 use crate::{
     signal::{
-        Address, Contact, ContactEvent, ContactRequest, Message, Native, Presence, Query, Ruleset, SessionId,
-        Text, WatcherList,
+        Address, Contact, ContactEvent, ContactRequest, DocumentEntry, Message, Native, Presence, Query,
+        Ruleset, SessionId, Text, WatcherList,
     },
     storage::Preferences,
 };
@@ -45,6 +45,17 @@ pub enum Request {
     HardState,
     /// Replies [`Reply::Done`] once it is durable.
     SetHardState(Option<Arc<Presence>>),
+    /// Whom the owner blocked. Replies [`Reply::Blocked`].
+    Blocked,
+    /// Block these accounts, or everybody of these domains. Replies [`Reply::Done`] once it is durable.
+    Block(Vec<Address>),
+    /// Take that back; without addresses, every block. Replies [`Reply::Done`] once it is durable.
+    Unblock(Option<Vec<Address>>),
+    /// All that documents tell of the account, unless its revision is this one. Replies [`Reply::Facts`].
+    Facts { unless: Option<u64> },
+    /// Change documents and what they tell of, all at once. Replies [`Reply::Amended`] once it is durable, or
+    /// refuses with [`crate::signal::Reason::Conflict`] where the account is at another revision.
+    Amend(Box<Amendment>),
     /// Who watches the owner, or waits to. Replies [`Reply::Watchers`].
     Watchers,
     /// What the account looks like to its owner now. Replies [`Reply::Summary`].
@@ -73,6 +84,15 @@ pub enum Reply {
     /// `None` where the owner set none.
     Rules(Option<Arc<Ruleset>>),
     HardState(Option<Arc<Presence>>),
+    /// In the order of the addresses.
+    Blocked(Vec<Address>),
+    /// `None` where the revision is the one that the asker knows.
+    Facts(Option<Arc<Facts>>),
+    /// The documents that were put, as they are known from now on, and the account's revision.
+    Amended {
+        documents: Vec<DocumentEntry>,
+        revision: u64,
+    },
     Watchers(Arc<WatcherList>),
     Summary(Box<Summary>),
     /// The sessions that a call rings at, all at once.

@@ -1,7 +1,10 @@
 //! The owner's rules on who may see her presence, and the state that she set by hand: what they are, and
 //! what follows at once when they, the time or her sphere change.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     Effect, Reply,
@@ -22,6 +25,8 @@ pub(super) struct Own {
     rules: Option<Arc<Ruleset>>,
     /// What is shown while no session shows anything.
     hard: Option<Arc<Presence>>,
+    /// Whom she blocked.
+    pub(super) blocked: BTreeSet<Address>,
     /// Contacts who were granted presence and do not see all of it now.
     sights: BTreeMap<Address, Sight>,
     /// The sphere that the rules were asked with last.
@@ -40,11 +45,25 @@ pub(super) enum Sight {
 }
 
 impl Own {
-    pub(super) fn new(rules: Option<Ruleset>, hard: Option<Presence>) -> Option<Box<Self>> {
-        if rules.is_none() && hard.is_none() {
+    pub(super) fn new(
+        rules: Option<Ruleset>,
+        hard: Option<Presence>,
+        blocked: Vec<Address>,
+    ) -> Option<Box<Self>> {
+        if rules.is_none() && hard.is_none() && blocked.is_empty() {
             return None;
         }
-        Some(Box::new(Self { rules: rules.map(Arc::new), hard: hard.map(Arc::new), ..Self::default() }))
+        Some(Box::new(Self {
+            rules: rules.map(Arc::new),
+            hard: hard.map(Arc::new),
+            blocked: blocked.into_iter().collect(),
+            ..Self::default()
+        }))
+    }
+
+    /// Whether she set anything that may hide her from a contact.
+    fn hides(&self) -> bool {
+        self.rules.is_some() || !self.blocked.is_empty()
     }
 }
 
@@ -71,6 +90,7 @@ impl Account {
         }
         effects.push(Effect::Store(Write::Rules(rules.clone())));
         self.own.get_or_insert_default().rules = rules;
+        self.documents.touch();
         self.review_all(now, effects);
         Ok(Reply::Done)
     }
@@ -84,6 +104,7 @@ impl Account {
     ) -> Reply {
         effects.push(Effect::Store(Write::HardState(presence.clone())));
         self.own.get_or_insert_default().hard = presence;
+        self.documents.touch();
         let before = Arc::clone(&self.aggregate);
         self.take_stock(now);
         if before != self.aggregate {
@@ -192,7 +213,7 @@ impl Account {
 
     /// Finds out who among the contacts does not see all, without telling anybody.
     pub(super) fn find_sights(&mut self, now: Timestamp) {
-        if self.rules().is_some() {
+        if self.own.as_ref().is_some_and(|own| own.hides()) {
             let sights = self.contacts_sights(now);
             self.own.get_or_insert_default().sights = sights;
         }
@@ -200,7 +221,8 @@ impl Account {
 
     /// A contact was granted presence, or lost it: the rules may hide the owner from him, or a part.
     pub(super) fn review_contact(&mut self, somebody: &Address, now: Timestamp) {
-        if self.rules().is_none() {
+        // What hid the owner may be gone.
+        if self.own.as_ref().is_none_or(|own| !own.hides() && own.sights.is_empty()) {
             return;
         }
         let granted = self.roster.find(somebody).is_some_and(|contact| contact.from);

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Answer, CloseReason, Config, Effect, Event, Input, Reply, ReplyTo, Request, SessionView, Summary,
     config::Authorization,
+    documents::Documents,
     endpoints::{Endpoint, Endpoints, Sessions},
     roster::Roster,
     rules::Own,
@@ -32,6 +33,7 @@ pub(super) struct Account {
     pub(super) endpoints: Endpoints,
     pub(super) watchers: Watchers,
     pub(super) offline: super::offline::Offline,
+    pub(super) documents: Documents,
     /// The state as a whole after the last input.
     pub(super) aggregate: Arc<Presence>,
 }
@@ -56,11 +58,12 @@ impl Account {
             shared,
             preferences: record.preferences,
             roster,
-            own: Own::new(record.rules, record.hard_state),
+            own: Own::new(record.rules, record.hard_state, record.blocked),
             requests,
             endpoints: Endpoints::default(),
             watchers: Watchers::new(record.waiting),
             offline: super::offline::Offline::new(record.has_offline),
+            documents: Documents::new(record.documents, record.documents_version, now),
             aggregate: Arc::new(Presence::offline(now)),
         };
         account.take_stock(now);
@@ -89,6 +92,7 @@ impl Account {
 
     /// Takes one input and says what is to be done.
     pub(super) fn handle(&mut self, input: Input, now: Timestamp, effects: &mut Effects) {
+        let revision = self.documents.revision();
         match input {
             Input::Open { session, spec } => self.handle_open(session, *spec, now, effects),
             Input::Close { session } => self.handle_close(session, now, effects),
@@ -116,6 +120,9 @@ impl Account {
             Input::Evict { reason, device } => self.handle_evict(reason, device, now, effects),
         }
         self.show_list(now, effects);
+        if revision != self.documents.revision() {
+            self.show_documents(effects);
+        }
     }
 
     /// A time has come at which something may be over.
@@ -196,6 +203,11 @@ impl Account {
             Request::SetRules(rules) => self.set_rules(rules, now, effects),
             Request::HardState => Ok(Reply::HardState(self.hard_state().cloned())),
             Request::SetHardState(presence) => Ok(self.set_hard_state(presence, now, effects)),
+            Request::Blocked => Ok(Reply::Blocked(self.blocked().cloned().collect())),
+            Request::Block(addresses) => self.block(&addresses, now, effects),
+            Request::Unblock(addresses) => Ok(self.unblock(addresses.as_deref(), now, effects)),
+            Request::Facts { unless } => Ok(Reply::Facts(self.facts(unless))),
+            Request::Amend(amendment) => self.amend(*amendment, now, effects),
             Request::Watchers => Ok(Reply::Watchers(self.watcher_list(now))),
             Request::Summary => Ok(Reply::Summary(Box::new(self.summary()))),
         };
@@ -222,8 +234,11 @@ impl Account {
     }
 
     /// A call rings at every session that takes calls.
-    fn handle_call(&mut self, _offer: &CallOffer, reply: Option<ReplyTo>, effects: &mut Effects) {
-        let sessions = self.endpoints.ids(|endpoint| endpoint.spec.takes_calls && endpoint.is_available());
+    fn handle_call(&mut self, offer: &CallOffer, reply: Option<ReplyTo>, effects: &mut Effects) {
+        // Whom the owner blocked must not learn it: for him she is never there.
+        let rings = !self.is_blocked(&offer.from.address);
+        let takes = |endpoint: &Endpoint| rings && endpoint.spec.takes_calls && endpoint.is_available();
+        let sessions = self.endpoints.ids(takes);
         let Some(to) = reply else { return };
         let outcome = if sessions.is_empty() {
             Err(Reason::NoSession.into())

@@ -43,6 +43,8 @@ pub enum WatchKind {
     Waiting,
     /// The contacts; for the owner only.
     Contacts,
+    /// Whatever the account's documents tell; for the owner only.
+    Documents,
 }
 
 /// What a watcher is shown.
@@ -56,6 +58,8 @@ pub enum Shown {
     Waiting(u32),
     /// Every contact, in the order of their addresses.
     Contacts(Arc<Vec<Contact>>),
+    /// The account is at this revision: what documents tell may be another thing than at the one before.
+    Documents(u64),
 }
 
 impl Account {
@@ -87,7 +91,14 @@ impl Account {
                 self.watchers.add(Live::follower(watch, spec, now));
                 show(watch, WatchState::Active, Some(self.contacts()), effects);
             }
-            WatchKind::Watchers | WatchKind::Waiting | WatchKind::Contacts => reject(watch, effects),
+            WatchKind::Documents if is_owner => {
+                self.watchers.add(Live::follower(watch, spec, now));
+                let revision = self.documents.revision();
+                show(watch, WatchState::Active, Some(Shown::Documents(revision)), effects);
+            }
+            WatchKind::Watchers | WatchKind::Waiting | WatchKind::Contacts | WatchKind::Documents => {
+                reject(watch, effects);
+            }
         }
     }
 

@@ -177,7 +177,7 @@ impl Watchers {
         let live = book.live.remove(index);
         if !book.has_kind(live.spec.kind) {
             match live.spec.kind {
-                WatchKind::Presence | WatchKind::Contacts => {}
+                WatchKind::Presence | WatchKind::Contacts | WatchKind::Documents => {}
                 WatchKind::Watchers => book.ended.clear(),
                 WatchKind::Waiting => book.counted = None,
             }

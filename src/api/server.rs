@@ -31,7 +31,7 @@ use tokio::{sync::mpsc, time::timeout};
 use tracing::debug;
 
 use super::{
-    Config, account, administration, archive, assets, contacts,
+    Config, account, administration, archive, assets, blocks, contacts,
     error::{Failure, Outcome},
     extract::account_address,
     identity::{Client, Identity},
@@ -172,6 +172,8 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/api/roster", get(contacts::show))
         .route("/api/roster/{address}", put(contacts::set).delete(contacts::remove))
         .route("/api/roster/{address}/{verb}", post(contacts::act))
+        .route("/api/blocked", get(blocks::show))
+        .route("/api/blocked/{address}", put(blocks::add).delete(blocks::remove))
         .route("/api/archive", get(archive::show))
         .route(
             "/api/presence-rules",

@@ -1,5 +1,6 @@
 //! What every backend of the store must do. A second backend runs the same cases.
 
+mod documents;
 mod memory;
 mod waiting;
 
@@ -121,6 +122,9 @@ fn account_is_what_was_written_after_a_restart() {
         requests: vec![request],
         waiting: Vec::new(),
         has_offline: true,
+        blocked: Vec::new(),
+        documents: Vec::new(),
+        documents_version: 0,
     };
     assert_eq!(record, expect);
 }

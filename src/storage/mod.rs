@@ -48,7 +48,7 @@ pub use error::StoreError;
 pub use memory::Memory;
 pub use records::{
     AcceptedSenders, AccountKey, AccountRecord, AccountSummary, ArchiveEnd, ArchiveQuery, ArchivedMessage,
-    CredentialRecord, DeviceRecord, NewAccount, OfflineChunk, Preferences, RosterRow, TOMBSTONES, TokenKind,
-    TokenRecord, WaitingWatcher, Write,
+    CredentialRecord, DeviceRecord, NewAccount, OfflineChunk, Preferences, RosterRow, StoredDocument,
+    TOMBSTONES, TokenKind, TokenRecord, WaitingWatcher, Write,
 };
 pub use store::{CountDone, Done, OfflineDone, Store};

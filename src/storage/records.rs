@@ -6,10 +6,12 @@
 
 use std::{fmt, sync::Arc};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::signal::{
-    Address, Contact, ContactRequest, Message, MessageId, Presence, Ruleset, Timestamp, Watcher,
+    Address, Contact, ContactRequest, DocumentEntry, DocumentId, Message, MessageId, Presence, Ruleset,
+    Timestamp, Watcher,
 };
 
 /// The store's name for one account. Never used again after the account is removed.
@@ -44,6 +46,19 @@ pub struct AccountRecord {
     pub waiting: Vec<WaitingWatcher>,
     /// Whether messages wait in the offline file.
     pub has_offline: bool,
+    /// Whom the owner blocked, in the order of their addresses.
+    pub blocked: Vec<Address>,
+    /// The documents, in the order of their ids.
+    pub documents: Vec<DocumentEntry>,
+    /// The greatest version that a document ever had; 0 where there never was one.
+    pub documents_version: u64,
+}
+
+/// A document with its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDocument {
+    pub entry: DocumentEntry,
+    pub bytes: Bytes,
 }
 
 /// Somebody who asked to watch and has no answer.
@@ -155,6 +170,17 @@ pub enum Write {
     Rules(Option<Arc<Ruleset>>),
     /// What is shown of her while no session shows anything.
     HardState(Option<Arc<Presence>>),
+    /// The owner blocked somebody, or everybody of a domain.
+    Blocked(Address),
+    /// The owner took that back.
+    Unblocked(Address),
+    /// A document as it is now; its version becomes that of the account's documents.
+    Document { entry: DocumentEntry, bytes: Bytes },
+    /// The document is gone; `version` becomes that of the account's documents.
+    DocumentRemoved { id: DocumentId, version: u64 },
+    /// All of these or, where one fails, none. Only changes that go into the tables at once; messages in
+    /// here are refused.
+    Together(Vec<Self>),
     /// One line of the archive. A second one of the same message with the same peer changes nothing.
     Archive { message: Arc<Message>, with: Address, outgoing: bool },
     /// The message waits in the account's offline file.

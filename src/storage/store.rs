@@ -8,11 +8,12 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use crate::signal::{Address, Timestamp};
+use crate::signal::{Address, DocumentId, Timestamp};
 
 use super::{
     AccountKey, AccountRecord, AccountSummary, ArchiveEnd, ArchiveQuery, ArchivedMessage, Config,
-    CredentialRecord, NewAccount, OfflineChunk, StoreError, TokenKind, TokenRecord, Write, codec,
+    CredentialRecord, NewAccount, OfflineChunk, StoreError, StoredDocument, TokenKind, TokenRecord, Write,
+    codec,
     files::{self, Folders},
     filler::Filler,
     memory::{Memory, Room, Rooms},
@@ -148,6 +149,44 @@ impl Store {
         let pending = self.inner.pending.lines(account, query);
         let lines = self.read(|database| database.archive_lines(account, query))?;
         archive_page(lines, pending, query)
+    }
+
+    /// The documents of these ids, as far as they exist. Blocks. Sees every write whose `done` was called.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn documents(
+        &self,
+        account: AccountKey,
+        ids: &[DocumentId],
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        self.read(|database| database.documents(account, ids))
+    }
+
+    /// As [`Store::documents`], and sees every write that was submitted before. Blocks until they are done.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn documents_in_turn(
+        &self,
+        account: AccountKey,
+        ids: Vec<DocumentId>,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        self.change(move |database| database.documents(account, &ids))
+    }
+
+    /// Documents of this id that accounts have, in the order of the accounts' keys, those of accounts after
+    /// `after`; at most `limit`. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn documents_of_all(
+        &self,
+        id: &DocumentId,
+        after: Option<AccountKey>,
+        limit: usize,
+    ) -> Result<Vec<(AccountKey, Address, StoredDocument)>, StoreError> {
+        self.read(|database| database.documents_of_all(id, after, limit))
     }
 
     /// Makes an account. Blocks.

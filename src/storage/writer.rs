@@ -212,19 +212,12 @@ impl Writer {
     }
 
     fn handle_write(&mut self, account: AccountKey, write: Write) -> Result<(), StoreError> {
-        let database = &self.database;
-        database.begin()?;
+        self.database.begin()?;
         match write {
-            Write::Contact { contact, version } => database.put_contact(account, &contact, version),
-            Write::ContactRemoved { address, version } => database.remove_contact(account, &address, version),
-            Write::Request(request) => database.put_request(account, &request),
-            Write::RequestRemoved { from } => database.remove_request(account, &from),
-            Write::Waiting(waiting) => database.put_waiting(account, &waiting),
-            Write::WaitingRemoved { watcher } => database.remove_waiting(account, &watcher),
-            Write::Rules(rules) => database.set_rules(account, rules.as_deref()),
-            Write::HardState(state) => database.set_hard_state(account, state.as_deref()),
-            Write::Preferences(preferences) => database.set_preferences(account, &preferences),
-            Write::Archive { .. } | Write::OfflineAppend(_) | Write::OfflineTrim { .. } => Ok(()),
+            Write::Together(writes) => self
+                .database
+                .step(|database| writes.into_iter().try_for_each(|write| apply(database, account, write))),
+            write => apply(&self.database, account, write),
         }
     }
 
@@ -247,6 +240,29 @@ impl Writer {
         }));
         if told.is_err() {
             tracing::error!("whoever was told of a write panicked");
+        }
+    }
+}
+
+/// Writes one change into the tables.
+fn apply(database: &Database, account: AccountKey, write: Write) -> Result<(), StoreError> {
+    match write {
+        Write::Contact { contact, version } => database.put_contact(account, &contact, version),
+        Write::ContactRemoved { address, version } => database.remove_contact(account, &address, version),
+        Write::Request(request) => database.put_request(account, &request),
+        Write::RequestRemoved { from } => database.remove_request(account, &from),
+        Write::Waiting(waiting) => database.put_waiting(account, &waiting),
+        Write::WaitingRemoved { watcher } => database.remove_waiting(account, &watcher),
+        Write::Rules(rules) => database.set_rules(account, rules.as_deref()),
+        Write::HardState(state) => database.set_hard_state(account, state.as_deref()),
+        Write::Preferences(preferences) => database.set_preferences(account, &preferences),
+        Write::Blocked(address) => database.put_blocked(account, &address),
+        Write::Unblocked(address) => database.remove_blocked(account, &address),
+        Write::Document { entry, bytes } => database.put_document(account, &entry, &bytes),
+        Write::DocumentRemoved { id, version } => database.remove_document(account, &id, version),
+        // Messages go into the journal, and nothing is together with others twice.
+        Write::Archive { .. } | Write::OfflineAppend(_) | Write::OfflineTrim { .. } | Write::Together(_) => {
+            Err(StoreError::Database("a write in the wrong place".into()))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The rules of several accounts played against each other: what one routes, the others handle.
 //! No disk, no clock: time is a number, stores are only counted.
 
+mod blocks;
 mod contacts;
 mod delivery;
 mod offline;
@@ -332,6 +333,7 @@ fn event_words(event: &Event) -> String {
             format!("roster {} [{}]", contact.address, flags.join(" "))
         }
         Event::Query(query) => format!("query {} from {}", query.id, query.from),
+        Event::Blocked(change) => format!("blocked +{} -{}", change.added.len(), change.removed.len()),
         Event::Preferences(_) => "preferences".to_owned(),
         Event::Reply(replied) => format!("reply {:?}", replied.outcome),
         Event::Closed(reason) => format!("closed {reason:?}"),
@@ -375,5 +377,8 @@ fn record(address: &Address) -> AccountRecord {
         requests: Vec::new(),
         waiting: Vec::new(),
         has_offline: false,
+        blocked: Vec::new(),
+        documents: Vec::new(),
+        documents_version: 0,
     }
 }

@@ -42,7 +42,7 @@ impl World {
         rows.collect()
     }
 
-    fn is_stored(&self, wanted: &Write) -> bool {
+    pub(super) fn is_stored(&self, wanted: &Write) -> bool {
         self.stored.iter().any(|(_, write)| write == wanted)
     }
 }

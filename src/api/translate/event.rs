@@ -39,6 +39,10 @@ enum Frame<'a> {
         from: &'a Address,
         granted: bool,
     },
+    Blocked {
+        added: &'a [Address],
+        removed: &'a [Address],
+    },
     Preferences {
         preferences: PreferencesView,
     },
@@ -127,6 +131,7 @@ pub(in crate::api) fn print_event(event: &Event) -> Option<String> {
         }
         Event::ContactSettled { from, granted } => Frame::Settled { from, granted: *granted },
         Event::Roster(change) => Frame::Roster(change.as_ref().into()),
+        Event::Blocked(change) => Frame::Blocked { added: &change.added, removed: &change.removed },
         Event::Preferences(preferences) => Frame::Preferences { preferences: preferences.as_ref().into() },
         Event::Contact(_) | Event::Query(_) | Event::Reply(_) | Event::Closed(_) => return None,
     };

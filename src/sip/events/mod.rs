@@ -143,7 +143,7 @@ impl Content {
             Shown::Presence { snapshot, view } => Self::Presence { snapshot, view },
             Shown::Watchers(list) => Self::Watchers(list),
             Shown::Waiting(count) => Self::Waiting(count),
-            Shown::Contacts(_) => return None,
+            Shown::Contacts(_) | Shown::Documents(_) => return None,
         })
     }
 

@@ -126,13 +126,14 @@ impl Database {
     fn read_account(&self, address: &Address) -> Result<Option<AccountRecord>, StoreError> {
         let Some(account) = self.account(address)? else { return Ok(None) };
         let key = account.key;
-        let sql = "SELECT preferences, roster_version, roster_floor, rules, hard_state
+        let sql = "SELECT preferences, roster_version, roster_floor, rules, hard_state,
+                          documents_version
                    FROM account WHERE id = ?1";
-        let (preferences, roster_version, roster_floor, rules, hard_state) = self
+        let (preferences, roster_version, roster_floor, rules, hard_state, documents_version) = self
             .one(sql, [key.0], |row| {
                 let bytes = |index| row.get::<_, Option<Vec<u8>>>(index);
                 let version = |index| row.get::<_, i64>(index);
-                Ok((row.get::<_, String>(0)?, version(1)?, version(2)?, bytes(3)?, bytes(4)?))
+                Ok((row.get::<_, String>(0)?, version(1)?, version(2)?, bytes(3)?, bytes(4)?, version(5)?))
             })?
             .ok_or(StoreError::NoSuchAccount)?;
         Ok(Some(AccountRecord {
@@ -151,6 +152,9 @@ impl Database {
             requests: self.requests(key)?,
             waiting: self.waiting(key)?,
             has_offline: false,
+            blocked: self.blocked(key)?,
+            documents: self.document_entries(key)?,
+            documents_version: documents_version.unsigned_abs(),
         }))
     }
 }

@@ -34,6 +34,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../storage/sqlite/0005_memory.sql"),
     include_str!("../../../storage/sqlite/0006_waiting.sql"),
     include_str!("../../../storage/sqlite/0007_own.sql"),
+    include_str!("../../../storage/sqlite/0008_documents.sql"),
 ];
 
 #[cfg(test)]

@@ -11,7 +11,9 @@
 
 mod accounts;
 mod archive;
+mod blocked;
 mod credentials;
+mod documents;
 mod memory;
 mod migrate;
 mod offline;

@@ -1,0 +1,21 @@
+//! The account's XML documents (RFC 4825), kept in step with the account.
+//!
+//! What is true of contacts, approvals, blocks and rules is the account's model; a document is the bytes
+//! that a client put. [`Documents`] reads documents, changes them, and lets changes be followed, for every
+//! door that serves or announces them.
+//!
+//! # Invariants
+//!
+//! - Nothing here names a status of HTTP, a header of SIP or a socket.
+//! - A document is given back byte for byte as it came, unless the account has changed what it tells.
+//! - A change of a document and of what it tells is one input of the account, made for one revision of it:
+//!   of two changes made for the same revision, the later is made anew on what the earlier left.
+//! - A tag ([`Document::etag`]) never names two different contents of one document.
+
+mod shelves;
+mod store;
+
+pub use store::{Change, ChangeError, Changed, Document, Documents};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! The door of the room: read, list, change and follow documents.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use compact_str::{CompactString, format_compact};
+use sha2::{Digest, Sha256};
+
+use super::shelves::{Shelf, Shelves};
+use crate::{
+    account::{
+        Accounts, Amendment, DocumentChange, Facts, Reply, Request, StoredDocument, Watch, WatchKind,
+        WatchSink, WatchSpec,
+    },
+    signal::{Address, DocumentEntry, DocumentId, Reason, Reject, Timestamp},
+};
+
+/// The documents of all accounts. Cheap to clone.
+#[derive(Clone)]
+pub struct Documents {
+    accounts: Accounts,
+    shelves: Arc<Shelves>,
+}
+
+/// A document as it is at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    pub entry: DocumentEntry,
+    pub bytes: Bytes,
+}
+
+/// What becomes of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It has these bytes.
+    Put(Bytes),
+    Remove,
+    /// Nothing changes: what is there is what is wanted.
+    Keep,
+}
+
+/// What came of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// As it was before.
+    pub before: Option<Document>,
+    /// As it is now; `None` where it was removed.
+    pub after: Option<Document>,
+}
+
+/// Why a document was not changed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ChangeError<E> {
+    /// Whoever edits it refused, on the document as it is.
+    #[error("the edit is refused")]
+    Edit(E),
+    /// The account refused.
+    #[error(transparent)]
+    Rejected(#[from] Reject),
+}
+
+impl Document {
+    /// The strong entity tag, in its quotes: another one after each change, the same after a restart.
+    #[must_use]
+    pub fn etag(&self) -> CompactString {
+        etag(&self.entry)
+    }
+}
+
+impl From<StoredDocument> for Document {
+    fn from(stored: StoredDocument) -> Self {
+        Self { entry: stored.entry, bytes: stored.bytes }
+    }
+}
+
+impl Documents {
+    #[must_use]
+    pub fn new(accounts: Accounts) -> Self {
+        Self { accounts, shelves: Arc::default() }
+    }
+
+    /// A document of an account, in step with the account; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Reason::NotFound`] where there is no such account, or what the account refuses.
+    pub async fn read(&self, account: &Address, id: &DocumentId) -> Result<Option<Document>, Reject> {
+        Ok(self.shelf(account).await?.documents.get(id).cloned())
+    }
+
+    /// Every document of an account with its tag, in the order of their ids, in step with the account.
+    ///
+    /// # Errors
+    /// As [`Documents::read`].
+    pub async fn index(&self, account: &Address) -> Result<Vec<(DocumentId, CompactString)>, Reject> {
+        let shelf = self.shelf(account).await?;
+        Ok(shelf.documents.iter().map(|(id, document)| (id.clone(), document.etag())).collect())
+    }
+
+    /// Changes a document as `edit` says, who is shown it as it is, in step with the account, and refuses or
+    /// tells what becomes of it. `edit` is asked again where something else was changed meanwhile.
+    ///
+    /// # Errors
+    /// What `edit` refuses, what the account refuses ([`Reason::TooLarge`], [`Reason::PolicyViolation`]), or
+    /// [`Reason::Overloaded`] where others change the account all the time.
+    pub async fn change<E>(
+        &self,
+        account: &Address,
+        id: &DocumentId,
+        mut edit: impl FnMut(Option<&Document>) -> Result<Change, E>,
+    ) -> Result<Changed, ChangeError<E>> {
+        for _ in 0..TRIES {
+            let shelf = self.shelf(account).await?;
+            let before = shelf.documents.get(id).cloned();
+            let change = match edit(before.as_ref()).map_err(ChangeError::Edit)? {
+                Change::Put(bytes) => DocumentChange::Put { id: id.clone(), hash: hash(&bytes), bytes },
+                Change::Remove if before.is_some() => DocumentChange::Remove(id.clone()),
+                Change::Remove | Change::Keep => return Ok(Changed { after: before.clone(), before }),
+            };
+            let bytes = match &change {
+                DocumentChange::Put { bytes, .. } => Some(bytes.clone()),
+                DocumentChange::Remove(_) => None,
+            };
+            let revision = shelf.facts.revision;
+            let amendment = Amendment { revision, documents: vec![change], facts: Vec::new() };
+            match self.accounts.ask(account, Request::Amend(Box::new(amendment))).await {
+                Ok(Reply::Amended { documents, .. }) => {
+                    let put = documents.into_iter().find(|entry| entry.id == *id);
+                    let after = put.zip(bytes).map(|(entry, bytes)| Document { entry, bytes });
+                    return Ok(Changed { before, after });
+                }
+                Ok(_) => return Err(Reject::from(Reason::Internal).into()),
+                Err(reject) if reject.reason == Reason::Conflict => {}
+                Err(reject) => return Err(reject.into()),
+            }
+        }
+        Err(Reject::from(Reason::Overloaded).into())
+    }
+
+    /// Has `sink` shown [`crate::account::Shown::Documents`] at once, and whenever something may have changed
+    /// that the account's documents tell, until the [`Watch`] is dropped or `until` is over: look at
+    /// [`Documents::index`] then. For the owner alone: another `watcher` is rejected.
+    ///
+    /// # Errors
+    /// [`Reason::NotFound`] where no such account can be here.
+    pub fn watch(
+        &self,
+        account: &Address,
+        watcher: Address,
+        until: Timestamp,
+        sink: Arc<dyn WatchSink>,
+    ) -> Result<Watch, Reject> {
+        let spec = WatchSpec { watcher, name: None, kind: WatchKind::Documents, until };
+        self.accounts.watch(account, spec, sink)
+    }
+
+    /// Largest document, in bytes.
+    #[must_use]
+    pub fn document_bytes(&self) -> usize {
+        self.accounts.document_bytes()
+    }
+
+    /// All documents of an account as they are at one revision of it.
+    async fn shelf(&self, account: &Address) -> Result<Arc<Shelf>, Reject> {
+        for attempt in 0..TRIES {
+            let known = self.shelves.find(account);
+            let unless = known.as_ref().map(|shelf| shelf.facts.revision);
+            let facts = match (self.accounts.ask(account, Request::Facts { unless }).await?, known) {
+                (Reply::Facts(None), Some(shelf)) => return Ok(shelf),
+                (Reply::Facts(Some(facts)), _) => facts,
+                _ => return Err(Reason::Internal.into()),
+            };
+            if let Some(shelf) = self.fill(account, facts, attempt > 0).await? {
+                self.shelves.put(account, &shelf);
+                return Ok(shelf);
+            }
+        }
+        Err(Reason::Overloaded.into())
+    }
+
+    /// Reads the documents that the facts name; `None` where the account is somewhere else already.
+    async fn fill(
+        &self,
+        account: &Address,
+        facts: Arc<Facts>,
+        in_turn: bool,
+    ) -> Result<Option<Arc<Shelf>>, Reject> {
+        let known = self.shelves.find(account);
+        let mut documents = known.map(|shelf| shelf.documents.clone()).unwrap_or_default();
+        documents.retain(|_, document| facts.documents.contains(&document.entry));
+        let missing = facts.documents.iter().filter(|entry| !documents.contains_key(&entry.id));
+        let missing: Vec<DocumentId> = missing.map(|entry| entry.id.clone()).collect();
+        if !missing.is_empty() {
+            let found = self.accounts.documents(account, missing, in_turn).await?;
+            documents.extend(found.into_iter().map(|stored| (stored.entry.id.clone(), stored.into())));
+        }
+        let is_complete = facts.documents.len() == documents.len()
+            && facts.documents.iter().zip(documents.values()).all(|(entry, found)| *entry == found.entry);
+        Ok(is_complete.then(|| Arc::new(Shelf { facts, documents })))
+    }
+}
+
+/// The tag of a document that is known so.
+fn etag(entry: &DocumentEntry) -> CompactString {
+    format_compact!("\"{:x}-{:016x}\"", entry.version, entry.hash)
+}
+
+/// Tells contents of a document apart.
+fn hash(bytes: &[u8]) -> u64 {
+    let digest = Sha256::digest(bytes);
+    digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+}
+
+/// How often a change is made anew, or a reading begun anew, because something else changed meanwhile.
+const TRIES: usize = 16;
