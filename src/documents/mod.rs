@@ -10,12 +10,19 @@
 //! - A document is given back byte for byte as it came, unless the account has changed what it tells.
 //! - A change of a document and of what it tells is one input of the account, made for one revision of it:
 //!   of two changes made for the same revision, the later is made anew on what the earlier left.
+//! - A document is read within limits; no tree is built from what is not well-formed, and an edit of a tree
+//!   leaves every byte that it is not about.
 //! - A tag ([`Document::etag`]) never names two different contents of one document.
 
 mod shelves;
 mod store;
+mod tree;
 
 pub use store::{Change, ChangeError, Changed, Document, Documents};
+pub use tree::{
+    Attribute, EditError, Edited, Edits, Element, Node, NodeEditError, ParseError, Selected, Selector,
+    SelectorError, Terminal, Tree, TreeLimits, escape_attribute, escape_text,
+};
 
 #[cfg(test)]
 mod tests;
