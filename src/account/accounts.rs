@@ -47,6 +47,12 @@ impl Accounts {
         self.0.shared.limits.watcher_info
     }
 
+    /// Largest picture of a person, in bytes.
+    #[must_use]
+    pub fn avatar_bytes(&self) -> usize {
+        self.0.shared.limits.avatar_bytes
+    }
+
     /// The domains of this server, the first one being its principal name.
     #[must_use]
     pub fn domains(&self) -> &[Address] {

@@ -38,6 +38,8 @@ impl Account {
         self.spread(session, now, effects);
         if is_first {
             self.welcome(session, effects);
+            let topics = self.endpoints.find(session).map_or(&[][..], Endpoint::topics);
+            self.catch_up(session, topics, effects);
         }
         self.collect_offline(session, effects);
     }
@@ -57,9 +59,16 @@ impl Account {
         effects: &mut Effects,
     ) {
         let Some(endpoint) = self.endpoints.find_mut(session) else { return };
+        let new_topics = match &change {
+            SessionChange::Follows(topics) => {
+                topics.iter().filter(|topic| !endpoint.topics().contains(topic)).cloned().collect()
+            }
+            _ => Vec::new(),
+        };
         if endpoint.change(change) {
             self.spread(session, now, effects);
         }
+        self.catch_up(session, &new_topics, effects);
         self.collect_offline(session, effects);
     }
 
@@ -79,7 +88,8 @@ impl Account {
         if presence.is_available() && !told_anyway && endpoint.directed.len() < super::endpoints::DIRECTED {
             endpoint.directed.push(to.clone());
         }
-        let notice = Arc::new(PresenceNotice::new(from, presence, None));
+        let notice = PresenceNotice::new(from, presence, None).with_avatar(self.avatar_mark());
+        let notice = Arc::new(notice);
         effects.push(Effect::Route { signal: Signal::Presence { to, notice }, reply: None });
     }
 
@@ -192,6 +202,13 @@ impl Account {
         }
     }
 
+    /// Tells everybody who may know what every session shows: something that goes with all of them changed.
+    pub(super) fn spread_all(&mut self, now: Timestamp, effects: &mut Effects) {
+        for session in self.endpoints.ids(Endpoint::is_available) {
+            self.spread(session, now, effects);
+        }
+    }
+
     /// Tells everybody who may know what `session` shows now.
     fn spread(&mut self, session: SessionId, now: Timestamp, effects: &mut Effects) {
         self.take_stock(now);
@@ -199,7 +216,8 @@ impl Account {
         let Some(endpoint) = self.endpoints.find(session) else { return };
         let Some(presence) = endpoint.shown.clone() else { return };
         let from = Party::full(self.address.clone(), endpoint.resource().clone());
-        let notice = Arc::new(PresenceNotice::new(from, presence, Some(Arc::clone(&self.aggregate))));
+        let notice = PresenceNotice::new(from, presence, Some(Arc::clone(&self.aggregate)));
+        let notice = Arc::new(notice.with_avatar(self.avatar_mark()));
         let directed = endpoint.directed.clone();
         self.route_to_watching_contacts(session, &notice, effects);
         for to in directed {
@@ -265,7 +283,8 @@ impl Account {
         let notice = |endpoint: &Endpoint| {
             let from = Party::full(self.address.clone(), endpoint.resource().clone());
             let presence = Arc::clone(endpoint.shown.as_ref()?);
-            Some(Arc::new(PresenceNotice::new(from, presence, Some(Arc::clone(&self.aggregate)))))
+            let notice = PresenceNotice::new(from, presence, Some(Arc::clone(&self.aggregate)));
+            Some(Arc::new(notice.with_avatar(self.avatar_mark())))
         };
         self.endpoints.iter().filter(|endpoint| wanted(endpoint)).filter_map(notice).collect()
     }
@@ -327,7 +346,9 @@ fn gone(from: Party, now: Timestamp) -> Arc<PresenceNotice> {
 /// A notice as somebody with this view sees it.
 fn part_of(notice: &PresenceNotice, view: &View) -> Arc<PresenceNotice> {
     let aggregate = notice.aggregate.as_ref().map(|aggregate| Arc::new(seen_by(view, aggregate)));
-    Arc::new(PresenceNotice::new(notice.from.clone(), Arc::new(seen_by(view, &notice.presence)), aggregate))
+    let presence = Arc::new(seen_by(view, &notice.presence));
+    let part = PresenceNotice::new(notice.from.clone(), presence, aggregate);
+    Arc::new(part.with_avatar(notice.avatar))
 }
 
 fn route_notices(to: &Party, notices: Vec<Arc<PresenceNotice>>, effects: &mut Effects) {

@@ -25,6 +25,8 @@ pub struct Config {
     pub offline_batch: usize,
     /// Seconds after which an account that nobody uses leaves the memory; 1 to 86400. Default: 60.
     pub idle_seconds: u32,
+    /// Largest picture of a person, in bytes; 1024 to 16777216. Default: 307200.
+    pub avatar_bytes: usize,
     /// Inputs that may wait for one account; more are refused as overloaded. 16 to 1000000.
     /// Default: 10000.
     pub mailbox: usize,
@@ -76,6 +78,7 @@ impl Default for Config {
             documents_bytes: 8 << 20,
             offline_batch: 50,
             idle_seconds: 60,
+            avatar_bytes: 300 * 1024,
             mailbox: 10_000,
             authorization: Authorization::Rules,
             watcher_info: true,
@@ -105,6 +108,7 @@ impl Config {
             ("documents_bytes", self.documents_bytes, 1024, 1 << 30),
             ("offline_batch", self.offline_batch, 1, 1000),
             ("idle_seconds", self.idle_seconds as usize, 1, 86_400),
+            ("avatar_bytes", self.avatar_bytes, 1024, 16 << 20),
             ("mailbox", self.mailbox, 16, 1_000_000),
             ("offline_watcher_info_seconds", waits, 1, 31_536_000),
             ("offline_watcher_info_cleanup_seconds", cleanup, 1, 86_400),

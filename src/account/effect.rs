@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CloseReason, Copy, Event, Reply, ReplyTo, Shown, WatchId, WatchState, endpoints::Sessions, event::About,
+    CloseReason, Copy, Event, Fetch, Reply, ReplyTo, Shown, WatchId, WatchState, endpoints::Sessions,
+    event::About,
 };
 use crate::{
     signal::{Address, Message, News, Reject, SessionId, Signal, Timestamp},
@@ -42,6 +43,8 @@ pub enum Effect {
     ReadOffline { session: SessionId },
     /// Count the messages in the offline file, for [`super::Input::OfflineCounted`].
     CountOffline { asked: u32 },
+    /// Read something, for [`super::Input::Fetched`].
+    Fetch(Box<Fetch>),
     /// Post [`super::Input::Tick`] then, or soon after.
     Wake(Timestamp),
     /// The session is over from the account's side: tell it and forget its sink.

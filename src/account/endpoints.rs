@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::session::{SessionChange, SessionKind, SessionSpec};
 use crate::{
     presence::{aggregate, during_call, is_session_seen},
-    signal::{Native, Party, Presence, Resource, ResourceState, SessionId, Timestamp, View},
+    signal::{Native, Party, Presence, Resource, ResourceState, SessionId, Timestamp, Topic, View},
 };
 
 /// One session.
@@ -22,13 +22,15 @@ pub(super) struct Endpoint {
     pub(super) shown: Option<Arc<Presence>>,
     /// Calls that it takes part in.
     calls: u16,
+    /// What it wants to hear of.
+    topics: Option<Arc<[Topic]>>,
     /// Whom it showed its presence to, beyond those who may see it anyway; at most [`DIRECTED`].
     pub(super) directed: Vec<Party>,
 }
 
 impl Endpoint {
     pub(super) fn new(session: SessionId, spec: SessionSpec) -> Self {
-        Self { session, spec, said: None, shown: None, calls: 0, directed: Vec::new() }
+        Self { session, spec, said: None, shown: None, calls: 0, topics: None, directed: Vec::new() }
     }
 
     pub(super) fn resource(&self) -> &Resource {
@@ -47,6 +49,16 @@ impl Endpoint {
     /// Whether it is told of the presence of contacts. Phones watch those they want to see.
     pub(super) fn follows_presence(&self) -> bool {
         self.is_available() && matches!(self.spec.kind, SessionKind::Client | SessionKind::Page)
+    }
+
+    /// What it wants to hear of.
+    pub(super) fn topics(&self) -> &[Topic] {
+        self.topics.as_deref().unwrap_or_default()
+    }
+
+    /// Whether it is told of this.
+    pub(super) fn follows(&self, topic: &Topic) -> bool {
+        self.is_available() && self.topics().contains(topic)
     }
 
     /// Whether a question for the owner can be shown there.
@@ -99,6 +111,7 @@ impl Endpoint {
                 self.show();
                 return self.shown.is_some() && was != (calls > 0);
             }
+            SessionChange::Follows(topics) => self.topics = Some(topics),
             SessionChange::Collect => {}
         }
         false

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Reply;
 use crate::{
-    signal::{Address, Contact, ContactSignal, Message, PresenceNotice, Query, Reject, RequestId},
+    signal::{
+        Address, Contact, ContactSignal, Message, PersonalNews, PresenceNotice, Query, Reject, RequestId,
+    },
     storage::Preferences,
 };
 
@@ -29,6 +31,8 @@ pub enum Event {
     Query(Arc<Query>),
     /// The owner blocked somebody or took that back.
     Blocked(Arc<BlockChange>),
+    /// Something about the owner or somebody she follows, of what the session wants to hear of.
+    Personal(Arc<PersonalNews>),
     Preferences(Arc<Preferences>),
     /// The reply to a request, or the failure of something sent without tag.
     Reply(Box<Replied>),

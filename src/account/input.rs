@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Request, SessionChange, SessionSpec, WatchSpec};
+use super::{Purpose, Request, SessionChange, SessionSpec, WatchSpec};
 use crate::{
     signal::{Address, Message, MessageId, Party, Presence, RequestId, SessionId, Signal, Timestamp},
-    storage::Preferences,
+    storage::{Preferences, Shelved},
 };
 
 /// One thing that happens to an account.
@@ -84,6 +84,11 @@ pub enum Input {
     OfflineCounted {
         asked: u32,
         count: u32,
+    },
+    /// What was to be read; `None` where it could not be read.
+    Fetched {
+        purpose: Box<Purpose>,
+        found: Option<Vec<Shelved>>,
     },
     /// A time has come that the account wanted to be woken at.
     Tick,

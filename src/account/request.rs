@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -9,8 +10,8 @@ use smallvec::SmallVec;
 use super::{Amendment, Facts, Sent, SessionSpec, event::About};
 use crate::{
     signal::{
-        Address, Contact, ContactEvent, ContactRequest, DocumentEntry, Message, Native, Presence, Query,
-        Ruleset, SessionId, Text, WatcherList,
+        Address, Avatar, AvatarHash, Contact, ContactEvent, ContactRequest, DocumentEntry, Message, Native,
+        Presence, Query, Ruleset, SessionId, Text, Wanted, WatcherList,
     },
     storage::Preferences,
 };
@@ -33,6 +34,14 @@ pub enum Request {
     Contact { to: Address, event: ContactEvent, note: Option<Text>, native: Native },
     /// The questions that wait for the owner's answer. Replies [`Reply::ContactRequests`].
     ContactRequests,
+    /// Ask about `of`, who may be the owner herself. Replies as the question demands.
+    Enquire { of: Address, wanted: Wanted },
+    /// Put on a picture, or take off the one that is worn. Replies [`Reply::Avatar`].
+    SetAvatar(Option<Bytes>),
+    /// Bring a picture, to be put on later. Replies [`Reply::Done`].
+    StageAvatar(Bytes),
+    /// Put on a picture that was brought before. Replies [`Reply::Avatar`], or not found.
+    WearAvatar(AvatarHash),
     /// Replies [`Reply::Preferences`].
     Preferences,
     /// Replies [`Reply::Done`] once they are durable.
@@ -81,6 +90,11 @@ pub enum Reply {
     Roster(Arc<RosterView>),
     ContactRequests(Vec<ContactRequest>),
     Preferences(Preferences),
+    Avatar(Option<Arc<Avatar>>),
+    Picture {
+        avatar: Arc<Avatar>,
+        bytes: Bytes,
+    },
     /// `None` where the owner set none.
     Rules(Option<Arc<Ruleset>>),
     HardState(Option<Arc<Presence>>),

@@ -1,9 +1,11 @@
 //! What a session tells of itself.
 
+use std::sync::Arc;
+
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use crate::signal::{Resource, Timestamp};
+use crate::signal::{Resource, Timestamp, Topic};
 
 /// What a session is used for; decides the defaults of how it takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -49,6 +51,8 @@ pub enum SessionChange {
     Contact(Option<CompactString>),
     /// It takes part in this many calls.
     Calls(u16),
+    /// What it wants to hear of.
+    Follows(Arc<[Topic]>),
     /// It can take offline messages now: a phone says so whenever it registers again.
     Collect,
 }

@@ -14,7 +14,7 @@ use tokio::{
 use tracing::error;
 
 use super::{
-    Answer, Effect, Event, Input, Parcel, ReplyTo, Sink, WatchId, WatchSink,
+    Answer, Effect, Event, Fetch, Input, Parcel, ReplyTo, Sink, WatchId, WatchSink,
     alarms::Alarms,
     endpoints::Sessions,
     event::{About, Replied},
@@ -268,6 +268,7 @@ impl Inner {
             Effect::Answer(answer) => self.answer(answer),
             Effect::ReadOffline { session } => self.read_offline(cell, key, session),
             Effect::CountOffline { asked } => self.count_offline(cell, key, asked),
+            Effect::Fetch(fetch) => self.fetch(cell, key, *fetch),
             Effect::Wake(at) => self.alarms.set(at, cell.address.clone()),
             Effect::End { session, reason } => self.end_session(session, reason),
             Effect::Store(_) | Effect::Deliver { .. } => {}
@@ -308,6 +309,19 @@ impl Inner {
             Err(fault) => error!(account = %address, %fault, "offline file cannot be counted"),
         });
         self.store.offline_count(key, done);
+    }
+
+    fn fetch(self: &Arc<Self>, cell: &Arc<Cell>, key: AccountKey, fetch: Fetch) {
+        let post = self.post();
+        let address = cell.address.clone();
+        let Fetch { shelf, pick, purpose } = fetch;
+        let done = Box::new(move |found: Result<_, _>| {
+            if let Err(fault) = &found {
+                error!(account = %address, %fault, "a shelf cannot be read");
+            }
+            post.input(&address, Input::Fetched { purpose: Box::new(purpose), found: found.ok() });
+        });
+        self.store.pick(key, shelf, pick, done);
     }
 
     fn read_offline(self: &Arc<Self>, cell: &Arc<Cell>, key: AccountKey, session: SessionId) {

@@ -10,6 +10,7 @@ use super::{
     config::Authorization,
     documents::Documents,
     endpoints::{Endpoint, Endpoints, Sessions},
+    personal::Personal,
     roster::Roster,
     rules::Own,
     session::{SessionKind, SessionSpec},
@@ -17,7 +18,10 @@ use super::{
 };
 use crate::{
     presence::{Standing, standing},
-    signal::{Address, CallOffer, ContactRequest, Presence, Reason, Reject, SessionId, Signal, Timestamp},
+    signal::{
+        Address, CallOffer, ContactRequest, Enquiry, Party, Presence, Reason, Reject, SessionId, Signal,
+        Timestamp,
+    },
     storage::{AccountRecord, Preferences, Write},
 };
 
@@ -28,6 +32,7 @@ pub(super) struct Account {
     pub(super) preferences: Preferences,
     pub(super) roster: Roster,
     pub(super) own: Option<Box<Own>>,
+    pub(super) personal: Option<Box<Personal>>,
     /// Who asked to see the owner's presence and waits for her answer.
     pub(super) requests: BTreeMap<Address, ContactRequest>,
     pub(super) endpoints: Endpoints,
@@ -59,6 +64,7 @@ impl Account {
             preferences: record.preferences,
             roster,
             own: Own::new(record.rules, record.hard_state, record.blocked),
+            personal: Personal::new(record.shelves),
             requests,
             endpoints: Endpoints::default(),
             watchers: Watchers::new(record.waiting),
@@ -114,6 +120,7 @@ impl Account {
                 self.handle_offline_read(session, messages, more, effects);
             }
             Input::OfflineCounted { asked, count } => self.handle_offline_count(asked, count, effects),
+            Input::Fetched { purpose, found } => self.handle_fetched(*purpose, found, now, effects),
             Input::Tick => self.handle_tick(now, effects),
             Input::OfflineTaken { session, through } => self.handle_offline_taken(session, through, effects),
             Input::Preferences(preferences) => self.adopt(preferences, effects),
@@ -186,6 +193,22 @@ impl Account {
                 effects.push(Effect::Route { signal: Signal::Query(query), reply });
                 return;
             }
+            Request::Enquire { of, wanted } if of == self.address => {
+                let from = Party::from(of);
+                return self.handle_enquiry(&from, &wanted, reply, now, effects);
+            }
+            Request::Enquire { of, wanted } => {
+                let from = self.party_of(session);
+                let enquiry = Arc::new(Enquiry { from, to: of, wanted });
+                effects.push(Effect::Route { signal: Signal::Enquiry(enquiry), reply });
+                return;
+            }
+            Request::SetAvatar(picture) => self.set_avatar(picture.as_ref(), now, effects),
+            Request::StageAvatar(picture) => self.stage_avatar(&picture, now, effects),
+            Request::WearAvatar(hash) => match self.put_on_staged(hash, reply.clone(), effects) {
+                Ok(()) => return,
+                Err(reject) => Err(reject),
+            },
             Request::Roster { since } => Ok(Reply::Roster(Arc::new(self.roster.view(since)))),
             Request::SetContact { address, name, groups } => self.set_contact(address, name, groups, effects),
             Request::RemoveContact { address } => self.remove_contact(&address, now, effects),
@@ -229,6 +252,10 @@ impl Account {
             Signal::Contact(contact) => self.handle_contact_signal(&contact, now, effects),
             Signal::Presence { to, notice } => self.handle_notice(&to, notice, effects),
             Signal::Probe { from, .. } => self.handle_probe(&from, effects),
+            Signal::Enquiry(enquiry) => {
+                self.handle_enquiry(&enquiry.from, &enquiry.wanted, reply, now, effects);
+            }
+            Signal::Personal { to, news } => self.handle_personal(&to, news, effects),
             Signal::Call(offer) => self.handle_call(&offer, reply, effects),
         }
     }
@@ -267,6 +294,14 @@ impl Account {
             address: self.address.clone(),
             aggregate: Arc::clone(&self.aggregate),
             sessions: self.endpoints.iter().map(view).collect(),
+        }
+    }
+
+    /// The owner, on this session.
+    fn party_of(&self, session: Option<SessionId>) -> Party {
+        match session.and_then(|session| self.endpoints.find(session)) {
+            Some(endpoint) => Party::full(self.address.clone(), endpoint.resource().clone()),
+            None => Party::from(self.address.clone()),
         }
     }
 

@@ -29,10 +29,11 @@ use super::{
 };
 use crate::{
     account::{
-        CloseReason, Event, Outbox, Parcel, Replied, Reply, Request, Session, SessionKind, SessionSpec,
+        CloseReason, Event, Outbox, Parcel, Replied, Reply, Request, Session, SessionChange, SessionKind,
+        SessionSpec,
     },
     auth::AuthError,
-    signal::{Reason, Reject, Resource, Timestamp},
+    signal::{Reason, Reject, Resource, Timestamp, Topic},
 };
 
 /// Serves one WebSocket until it ends.
@@ -144,6 +145,7 @@ impl Conversation {
         let Ok(Reply::Summary(summary)) = self.session.ask(Request::Summary).await else { return Err(fault) };
         let ready = print_ready(self.session.party(), &summary, self.identity.is_admin, self.session.id());
         self.out.push(ready);
+        self.session.change(SessionChange::Follows(Arc::from([Topic::Avatar])));
         self.write().await
     }
 

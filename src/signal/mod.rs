@@ -10,11 +10,13 @@
 //! - A value that crosses accounts holds no handle, so that the other account may be elsewhere.
 
 mod address;
+mod avatar;
 mod call;
 mod chat;
 mod contact;
 mod document;
 mod id;
+mod personal;
 mod presence;
 mod query;
 mod reject;
@@ -26,11 +28,13 @@ mod view;
 mod watcher;
 
 pub use address::{Address, AddressError, Party, Resource};
+pub use avatar::{Avatar, AvatarHash, AvatarMark};
 pub use call::{CallId, CallOffer};
 pub use chat::{Content, Keep, Message, MessageKind, Native, Receipt, ReceiptKind, Text, Typing};
 pub use contact::{Contact, ContactEvent, ContactRequest, ContactSignal};
 pub use document::{DocumentEntry, DocumentId};
 pub use id::{MessageId, RequestId, SessionId};
+pub use personal::{Enquiry, PersonalNews, Piece, Topic, Wanted};
 pub use presence::{Activity, Availability, Memo, Presence, PresenceNotice, ResourceState, Snapshot};
 pub use query::{Query, QueryKind};
 pub use reject::{Reason, Reject};

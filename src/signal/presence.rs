@@ -6,7 +6,7 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Native, Party, Resource, Text, Timestamp};
+use super::{Address, AvatarMark, Native, Party, Resource, Text, Timestamp};
 
 /// How reachable somebody is, weakest first: the order in which aggregation lets one win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -78,6 +78,8 @@ pub struct PresenceNotice {
     /// The account as a whole after the change; `None` where the sender is no account of ours,
     /// or where the presence is meant for its receiver alone (directed).
     pub aggregate: Option<Arc<Presence>>,
+    /// The person's picture.
+    pub avatar: AvatarMark,
     /// How it was printed for the first of its readers.
     #[serde(skip)]
     pub printed: Memo,
@@ -87,7 +89,13 @@ impl PresenceNotice {
     /// A notice that nobody printed yet.
     #[must_use]
     pub fn new(from: Party, presence: Arc<Presence>, aggregate: Option<Arc<Presence>>) -> Self {
-        Self { from, presence, aggregate, printed: Memo::default() }
+        Self { from, presence, aggregate, avatar: AvatarMark::Untold, printed: Memo::default() }
+    }
+
+    /// The same, which tells of the person's picture too.
+    #[must_use]
+    pub fn with_avatar(self, avatar: AvatarMark) -> Self {
+        Self { avatar, ..self }
     }
 }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Address, CallOffer, ContactSignal, Message, Party, PresenceNotice, Query};
+use super::{
+    Address, CallOffer, ContactSignal, Enquiry, Message, Party, PersonalNews, PresenceNotice, Query,
+};
 
 /// One thing that an account, or somebody outside, tells an account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +24,13 @@ pub enum Signal {
         from: Arc<Party>,
         to: Address,
     },
+    /// Somebody asks about the owner.
+    Enquiry(Arc<Enquiry>),
+    /// Somebody tells of himself.
+    Personal {
+        to: Party,
+        news: Arc<PersonalNews>,
+    },
     /// Somebody calls.
     Call(Arc<CallOffer>),
 }
@@ -36,6 +45,8 @@ impl Signal {
             Self::Contact(contact) => &contact.to,
             Self::Presence { to, .. } => &to.address,
             Self::Probe { to, .. } => to,
+            Self::Enquiry(enquiry) => &enquiry.to,
+            Self::Personal { to, .. } => &to.address,
             Self::Call(offer) => &offer.to.address,
         }
     }
@@ -49,6 +60,8 @@ pub enum News {
     Presence(Arc<PresenceNotice>),
     /// This session wants to know how they are.
     Probe(Arc<Party>),
+    /// For contacts: something about somebody they follow.
+    Personal(Arc<PersonalNews>),
 }
 
 impl News {
@@ -57,6 +70,7 @@ impl News {
     pub fn signal(&self, to: Address) -> Signal {
         match self {
             Self::Presence(notice) => Signal::Presence { to: to.into(), notice: Arc::clone(notice) },
+            Self::Personal(news) => Signal::Personal { to: to.into(), news: Arc::clone(news) },
             Self::Probe(from) => Signal::Probe { from: Arc::clone(from), to },
         }
     }

@@ -2,6 +2,7 @@
 
 mod documents;
 mod memory;
+mod shelf;
 mod waiting;
 
 use std::{
@@ -121,6 +122,7 @@ fn account_is_what_was_written_after_a_restart() {
         roster_floor: 0,
         requests: vec![request],
         waiting: Vec::new(),
+        shelves: Vec::new(),
         has_offline: true,
         blocked: Vec::new(),
         documents: Vec::new(),

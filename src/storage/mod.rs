@@ -34,6 +34,7 @@ mod messages;
 mod pending;
 mod queue;
 mod records;
+mod shelf;
 mod sqlite;
 mod store;
 mod writer;
@@ -51,4 +52,5 @@ pub use records::{
     CredentialRecord, DeviceRecord, NewAccount, OfflineChunk, Preferences, RosterRow, StoredDocument,
     TOMBSTONES, TokenKind, TokenRecord, WaitingWatcher, Write,
 };
+pub use shelf::{AT_HAND, Pick, ShelfDone, Shelved};
 pub use store::{CountDone, Done, OfflineDone, Store};

@@ -7,8 +7,10 @@
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+use super::shelf::Shelved;
 use crate::signal::{
     Address, Contact, ContactRequest, DocumentEntry, DocumentId, Message, MessageId, Presence, Ruleset,
     Timestamp, Watcher,
@@ -44,6 +46,8 @@ pub struct AccountRecord {
     pub requests: Vec<ContactRequest>,
     /// Who asked to watch and has no answer, in the order of their addresses.
     pub waiting: Vec<WaitingWatcher>,
+    /// Everything on its shelves, shelf by shelf in order, the large things without content.
+    pub shelves: Vec<Shelved>,
     /// Whether messages wait in the offline file.
     pub has_offline: bool,
     /// Whom the owner blocked, in the order of their addresses.
@@ -181,6 +185,10 @@ pub enum Write {
     /// All of these or, where one fails, none. Only changes that go into the tables at once; messages in
     /// here are refused.
     Together(Vec<Self>),
+    /// Put something on a shelf, or in the place of what has its name there.
+    Shelve(Shelved),
+    /// Take something off a shelf; without `name`, everything.
+    Unshelve { shelf: CompactString, name: Option<CompactString> },
     /// One line of the archive. A second one of the same message with the same peer changes nothing.
     Archive { message: Arc<Message>, with: Address, outgoing: bool },
     /// The message waits in the account's offline file.

@@ -8,12 +8,14 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use compact_str::CompactString;
+
 use crate::signal::{Address, DocumentId, Timestamp};
 
 use super::{
     AccountKey, AccountRecord, AccountSummary, ArchiveEnd, ArchiveQuery, ArchivedMessage, Config,
-    CredentialRecord, NewAccount, OfflineChunk, StoreError, StoredDocument, TokenKind, TokenRecord, Write,
-    codec,
+    CredentialRecord, NewAccount, OfflineChunk, Pick, ShelfDone, StoreError, StoredDocument, TokenKind,
+    TokenRecord, Write, codec,
     files::{self, Folders},
     filler::Filler,
     memory::{Memory, Room, Rooms},
@@ -108,6 +110,12 @@ impl Store {
     pub fn offline_read(&self, account: AccountKey, limit: usize, done: OfflineDone) {
         // `done` is told.
         let _ = self.push(Job::OfflineRead { account, limit, done });
+    }
+
+    /// Queues a reading of things on a shelf. It sees every write that was submitted before it.
+    pub fn pick(&self, account: AccountKey, shelf: CompactString, pick: Pick, done: ShelfDone) {
+        // `done` is told.
+        let _ = self.push(Job::Pick { account, shelf, pick, done });
     }
 
     /// How many writes are not finished, this moment.

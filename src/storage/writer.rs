@@ -12,8 +12,10 @@ use std::{
     time::Duration,
 };
 
+use compact_str::CompactString;
+
 use super::{
-    AccountKey, CountDone, Done, OfflineDone, StoreError, Write,
+    AccountKey, CountDone, Done, OfflineDone, Pick, ShelfDone, StoreError, Write,
     files::Folders,
     filler::Filler,
     memory::{Batch, Room},
@@ -37,6 +39,13 @@ pub(super) enum Job {
     OfflineCount {
         account: AccountKey,
         done: CountDone,
+    },
+    /// A reading that sees what was written before it.
+    Pick {
+        account: AccountKey,
+        shelf: CompactString,
+        pick: Pick,
+        done: ShelfDone,
     },
     /// Whatever waits in a room's memory.
     Memory(Arc<Room>),
@@ -76,6 +85,7 @@ enum Tell {
     Write(Option<Done>),
     Offline { account: AccountKey, limit: usize, done: OfflineDone },
     Count { account: AccountKey, done: CountDone },
+    Pick { account: AccountKey, shelf: CompactString, pick: Pick, done: ShelfDone },
     Memory(Arc<Room>, Batch),
     Change(AfterCommit),
 }
@@ -85,7 +95,8 @@ impl Job {
         match self {
             Self::Write { write, .. } => place_of(write) == Place::Database,
             Self::OfflineRead { .. } | Self::OfflineCount { .. } => false,
-            Self::Memory(_) | Self::Change(_) => true,
+            // Behind the writes that it must see.
+            Self::Pick { .. } | Self::Memory(_) | Self::Change(_) => true,
         }
     }
 }
@@ -196,6 +207,10 @@ impl Writer {
                 let tell = Tell::Count { account, done };
                 Finished { outcome: Ok(()), place: Place::Nowhere, tell }
             }
+            Job::Pick { account, shelf, pick, done } => {
+                let tell = Tell::Pick { account, shelf, pick, done };
+                Finished { outcome: Ok(()), place: Place::Nowhere, tell }
+            }
             Job::Memory(room) => {
                 let batch = room.take();
                 let write = |database: &Database| batch.write(room.name(), database);
@@ -235,6 +250,7 @@ impl Writer {
                 done(self.messages.offline(&self.database, account, limit));
             }
             Tell::Count { account, done } => done(self.messages.offline_count(&self.database, account)),
+            Tell::Pick { account, shelf, pick, done } => done(self.database.pick(account, &shelf, &pick)),
             Tell::Memory(room, batch) => room.finish(batch, &outcome),
             Tell::Change(after) => after(self, outcome),
         }));
@@ -255,6 +271,8 @@ fn apply(database: &Database, account: AccountKey, write: Write) -> Result<(), S
         Write::WaitingRemoved { watcher } => database.remove_waiting(account, &watcher),
         Write::Rules(rules) => database.set_rules(account, rules.as_deref()),
         Write::HardState(state) => database.set_hard_state(account, state.as_deref()),
+        Write::Shelve(it) => database.shelve(account, &it),
+        Write::Unshelve { shelf, name } => database.unshelve(account, &shelf, name.as_deref()),
         Write::Preferences(preferences) => database.set_preferences(account, &preferences),
         Write::Blocked(address) => database.put_blocked(account, &address),
         Write::Unblocked(address) => database.remove_blocked(account, &address),
@@ -291,6 +309,7 @@ pub(super) fn refuse(job: Job, error: StoreError) {
         Job::Write { done: None, .. } => tracing::error!(%error, "a write that nobody waits for is lost"),
         Job::OfflineRead { done, .. } => done(Err(error)),
         Job::OfflineCount { done, .. } => done(Err(error)),
+        Job::Pick { done, .. } => done(Err(error)),
         Job::Memory(room) => room.finish(room.take(), &Err(error)),
         // Whoever waits for it sees that it is gone.
         Job::Change(_) => {}

@@ -178,7 +178,7 @@ impl Client {
                 self.management.note_sent(None, SMALL);
             }
             Event::Reply(replied) => self.handle_reply(*replied),
-            Event::Preferences(_) | Event::Blocked(_) => {}
+            Event::Personal(_) | Event::Preferences(_) | Event::Blocked(_) => {}
             Event::Closed(reason) => return Err(error_of(reason)),
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! The rules of several accounts played against each other: what one routes, the others handle.
 //! No disk, no clock: time is a number, stores are only counted.
 
+mod avatar;
 mod blocks;
 mod contacts;
 mod delivery;
@@ -16,16 +17,17 @@ use std::{
 
 use crate::{
     account::{
-        About, Answer, Copy, Effect, Event, Input, Reply, ReplyTo, Request, SessionKind, SessionSpec, Shown,
-        WatchId, WatchKind, WatchSpec, WatchState,
+        About, Answer, Copy, Effect, Event, Fetch, Input, Reply, ReplyTo, Request, SessionKind, SessionSpec,
+        Shown, WatchId, WatchKind, WatchSpec, WatchState,
         config::Config,
         state::{Account, Shared},
     },
     signal::{
-        Address, Availability, ContactEvent, Content, Keep, Message, MessageId, MessageKind, Native, Party,
-        Presence, Reason, Reject, RequestId, Resource, SessionId, Snapshot, Text, Timestamp,
+        Address, Availability, AvatarMark, ContactEvent, Content, Keep, Message, MessageId, MessageKind,
+        Native, Party, Piece, Presence, Reason, Reject, RequestId, Resource, SessionId, Snapshot, Text,
+        Timestamp,
     },
-    storage::{AccountKey, AccountRecord, Preferences, Write},
+    storage::{AT_HAND, AccountKey, AccountRecord, Pick, Preferences, Shelved, Write},
 };
 
 /// Several accounts of `example.org`, and what came out of them.
@@ -38,6 +40,7 @@ struct World {
     shown: BTreeMap<WatchId, Vec<Told>>,
     answers: Vec<Answer>,
     stored: Vec<(Address, Write)>,
+    shelves: BTreeMap<Address, Vec<Shelved>>,
     reads: Vec<(Address, SessionId)>,
     counts: Vec<(Address, u32)>,
     wakes: Vec<(Address, Timestamp)>,
@@ -62,6 +65,7 @@ impl World {
             shown: BTreeMap::new(),
             answers: Vec::new(),
             stored: Vec::new(),
+            shelves: BTreeMap::new(),
             reads: Vec::new(),
             counts: Vec::new(),
             wakes: Vec::new(),
@@ -103,7 +107,10 @@ impl World {
 
     fn perform(&mut self, owner: &Address, effect: Effect, queue: &mut VecDeque<(Address, Input)>) {
         match effect {
-            Effect::Store(write) => self.stored.push((owner.clone(), write)),
+            Effect::Store(write) => {
+                self.shelve(owner, &write);
+                self.stored.push((owner.clone(), write));
+            }
             Effect::Deliver { sessions, message, reply, tries } => {
                 let mut taken = false;
                 for session in sessions {
@@ -154,9 +161,52 @@ impl World {
             Effect::Answer(answer) => self.answers.push(answer),
             Effect::ReadOffline { session } => self.reads.push((owner.clone(), session)),
             Effect::CountOffline { asked } => self.counts.push((owner.clone(), asked)),
+            Effect::Fetch(fetch) => {
+                let found = self.pick(owner, &fetch);
+                let purpose = Box::new(fetch.purpose);
+                queue.push_back((owner.clone(), Input::Fetched { purpose, found: Some(found) }));
+            }
             Effect::Wake(at) => self.wakes.push((owner.clone(), at)),
             Effect::End { session, reason } => self.tell(session, format!("closed {reason:?}")),
         }
+    }
+
+    fn shelve(&mut self, owner: &Address, write: &Write) {
+        let shelves = self.shelves.entry(owner.clone()).or_default();
+        match write {
+            Write::Shelve(it) => {
+                shelves.retain(|other| other.shelf != it.shelf || other.name != it.name);
+                shelves.push(it.clone());
+            }
+            Write::Unshelve { shelf, name } => shelves.retain(|other| {
+                other.shelf != *shelf || name.as_ref().is_some_and(|name| other.name != *name)
+            }),
+            _ => {}
+        }
+    }
+
+    fn pick(&self, owner: &Address, fetch: &Fetch) -> Vec<Shelved> {
+        let shelves = self.shelves.get(owner).cloned().unwrap_or_default();
+        let mut found: Vec<_> = shelves.into_iter().filter(|it| it.shelf == fetch.shelf).collect();
+        found.sort_by_key(|it| it.number);
+        match &fetch.pick {
+            Pick::Named(names) => found.retain(|it| names.contains(&it.name)),
+            Pick::Last(count) => drop(found.drain(..found.len().saturating_sub(*count))),
+        }
+        found
+    }
+
+    /// The account is read anew, without its sessions.
+    fn reload(&mut self, name: &str) {
+        let owner = address(name);
+        let mut shelves = self.shelves.get(&owner).cloned().unwrap_or_default();
+        shelves.sort_by(|a, b| (&a.shelf, a.number).cmp(&(&b.shelf, b.number)));
+        for it in &mut shelves {
+            it.content = it.content.take().filter(|content| content.len() <= AT_HAND);
+        }
+        let record = AccountRecord { shelves, ..record(&owner) };
+        let shared = Arc::clone(&self.account(name).shared);
+        self.accounts.insert(owner, Account::new(record, shared, self.now));
     }
 
     fn tell(&mut self, session: SessionId, words: String) {
@@ -321,7 +371,12 @@ fn event_words(event: &Event) -> String {
     match event {
         Event::Presence(notice) => {
             let aggregate = notice.aggregate.as_ref().map(|presence| presence.availability);
-            format!("{} is {:?}, all {aggregate:?}", notice.from, notice.presence.availability)
+            let wearing = match notice.avatar {
+                AvatarMark::Has(hash) => format!(", wearing {hash}"),
+                AvatarMark::Without | AvatarMark::Untold => String::new(),
+            };
+            let availability = notice.presence.availability;
+            format!("{} is {availability:?}, all {aggregate:?}{wearing}", notice.from)
         }
         Event::Contact(signal) => format!("{} says {:?}", signal.from, signal.event),
         Event::ContactSettled { from, granted } => format!("{from} settled {granted}"),
@@ -334,6 +389,12 @@ fn event_words(event: &Event) -> String {
         }
         Event::Query(query) => format!("query {} from {}", query.id, query.from),
         Event::Blocked(change) => format!("blocked +{} -{}", change.added.len(), change.removed.len()),
+        Event::Personal(news) => match &news.what {
+            Piece::Avatar(avatar) => {
+                let hash = avatar.as_ref().map_or("none".to_owned(), |avatar| avatar.hash.to_string());
+                format!("avatar of {}: {hash}", news.from)
+            }
+        },
         Event::Preferences(_) => "preferences".to_owned(),
         Event::Reply(replied) => format!("reply {:?}", replied.outcome),
         Event::Closed(reason) => format!("closed {reason:?}"),
@@ -375,6 +436,7 @@ fn record(address: &Address) -> AccountRecord {
         removed: Vec::new(),
         roster_floor: 0,
         requests: Vec::new(),
+        shelves: Vec::new(),
         waiting: Vec::new(),
         has_offline: false,
         blocked: Vec::new(),

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     account::{About, CloseReason, Copy, Event, Replied, Reply, Summary},
     api::{error::Refusal, translate::PreferencesView},
-    signal::{Address, ContactEvent, Message, Party, PresenceNotice, Reject, SessionId},
+    signal::{Address, ContactEvent, Message, Party, Piece, PresenceNotice, Reject, SessionId},
 };
 
 /// One frame, told apart by its `type`.
@@ -42,6 +42,10 @@ enum Frame<'a> {
     Blocked {
         added: &'a [Address],
         removed: &'a [Address],
+    },
+    Avatar {
+        from: &'a Address,
+        hash: Option<String>,
     },
     Preferences {
         preferences: PreferencesView,
@@ -132,6 +136,11 @@ pub(in crate::api) fn print_event(event: &Event) -> Option<String> {
         Event::ContactSettled { from, granted } => Frame::Settled { from, granted: *granted },
         Event::Roster(change) => Frame::Roster(change.as_ref().into()),
         Event::Blocked(change) => Frame::Blocked { added: &change.added, removed: &change.removed },
+        Event::Personal(news) => {
+            let Piece::Avatar(avatar) = &news.what;
+            let hash = avatar.as_ref().map(|avatar| avatar.hash.to_string());
+            Frame::Avatar { from: &news.from, hash }
+        }
         Event::Preferences(preferences) => Frame::Preferences { preferences: preferences.as_ref().into() },
         Event::Contact(_) | Event::Query(_) | Event::Reply(_) | Event::Closed(_) => return None,
     };

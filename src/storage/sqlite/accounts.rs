@@ -151,6 +151,7 @@ impl Database {
             roster_floor: roster_floor.unsigned_abs(),
             requests: self.requests(key)?,
             waiting: self.waiting(key)?,
+            shelves: self.shelves(key)?,
             has_offline: false,
             blocked: self.blocked(key)?,
             documents: self.document_entries(key)?,

@@ -35,6 +35,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../storage/sqlite/0006_waiting.sql"),
     include_str!("../../../storage/sqlite/0007_own.sql"),
     include_str!("../../../storage/sqlite/0008_documents.sql"),
+    include_str!("../../../storage/sqlite/0009_shelves.sql"),
 ];
 
 #[cfg(test)]

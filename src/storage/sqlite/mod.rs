@@ -20,6 +20,7 @@ mod offline;
 mod readers;
 mod roster;
 mod settings;
+mod shelves;
 mod tokens;
 mod waiting;
 

@@ -230,6 +230,28 @@ impl Stanza {
         Some(Bytes::from(written))
     }
 
+    /// As [`Stanza::payload`], without the children that are `unwanted`.
+    pub fn payload_without(&self, unwanted: impl Fn(&ChildView<'_>) -> bool) -> Option<Bytes> {
+        if !self.children().any(|child| unwanted(&child)) {
+            return self.payload();
+        }
+        let mut kept = Vec::new();
+        if self.is_self_contained() {
+            let mut at = self.draft.content.start();
+            for child in self.children().filter(&unwanted) {
+                kept.extend_from_slice(self.bytes.get(at..child.child.whole.start())?);
+                at = child.child.whole.end();
+            }
+            kept.extend_from_slice(self.bytes.get(at..self.draft.content.end())?);
+        } else {
+            let element = self.to_element()?;
+            for (tree, _) in element.children().zip(self.children()).filter(|(_, child)| !unwanted(child)) {
+                tree.write_to(&mut kept).ok()?;
+            }
+        }
+        Some(Bytes::from(kept))
+    }
+
     /// Whether [`Stanza::payload`] shares the bytes that came in.
     pub fn is_self_contained(&self) -> bool {
         !self.draft.uses_outer_namespace

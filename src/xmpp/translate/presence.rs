@@ -5,9 +5,11 @@ use compact_str::CompactString;
 
 use super::{elements, native, print_text_element};
 use crate::signal::{
-    Activity, Address, Availability, ContactEvent, ContactSignal, Presence, PresenceNotice, Text, Timestamp,
+    Activity, Address, Availability, ContactEvent, ContactSignal, Native, Presence, PresenceNotice, Text,
+    Timestamp,
 };
 use crate::xmpp::stanza::{CLIENT, Head, Jid, Kind, Stanza, print_addressed};
+use crate::xmpp::xep::vcard_update;
 
 /// What a presence stanza without type, or of type unavailable, says.
 pub(in crate::xmpp) fn parse_presence(stanza: &Stanza, language: Option<&str>, now: Timestamp) -> Presence {
@@ -34,7 +36,18 @@ pub(in crate::xmpp) fn parse_presence(stanza: &Stanza, language: Option<&str>, n
         idle_since: attribute_time(stanza, "idle", IDLE, "since"),
         since: attribute_time(stanza, "delay", DELAY, "stamp").unwrap_or(now),
         priority: stanza.text_of("priority").and_then(|text| text.trim().parse().ok()).unwrap_or(0),
-        native: native(stanza, language),
+        native: elements_without_claims(stanza, language),
+    }
+}
+
+/// The content without what it says of a picture: the account knows better.
+fn elements_without_claims(stanza: &Stanza, language: Option<&str>) -> Native {
+    match native(stanza, language) {
+        Native::Elements { payload, lang } => {
+            let payload = stanza.payload_without(vcard_update::is_claim).unwrap_or(payload);
+            Native::Elements { payload, lang }
+        }
+        other => other,
     }
 }
 
@@ -59,10 +72,11 @@ fn print_shared(notice: &PresenceNotice) -> Bytes {
         language: content.and_then(|(_, lang)| lang),
         ..Head::default()
     };
+    let avatar = if presence.is_available() { vcard_update::print(notice.avatar) } else { String::new() };
     let mut out = Vec::new();
     match content {
-        Some((payload, _)) => head.print(&[payload], &mut out),
-        None => head.print(&[&print_neutral(presence)], &mut out),
+        Some((payload, _)) => head.print(&[payload, avatar.as_bytes()], &mut out),
+        None => head.print(&[&print_neutral(presence), avatar.as_bytes()], &mut out),
     }
     Bytes::from(out)
 }

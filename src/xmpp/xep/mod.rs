@@ -11,6 +11,7 @@ pub(super) mod hints;
 mod legacy_session;
 mod offline;
 pub(super) mod ping;
+pub(super) mod vcard_update;
 mod version;
 
 use super::{roster, session::Expect, stanza::ChildView, translate::Refusal};

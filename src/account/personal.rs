@@ -1,0 +1,202 @@
+//! What an account keeps of its owner beside contacts and messages: read with the account as far as it is
+//! small, fetched from the store where it is large.
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Answer, Effect, Event, Reply, ReplyTo,
+    endpoints::Endpoint,
+    state::{Account, Effects},
+};
+use crate::{
+    presence::{Standing, Why},
+    signal::{
+        Address, Avatar, AvatarHash, Enquiry, Handling, News, Party, PersonalNews, Piece, Reason, Reject,
+        SessionId, Signal, Timestamp, Topic, Wanted,
+    },
+    storage::{Pick, Shelved},
+};
+
+/// What is at hand. Boxed: many accounts have nothing of it.
+#[derive(Debug, Default)]
+pub(super) struct Personal {
+    pub(super) avatar: AvatarState,
+    /// Pictures that were brought and not put on, newest last.
+    pub(super) staged: Vec<AvatarHash>,
+}
+
+/// The owner's picture.
+#[derive(Debug, Default)]
+pub(super) enum AvatarState {
+    /// She never had one.
+    #[default]
+    Never,
+    /// She took it off.
+    Without,
+    Has(Arc<Avatar>),
+}
+
+/// Something to be read from the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fetch {
+    pub shelf: CompactString,
+    pub pick: Pick,
+    pub purpose: Purpose,
+}
+
+/// What is read for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Purpose {
+    /// Somebody asked for this picture.
+    Picture { avatar: Arc<Avatar>, reply: ReplyTo },
+    /// This picture, which was brought before, becomes the owner's.
+    PutOn { hash: AvatarHash, reply: Option<ReplyTo> },
+}
+
+impl Personal {
+    /// What was read with the account.
+    pub(super) fn new(shelves: Vec<Shelved>) -> Option<Box<Self>> {
+        let mut personal: Option<Box<Self>> = None;
+        for it in shelves {
+            personal.get_or_insert_default().take_over(it);
+        }
+        personal
+    }
+
+    fn take_over(&mut self, it: Shelved) {
+        match it.shelf.as_str() {
+            super::avatar::PICTURES => self.take_over_picture(&it),
+            super::avatar::OWN if it.name == super::avatar::WORN => self.take_over_worn(&it),
+            _ => {}
+        }
+    }
+}
+
+impl Account {
+    /// A question about the owner, by `from`.
+    pub(super) fn handle_enquiry(
+        &mut self,
+        from: &Party,
+        wanted: &Wanted,
+        reply: Option<ReplyTo>,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        if let Wanted::Latest { topics } = wanted {
+            return self.handle_latest(from, topics, now, effects);
+        }
+        let Some(reply) = reply else { return };
+        let outcome = match wanted {
+            _ if self.shuts_out(&from.address, now) => Err(Reason::NoSession.into()),
+            Wanted::Avatar => Ok(Reply::Avatar(self.avatar().cloned())),
+            Wanted::Picture { hash } => match self.fetch_picture(*hash, &reply, effects) {
+                Ok(()) => return,
+                Err(reject) => Err(reject),
+            },
+            Wanted::Latest { .. } => Ok(Reply::Done),
+        };
+        effects.push(Effect::Answer(Answer { to: reply, about: None, outcome }));
+    }
+
+    /// Whether the owner shuts somebody out, who is told nothing of her, not even what everybody may know.
+    fn shuts_out(&self, somebody: &Address, now: Timestamp) -> bool {
+        let blocks = |handling| matches!(handling, Handling::Block | Handling::PoliteBlock);
+        *somebody != self.address
+            && self
+                .rules_on(somebody, now)
+                .is_some_and(|verdict| blocks(verdict.handling) && matches!(verdict.why, Why::Rule(_)))
+    }
+
+    /// Somebody's session wants to know how things are that it follows.
+    fn handle_latest(&self, from: &Party, topics: &[Topic], now: Timestamp, effects: &mut Effects) {
+        let may_see = self.standing(&from.address) == Standing::Allowed;
+        if may_see && !self.shuts_out(&from.address, now) {
+            self.tell_latest(from, topics, effects);
+        }
+    }
+
+    /// Tells one session how things are.
+    fn tell_latest(&self, to: &Party, topics: &[Topic], effects: &mut Effects) {
+        let pieces = topics.iter().filter_map(|topic| match topic {
+            Topic::Avatar => self.avatar_piece(),
+        });
+        for what in pieces {
+            let news = Arc::new(PersonalNews::new(self.address.clone(), what));
+            let signal = Signal::Personal { to: to.clone(), news };
+            effects.push(Effect::Route { signal, reply: None });
+        }
+    }
+
+    /// What was to be read is here; `None` where it could not be read.
+    pub(super) fn handle_fetched(
+        &mut self,
+        purpose: Purpose,
+        found: Option<Vec<Shelved>>,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        let found = found.ok_or_else(|| Reject::from(Reason::Internal));
+        let first = found.map(|found| found.into_iter().next().and_then(|it| it.content));
+        let (reply, outcome) = match purpose {
+            Purpose::Picture { avatar, reply } => {
+                let picture = first.and_then(|bytes| bytes.ok_or_else(|| Reason::NotFound.into()));
+                (Some(reply), picture.map(|bytes| Reply::Picture { avatar, bytes }))
+            }
+            Purpose::PutOn { hash, reply } => {
+                let bytes = first.and_then(|bytes| bytes.ok_or_else(|| Reason::NotFound.into()));
+                (reply, bytes.and_then(|bytes| self.put_on(hash, &bytes, now, effects)))
+            }
+        };
+        if let Some(to) = reply {
+            effects.push(Effect::Answer(Answer { to, about: None, outcome }));
+        }
+    }
+
+    /// Tells the owner's sessions and her contacts, as far as they want to hear of it.
+    pub(super) fn tell_personal(&self, what: Piece, now: Timestamp, effects: &mut Effects) {
+        let topic = what.topic();
+        let news = Arc::new(PersonalNews::new(self.address.clone(), what));
+        let own = self.endpoints.ids(|endpoint| endpoint.follows(&topic));
+        super::announce::tell(own, Event::Personal(Arc::clone(&news)), effects);
+        let to: Vec<_> = self.watching_contacts(now).cloned().collect();
+        if !to.is_empty() {
+            effects.push(Effect::RouteAll { to, news: News::Personal(news) });
+        }
+    }
+
+    /// Contacts who may see the owner.
+    fn watching_contacts(&self, now: Timestamp) -> impl Iterator<Item = &Address> {
+        let watches =
+            move |somebody: &&Address| !self.is_hidden_from(somebody) && !self.shuts_out(somebody, now);
+        self.roster.iter().filter(|contact| contact.from).map(|contact| &contact.address).filter(watches)
+    }
+
+    /// Somebody tells of himself.
+    pub(super) fn handle_personal(&self, to: &Party, news: Arc<PersonalNews>, effects: &mut Effects) {
+        let topic = news.what.topic();
+        let wanted = |endpoint: &Endpoint| {
+            endpoint.follows(&topic)
+                && to.resource.as_ref().is_none_or(|resource| resource == endpoint.resource())
+        };
+        super::announce::tell(self.endpoints.ids(wanted), Event::Personal(news), effects);
+    }
+
+    /// A session wants to hear of other things than before, or has just become available: it is told how
+    /// things are, the owner's own and her contacts'.
+    pub(super) fn catch_up(&self, session: SessionId, topics: &[Topic], effects: &mut Effects) {
+        let Some(endpoint) = self.endpoints.find(session) else { return };
+        if topics.is_empty() || !endpoint.is_available() {
+            return;
+        }
+        let party = Party::full(self.address.clone(), endpoint.resource().clone());
+        for to in self.roster.iter().filter(|contact| contact.to).map(|contact| &contact.address) {
+            let wanted = Wanted::Latest { topics: topics.into() };
+            let enquiry = Enquiry { from: party.clone(), to: to.clone(), wanted };
+            effects.push(Effect::Route { signal: Signal::Enquiry(Arc::new(enquiry)), reply: None });
+        }
+        self.tell_latest(&party, topics, effects);
+    }
+}
