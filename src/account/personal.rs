@@ -104,10 +104,11 @@ impl Account {
     /// Whether the owner shuts somebody out, who is told nothing of her, not even what everybody may know.
     fn shuts_out(&self, somebody: &Address, now: Timestamp) -> bool {
         let blocks = |handling| matches!(handling, Handling::Block | Handling::PoliteBlock);
-        *somebody != self.address
-            && self
-                .rules_on(somebody, now)
+        let is_ruled_out = || {
+            self.rules_on(somebody, now)
                 .is_some_and(|verdict| blocks(verdict.handling) && matches!(verdict.why, Why::Rule(_)))
+        };
+        *somebody != self.address && (self.is_blocked(somebody) || is_ruled_out())
     }
 
     /// Somebody's session wants to know how things are that it follows.

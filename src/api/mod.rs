@@ -18,6 +18,7 @@ mod account;
 mod administration;
 mod archive;
 mod assets;
+mod avatar;
 mod blocks;
 mod config;
 mod contacts;

@@ -31,7 +31,7 @@ use tokio::{sync::mpsc, time::timeout};
 use tracing::debug;
 
 use super::{
-    Config, account, administration, archive, assets, blocks, contacts,
+    Config, account, administration, archive, assets, avatar, blocks, contacts,
     error::{Failure, Outcome},
     extract::account_address,
     identity::{Client, Identity},
@@ -163,6 +163,14 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/api/logout", post(login::log_out))
         .route("/api/setup", get(login::show_setup).post(login::set_up))
         .route("/api/me", get(account::show_me))
+        .route(
+            "/api/avatar",
+            get(avatar::show_own)
+                .put(avatar::set)
+                .delete(avatar::remove)
+                .layer(DefaultBodyLimit::max(shared.accounts.avatar_bytes())),
+        )
+        .route("/api/avatar/{address}", get(avatar::show))
         .route("/api/preferences", get(account::show_preferences).put(account::set_preferences))
         .route("/api/password", post(account::change_password))
         .route("/api/devices", get(account::list_devices).post(account::add_device))

@@ -16,8 +16,9 @@ const PATIENCE_MS = 20_000;
 async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
   const init: RequestInit = { method, credentials: 'same-origin', signal: AbortSignal.timeout(PATIENCE_MS) };
   if (body !== undefined) {
-    init.headers = { 'content-type': 'application/json' };
-    init.body = JSON.stringify(body);
+    const isFile = body instanceof Blob;
+    init.headers = { 'content-type': isFile ? body.type || 'application/octet-stream' : 'application/json' };
+    init.body = isFile ? body : JSON.stringify(body);
   }
   let response: Response;
   try {
@@ -73,6 +74,8 @@ export const rest = {
   get: <T>(path: string) => request<T>('GET', path),
   post: <T = unknown>(path: string, body?: unknown) => request<T>('POST', path, body ?? {}),
   put: <T = unknown>(path: string, body: unknown) => request<T>('PUT', path, body),
+  /** Sends a file as it is. */
+  upload: <T = unknown>(path: string, file: Blob) => request<T>('PUT', path, file),
   remove: <T = unknown>(path: string) => request<T>('DELETE', path),
 };
 

@@ -5,6 +5,7 @@ import {
   takeOutcome, takeOverview, unreadOf, withdraw, type Conversations, type Draft,
 } from './conversation';
 import { Memory, type OwnPresence } from './memory';
+import { takeAvatar } from './avatars.svelte';
 import { presenceOf, takePresence, type PresenceMap } from './presence';
 import { errorText, path, rest } from './rest';
 import { EMPTY_ROSTER, rosterFrom, takeRosterEvent, type RosterState } from './roster';
@@ -200,6 +201,9 @@ export class Session {
       case 'request':
       case 'settled':
         this.roster = takeRosterEvent(this.roster, event);
+        break;
+      case 'avatar':
+        takeAvatar(event.from, event.hash);
         break;
       case 'preferences':
         void this.reloadPreferences().catch(() => undefined);

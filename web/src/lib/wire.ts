@@ -147,6 +147,7 @@ export type ServerEvent =
   | { type: 'roster'; version: number; contact: Contact; removed: boolean }
   | ({ type: 'request' } & Request)
   | { type: 'settled'; from: string; granted: boolean }
+  | { type: 'avatar'; from: string; hash: string | null }
   | { type: 'preferences'; preferences: Preferences }
   /** Without `id`: something sent earlier failed after all. */
   | { type: 'reply'; id: string | null; ok: boolean; sent?: Sent; message?: Message; error?: Refusal }
