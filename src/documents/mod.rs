@@ -12,12 +12,21 @@
 //!   of two changes made for the same revision, the later is made anew on what the earlier left.
 //! - A document is read within limits; no tree is built from what is not well-formed, and an edit of a tree
 //!   leaves every byte that it is not about.
+//! - What is announced of applications is what is served, and what clients write as they do is not refused.
 //! - A tag ([`Document::etag`]) never names two different contents of one document.
 
+mod application;
+mod conflict;
+mod schema;
 mod shelves;
 mod store;
 mod tree;
 
+pub use application::{
+    APPLICATIONS, Application, Context, DirectoryEntry, Icon, Origin, Readers, Service, find_application,
+    print_capabilities, print_directory, print_icon, print_services, print_watchers, read_icon, services,
+};
+pub use conflict::{Conflict, Exists};
 pub use store::{Change, ChangeError, Changed, Document, Documents};
 pub use tree::{
     Attribute, EditError, Edited, Edits, Element, Node, NodeEditError, ParseError, Selected, Selector,
