@@ -75,6 +75,7 @@ impl Account {
             return;
         }
         let place = self.place(&message);
+        let dormant = self.dormant_for(&place, &message);
         if message.keep.archive && place != Place::Bounce {
             let with = message.from.address.clone();
             effects.push(Effect::Store(Write::Archive {
@@ -87,10 +88,12 @@ impl Account {
             && message.keep.carbons
         {
             let wanted = |other: &Endpoint| {
-                !sessions.contains(&other.session) && self.takes_copies(other, Copy::Received)
+                let has_it = sessions.contains(&other.session) || dormant.contains(&other.session);
+                !has_it && self.takes_copies(other, Copy::Received)
             };
             copy_to(self.endpoints.ids(wanted), &message, Copy::Received, effects);
         }
+        copy_to(dormant, &message, Copy::Original, effects);
         self.put(place, message, reply, 0, effects);
     }
 
@@ -165,8 +168,10 @@ impl Account {
     fn place(&self, message: &Message) -> Place {
         if let Some(resource) = &message.to.resource {
             let named = self.endpoints.named(resource);
-            if let Some(endpoint) = named.filter(|endpoint| endpoint.spec.takes_messages) {
-                return Place::Sessions(smallvec![endpoint.session]);
+            match named.filter(|endpoint| endpoint.spec.takes_messages) {
+                Some(endpoint) if endpoint.is_dormant() => return self.place_dormant(message),
+                Some(endpoint) => return Place::Sessions(smallvec![endpoint.session]),
+                None => {}
             }
             match message.kind {
                 MessageKind::Chat => {}
@@ -201,6 +206,28 @@ impl Account {
         }
         let says_something = message.content.body().is_some() || message.keep.offline;
         if lasting && says_something { Place::Bounce } else { Place::Drop }
+    }
+
+    /// Decides what becomes of a message for one session by name whose connection is broken. What is kept
+    /// at all is kept safely; the rest waits with the session.
+    fn place_dormant(&self, message: &Message) -> Place {
+        match self.place_absent(message) {
+            Place::Bounce => Place::Drop,
+            place => place,
+        }
+    }
+
+    /// The sessions whose connection is broken and that would have got the message. Whoever else has to have
+    /// it gets it as if they were not there, so they may get twice what then waits in the offline file.
+    fn dormant_for(&self, place: &Place, message: &Message) -> Sessions {
+        match &message.to.resource {
+            Some(resource) if self.endpoints.named(resource).is_some_and(Endpoint::is_dormant) => {
+                self.endpoints.ids(|endpoint| endpoint.resource() == resource && endpoint.spec.takes_messages)
+            }
+            Some(_) if matches!(place, Place::Sessions(_)) => Sessions::new(),
+            _ if matches!(place, Place::Bounce) => Sessions::new(),
+            _ => self.endpoints.ids(Endpoint::misses_unasked),
+        }
     }
 
     fn put(

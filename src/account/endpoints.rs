@@ -24,13 +24,16 @@ pub(super) struct Endpoint {
     calls: u16,
     /// What it wants to hear of.
     topics: Option<Arc<[Topic]>>,
+    /// Its connection is broken: a message that it gets may never be read.
+    dormant: bool,
     /// Whom it showed its presence to, beyond those who may see it anyway; at most [`DIRECTED`].
     pub(super) directed: Vec<Party>,
 }
 
 impl Endpoint {
     pub(super) fn new(session: SessionId, spec: SessionSpec) -> Self {
-        Self { session, spec, said: None, shown: None, calls: 0, topics: None, directed: Vec::new() }
+        let (said, shown, topics) = (None, None, None);
+        Self { session, spec, said, shown, calls: 0, topics, dormant: false, directed: Vec::new() }
     }
 
     pub(super) fn resource(&self) -> &Resource {
@@ -68,7 +71,21 @@ impl Endpoint {
 
     /// Whether it takes messages that are not addressed to it by name.
     pub(super) fn takes_unasked(&self) -> bool {
+        !self.dormant && self.is_for_unasked()
+    }
+
+    /// Whether it would, if its connection were not broken.
+    pub(super) fn misses_unasked(&self) -> bool {
+        self.dormant && self.is_for_unasked()
+    }
+
+    fn is_for_unasked(&self) -> bool {
         self.spec.takes_messages && self.shown.as_ref().is_some_and(|presence| presence.priority >= 0)
+    }
+
+    /// Whether its connection is broken.
+    pub(super) fn is_dormant(&self) -> bool {
+        self.dormant
     }
 
     /// Whether it says in so many words that it is closed.
@@ -112,6 +129,7 @@ impl Endpoint {
                 return self.shown.is_some() && was != (calls > 0);
             }
             SessionChange::Follows(topics) => self.topics = Some(topics),
+            SessionChange::Dormant(dormant) => self.dormant = dormant,
             SessionChange::Collect => {}
         }
         false

@@ -53,6 +53,9 @@ pub enum SessionChange {
     Calls(u16),
     /// What it wants to hear of.
     Follows(Arc<[Topic]>),
+    /// Its connection broke and may come back: until then it is seen as before, and gets what it would
+    /// have got, but nobody counts on it for a message.
+    Dormant(bool),
     /// It can take offline messages now: a phone says so whenever it registers again.
     Collect,
 }

@@ -38,6 +38,18 @@ impl Delivery {
             slip.confirm();
         }
     }
+
+    /// It is not known whether the client will ever have it: the account finds another way for it. The
+    /// message stays here, to be shown if the client comes back.
+    pub fn give_back(&mut self) {
+        self.slip = None;
+    }
+
+    /// The same message came once more, by a way that must know whether it arrives: what is confirmed now
+    /// counts for that one.
+    pub fn stand_for(&mut self, later: Self) {
+        self.slip = later.slip;
+    }
 }
 
 /// The way to a session, implemented by its door.

@@ -21,6 +21,9 @@ pub struct Config {
     /// Stanzas that a client may leave unacknowledged, where it acknowledges at all, before it is
     /// disconnected; 16 to 1000000. Default: 10000.
     pub unacknowledged: usize,
+    /// Seconds for which a stream whose connection broke can be resumed (XEP-0198), where the client wants
+    /// that; 0 to 86400, with 0 never. Default: 600.
+    pub resume_seconds: u32,
     /// Seconds of silence after which a client is asked whether it is still there; 10 to 86400. Default: 300.
     pub ping_seconds: u32,
     /// Seconds that a client has to answer that, or to take what is written to it; 1 to 3600. Default: 60.
@@ -36,6 +39,7 @@ impl Default for Config {
             login_attempts: 3,
             queue: 10_000,
             unacknowledged: 10_000,
+            resume_seconds: 600,
             ping_seconds: 300,
             patience_seconds: 60,
         }
@@ -59,6 +63,7 @@ impl Config {
             ("login_attempts", usize::from(self.login_attempts), 1, 100),
             ("queue", self.queue, 16, 1_000_000),
             ("unacknowledged", self.unacknowledged, 16, 1_000_000),
+            ("resume_seconds", self.resume_seconds as usize, 0, 86_400),
             ("ping_seconds", self.ping_seconds as usize, 10, 86_400),
             ("patience_seconds", self.patience_seconds as usize, 1, 3600),
         ];

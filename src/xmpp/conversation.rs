@@ -14,11 +14,15 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, Sleep, sleep_until},
+};
 use tracing::debug;
 
 use super::{
     queue::Queue,
+    resumption::{self, Handover},
     session::Client,
     stanza::Event as Scanned,
     stream::{Condition, StreamError},
@@ -35,6 +39,8 @@ enum End {
     Said,
     /// The connection is gone, or of no use.
     Gone,
+    /// The client goes on with the session on another connection.
+    Wanted(oneshot::Sender<Handover>),
     Error(StreamError),
 }
 
@@ -61,7 +67,7 @@ pub(super) fn run(
                 |context: &mut Context<'_>| conversation.poll(context, draining.as_mut(), alarm.as_mut());
             std::future::poll_fn(poll).await
         };
-        Box::pin(conversation.finish(end)).await;
+        Box::pin(conversation.finish(end, signal)).await;
     }
 }
 
@@ -134,7 +140,10 @@ impl Conversation {
                 }
             }
         });
+        // After the turn, since that may have enabled it.
+        let wanted = self.client.seat.as_ref().map(|seat| seat.poll_wanted(context));
         match turned {
+            Ok(()) if let Some(Poll::Ready(by)) = wanted => Poll::Ready(End::Wanted(by)),
             Ok(()) => self.arm(context, alarm, now),
             Err(end) => Poll::Ready(end),
         }
@@ -274,8 +283,58 @@ impl Conversation {
         lend(&UNCONFIRMED, &mut self.client.unconfirmed, LENT_DELIVERIES);
     }
 
-    /// Says goodbye, and gives back to the account what was not confirmed.
-    async fn finish(mut self, end: End) {
+    /// Says goodbye, and gives back to the account what was not confirmed; or leaves the session to the client's
+    /// next connection.
+    async fn finish(self, end: End, signal: ShutdownSignal) {
+        match end {
+            End::Wanted(by) => self.hand_over(by, signal).await,
+            End::Gone if self.client.seat.is_some() => self.fall_asleep(signal).await,
+            End::Error(StreamError { condition: Condition::ConnectionTimeout, .. })
+                if self.client.seat.is_some() =>
+            {
+                self.fall_asleep(signal).await;
+            }
+            end => self.say_goodbye(end).await,
+        }
+    }
+
+    /// Handles what the account handed over last. What is written with it is not sent here any more.
+    fn handle_rest(&mut self) -> Result<(), StreamError> {
+        let mut parcels = mem::take(&mut self.parcels);
+        parcels.drain(..).try_for_each(|parcel| self.client.handle_parcel(parcel))
+    }
+
+    async fn fall_asleep(mut self, signal: ShutdownSignal) {
+        if self.handle_rest().is_err() {
+            return self.say_goodbye(End::Gone).await;
+        }
+        let Self { client, queue, mut wire, .. } = self;
+        wire.close().await;
+        drop(wire);
+        resumption::sleep(client, queue, signal).await;
+    }
+
+    async fn hand_over(mut self, by: oneshot::Sender<Handover>, signal: ShutdownSignal) {
+        if self.handle_rest().is_err() {
+            return self.say_goodbye(End::Gone).await;
+        }
+        let Self { client, queue, mut wire, .. } = self;
+        match by.send(Handover { client, queue }) {
+            Ok(()) => {
+                let mut last = Vec::new();
+                StreamError::from(Condition::Conflict).print(&mut last);
+                let _ = wire.write(&last).await;
+                wire.close().await;
+            }
+            Err(Handover { client, queue }) => {
+                wire.close().await;
+                drop(wire);
+                resumption::sleep(client, queue, signal).await;
+            }
+        }
+    }
+
+    async fn say_goodbye(mut self, end: End) {
         let mut last = mem::take(&mut self.client.out);
         match end {
             End::Error(error) => {
@@ -283,7 +342,7 @@ impl Conversation {
                 error.print(&mut last);
             }
             End::Said => last.extend_from_slice(b"</stream:stream>"),
-            End::Gone => last.clear(),
+            End::Gone | End::Wanted(_) => last.clear(),
         }
         let is_written = last.is_empty() || self.wire.write(&last).await.is_ok();
         if is_written && !last.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::session::{Client, Expect, Pending};
+use super::session::{Client, Expect, Kept, Pending};
 use super::stanza::{Kind, Stanza};
 use super::stream::{Condition, Reply, StreamError};
 use super::translate::{Refusal, parse_query};
@@ -50,10 +50,22 @@ impl Client {
         if element.namespace() != "urn:xmpp:sm:3" {
             return Err(Condition::UnsupportedStanzaType.into());
         }
-        match self.management.handle_element(element) {
+        self.take_seat(element);
+        let resumption = self.seat.as_ref().map(|seat| (seat.id(), self.shared.config.resume_seconds));
+        let reply = self.management.handle_element(element, resumption);
+        self.handle_management(reply)
+    }
+
+    /// Does what the counters want done.
+    pub(super) fn handle_management(&mut self, reply: Reply<Kept>) -> Result<(), StreamError> {
+        match reply {
             Reply::Send(bytes) => self.out.extend_from_slice(&bytes),
             Reply::Acknowledged(stanzas) => {
-                stanzas.into_iter().flatten().for_each(crate::account::Delivery::confirm);
+                for kept in stanzas {
+                    if let Kept::Message(delivery) = kept {
+                        delivery.confirm();
+                    }
+                }
             }
             Reply::Fail(error) => return Err(error),
         }

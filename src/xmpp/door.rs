@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
-use super::{Config, conversation, login, stream::Settings, xep::caps};
+use super::{Config, conversation, login, resumption::Seats, stream::Settings, xep::caps};
 use crate::{
     account::Accounts,
     auth::Authenticator,
@@ -66,6 +66,7 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) accounts: Accounts,
     pub(super) authenticator: Authenticator,
+    pub(super) seats: Arc<Seats>,
     /// For STARTTLS, without ALPN.
     pub(super) acceptor: Acceptor,
 }
@@ -137,6 +138,7 @@ impl Shared {
             limits: parts.limits,
             accounts: parts.accounts,
             authenticator: parts.authenticator,
+            seats: Arc::default(),
         }
     }
 }

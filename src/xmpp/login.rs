@@ -6,12 +6,14 @@ use compact_str::CompactString;
 use tracing::{debug, info};
 
 use super::{
+    chance::Chance,
     door::{Entrance, Shared},
     queue::Queue,
+    resumption::Handover,
     sasl::{Bindings, Failure, Offer},
     session::Client,
     stanza::{Event, Limits, Scanner},
-    stream::{Action, Ask, Condition, Negotiation, StartTls},
+    stream::{Action, Ask, Condition, Negotiation, Resume, StartTls},
     wire::Wire,
 };
 use crate::{
@@ -101,6 +103,12 @@ impl Login {
                             return Some(Bound { client, wire: Box::new(wire.take()?), queue });
                         }
                     }
+                    Action::Resume(resume) => match self.resume(resume).await {
+                        Ok((client, queue)) => {
+                            return Some(Bound { client, wire: Box::new(wire.take()?), queue });
+                        }
+                        Err(more) => actions.extend(more),
+                    },
                     Action::Close => {
                         let mut wire = wire.take()?;
                         self.flush(&mut wire).await?;
@@ -199,6 +207,26 @@ impl Login {
         }
     }
 
+    /// Goes on with an earlier session of the account, or tells what to do instead.
+    async fn resume(&mut self, resume: Resume) -> Result<(Box<Client>, Arc<Queue>), Vec<Action>> {
+        let handover = match &self.account {
+            Some((address, _)) => self.shared.seats.claim(&resume.id, address).await,
+            None => None,
+        };
+        let Some(Handover { mut client, queue }) = handover else {
+            return Err(vec![Action::Send(self.negotiation.handle_resume_refused())]);
+        };
+        let handled = client.management.handled();
+        client.resume(resume.handled).map_err(|error| self.negotiation.close(error))?;
+        let mut out = std::mem::take(&mut self.out);
+        out.extend_from_slice(&self.negotiation.handle_resumed(&resume.id, handled));
+        out.append(&mut client.out);
+        client.out = out;
+        client.language = self.language.take();
+        debug!(session = %client.session.party(), "stream resumed");
+        Ok((client, queue))
+    }
+
     async fn act_closing(&mut self, wire: &mut Wire) {
         for action in self.negotiation.close(Condition::ConnectionTimeout) {
             if let Action::Send(bytes) = action {
@@ -231,34 +259,6 @@ fn failure(error: AuthError) -> Failure {
         }
     }
 }
-
-/// The random numbers of one login, asked of the system for several uses at once.
-#[derive(Default)]
-struct Chance {
-    drawn: Vec<[u8; 16]>,
-}
-
-impl Chance {
-    /// 128 random bits as text that is fit for stream ids, nonces and resources. Each is given out once.
-    fn text(&mut self) -> String {
-        let bytes = self.drawn.pop().unwrap_or_else(|| self.draw());
-        let digit = |half: u8| char::from(DIGITS[usize::from(half & 15)]);
-        bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
-    }
-
-    /// A whole login with SCRAM takes two stream ids, a nonce and often a resource.
-    fn draw(&mut self) -> [u8; 16] {
-        let mut bytes = [[0; 16]; 4];
-        if getrandom::fill(bytes.as_flattened_mut()).is_err() {
-            tracing::error!("the system has no random numbers");
-        }
-        let [first, rest @ ..] = bytes;
-        self.drawn.extend(rest);
-        first
-    }
-}
-
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 impl Shared {
     fn limits_before_login(&self) -> Limits {

@@ -14,6 +14,7 @@
 //! - An acknowledgement (XEP-0198) of a message says that it is delivered or stored.
 //! - An idle session holds no buffer.
 
+mod chance;
 mod config;
 mod conversation;
 mod dispatch;
@@ -22,6 +23,7 @@ mod login;
 mod message;
 mod presence;
 mod queue;
+mod resumption;
 mod roster;
 pub mod sasl;
 mod session;

@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::{
     door::Shared,
+    resumption::Seated,
     roster,
     stanza::{Head, Jid, Kind, Stanza},
     stream::{Condition, Management, StreamError, Ticket, Unacknowledged},
@@ -44,13 +45,24 @@ pub(super) enum Pending {
     },
 }
 
+/// What is remembered of a stanza that the client has not acknowledged.
+pub(super) enum Kept {
+    Message(Delivery),
+    /// The stanza, where the stream can be resumed.
+    Stanza(Box<[u8]>),
+    /// Nothing but that it was sent.
+    Counted,
+}
+
 /// A client with a bound resource. The order of the fields is the order in which they are dropped: the
 /// account must know that the session is over before it gets back what was not confirmed.
 pub(super) struct Client {
     pub(super) session: Session,
     /// Written, but not known to be on its way yet.
     pub(super) unconfirmed: Vec<Delivery>,
-    pub(super) management: Management<Option<Delivery>>,
+    pub(super) management: Management<Kept>,
+    /// By what the stream can be resumed. Boxed with all that only such a stream has.
+    pub(super) seat: Option<Box<Seated>>,
     pub(super) shared: Arc<Shared>,
     /// The language of the client's stream.
     pub(super) language: Option<CompactString>,
@@ -71,6 +83,7 @@ impl Client {
             session,
             unconfirmed: Vec::new(),
             management,
+            seat: None,
             shared,
             language,
             out: Vec::new(),
@@ -112,8 +125,9 @@ impl Client {
         refusal.print(&mut error);
         let to = Some(self.session.party().into());
         let head = Head { kind, from, to, id, stanza_type: Some("error"), ..Head::default() };
+        let before = self.out.len();
         head.print(&[&error], &mut self.out);
-        self.management.note_sent(None, SMALL);
+        self.note_sent(before);
     }
 
     /// Answers an `<iq/>`.
@@ -130,8 +144,9 @@ impl Client {
             stanza_type: Some(stanza_type),
             ..Head::default()
         };
+        let before = self.out.len();
         head.print(&[content], &mut self.out);
-        self.management.note_sent(None, SMALL);
+        self.note_sent(before);
     }
 
     fn push_roster(&mut self, content: &str) {
@@ -147,14 +162,26 @@ impl Client {
         self.send_iq("get", Some(&domain), Some(&id), ping::QUESTION);
     }
 
+    /// What stands in `out` from `before` on is a stanza, and no message of the account.
+    pub(super) fn note_sent(&mut self, before: usize) {
+        if !self.management.is_enabled() {
+            return;
+        }
+        match self.out.get(before..).filter(|_| self.seat.is_some()) {
+            Some(bytes) => self.management.note_sent(Kept::Stanza(bytes.into()), bytes.len()),
+            None => self.management.note_sent(Kept::Counted, SMALL),
+        }
+    }
+
     /// Writes what the account handed over.
     pub(super) fn handle_parcel(&mut self, parcel: Parcel) -> Result<(), StreamError> {
         match parcel {
             Parcel::Message(delivery) => {
+                let Some(delivery) = self.recognise(delivery) else { return Ok(()) };
                 let before = self.out.len();
                 print_message(&delivery.message, delivery.copy, self.session.party(), &mut self.out);
                 if self.management.is_enabled() {
-                    self.management.note_sent(Some(delivery), self.out.len() - before);
+                    self.management.note_sent(Kept::Message(delivery), self.out.len() - before);
                 } else {
                     self.unconfirmed.push(delivery);
                 }
@@ -167,15 +194,17 @@ impl Client {
     fn handle_event(&mut self, event: Event) -> Result<(), StreamError> {
         match event {
             Event::Presence(notice) => {
+                let before = self.out.len();
                 print_notice(&notice, &self.session.party().address, &mut self.out);
-                self.management.note_sent(None, SMALL);
+                self.note_sent(before);
             }
             Event::Contact(signal) => self.send_contact(&signal),
             Event::ContactSettled { from, granted } => self.handle_settled(from, granted),
             Event::Roster(change) => self.push_roster(&roster::print_change(&change)),
             Event::Query(query) => {
+                let before = self.out.len();
                 print_query(&query, &mut self.out);
-                self.management.note_sent(None, SMALL);
+                self.note_sent(before);
             }
             Event::Reply(replied) => self.handle_reply(*replied),
             Event::Personal(_) | Event::Preferences(_) | Event::Blocked(_) => {}
@@ -185,8 +214,9 @@ impl Client {
     }
 
     fn send_contact(&mut self, signal: &ContactSignal) {
+        let before = self.out.len();
         print_contact_signal(signal, &mut self.out);
-        self.management.note_sent(None, SMALL);
+        self.note_sent(before);
     }
 
     /// A yes shows as a roster push. For a no there is no word in XMPP, so the question is withdrawn in the

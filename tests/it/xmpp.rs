@@ -3,6 +3,7 @@
 mod login;
 mod messages;
 mod presence;
+mod resumption;
 mod server;
 mod stream;
 mod strict;

@@ -1,7 +1,7 @@
 //! RFC 6121 §8.5 and what stands around it.
 
 use super::*;
-use crate::account::Sent;
+use crate::account::{Sent, SessionChange};
 
 fn outcome(result: &Result<Reply, Reject>) -> &'static str {
     match result {
@@ -191,4 +191,44 @@ fn questions_reach_a_session_only_from_those_who_may_see_it() {
         assert_eq!(!world.heard(desk).is_empty(), reached, "{from}");
         assert_eq!(world.answers.is_empty(), reached, "{from}");
     }
+}
+
+#[test]
+fn a_session_whose_connection_broke_misses_nothing_and_holds_nothing_up() {
+    use MessageKind::{Chat, Group, Headline, Normal};
+    // Whether Bob has another session, to whom, kind; the outcome, and whether the broken session has it too.
+    for (has_other, to, kind, expected, gets_it) in [
+        (false, "bob", Chat, "stored", true),
+        (false, "bob/desk", Chat, "stored", true),
+        (false, "bob/desk", Normal, "stored", true),
+        (false, "bob/desk", Group, "accepted", true),
+        (false, "bob/desk", Headline, "accepted", true),
+        (false, "bob/other", Headline, "no session", false),
+        (true, "bob", Chat, "delivered", true),
+        (true, "bob/desk", Chat, "stored", true),
+        (true, "bob/other", Chat, "delivered", false),
+    ] {
+        let mut world = World::of(&["alice", "bob"]);
+        let desk = world.client("bob", "desk");
+        world.input("bob", Input::Change { session: desk, change: SessionChange::Dormant(true) });
+        if has_other {
+            world.client("bob", "other");
+        }
+        world.heard(desk);
+        let result = world.send_as(kind, Keep::ALL, "alice", to, "hi");
+        assert_eq!(outcome(&result), expected, "{has_other} {to} {kind:?}");
+        let words = if gets_it { vec!["Original: hi"] } else { Vec::new() };
+        assert_eq!(world.heard(desk), words, "{has_other} {to} {kind:?}");
+    }
+}
+
+#[test]
+fn what_was_stored_meanwhile_is_read_when_the_connection_is_back() {
+    let mut world = World::of(&["alice", "bob"]);
+    let desk = world.client("bob", "desk");
+    world.input("bob", Input::Change { session: desk, change: SessionChange::Dormant(true) });
+    world.send("alice", "bob", "hi").unwrap();
+    assert!(world.reads.is_empty());
+    world.input("bob", Input::Change { session: desk, change: SessionChange::Dormant(false) });
+    assert_eq!(world.reads, [(address("bob"), desk)]);
 }

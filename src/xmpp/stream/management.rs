@@ -1,4 +1,5 @@
-//! XEP-0198: Stream Management, acknowledgements without resumption.
+//! XEP-0198: Stream Management, the counters of one stream. They outlive its connection where it can be
+//! resumed.
 //!
 //! What we acknowledge has been dealt with for good: a stanza counts only once everything before it was
 //! settled as well. What the peer has not acknowledged is kept, so that the account can be told.
@@ -69,12 +70,15 @@ impl<T> Management<T> {
         self.enabled.is_some()
     }
 
-    /// The peer sent an element in `urn:xmpp:sm:3`, after it was bound.
-    pub fn handle_element(&mut self, element: &Stanza) -> Reply<T> {
+    /// The peer sent an element in `urn:xmpp:sm:3`, after it was bound. `resumption` is what it may resume the
+    /// stream by, and for how many seconds after its connection broke, if it enables that now.
+    pub fn handle_element(&mut self, element: &Stanza, resumption: Option<(&str, u32)>) -> Reply<T> {
         match (element.name(), &mut self.enabled) {
             ("enable", None) => {
                 self.enabled = Some(Box::new(Counters::new()));
-                Reply::Send(b"<enabled xmlns='urn:xmpp:sm:3'/>".to_vec())
+                let resumption =
+                    resumption.map(|(id, seconds)| format!(" resume='true' id='{id}' max='{seconds}'"));
+                Reply::Send(format!("<enabled xmlns='{SM}'{}/>", resumption.unwrap_or_default()).into_bytes())
             }
             ("enable" | "resume", _) => Reply::Send(print_failed("unexpected-request")),
             ("r", Some(counters)) => {
@@ -140,6 +144,33 @@ impl<T> Management<T> {
         })
     }
 
+    /// The peer opened a new connection to go on, and has `count` of the stanzas sent to it. Otherwise as its
+    /// acknowledgement. What it must have again is in [`Management::unacknowledged`].
+    pub fn resume(&mut self, count: u32) -> Reply<T> {
+        match &mut self.enabled {
+            Some(counters) => counters.acknowledge(count),
+            None => Reply::Fail(Condition::UndefinedCondition.into()),
+        }
+    }
+
+    /// How many stanzas of the peer have been handled, for it to know what to send again. What is being
+    /// handled still counts as well: its outcome will be told on the resumed stream.
+    pub fn handled(&mut self) -> u32 {
+        let Some(counters) = &mut self.enabled else { return 0 };
+        let open = counters.open.len();
+        counters.open.clear();
+        counters.settled += open as u64;
+        counters.handled = counters.handled.wrapping_add(u32::try_from(open).unwrap_or(u32::MAX));
+        counters.owes = false;
+        counters.handled
+    }
+
+    /// What the peer has not acknowledged, oldest first.
+    pub fn unacknowledged(&mut self) -> impl Iterator<Item = &mut T> {
+        let counters = self.enabled.as_mut();
+        counters.into_iter().flat_map(|counters| counters.unacknowledged.iter_mut().map(|(kept, _)| kept))
+    }
+
     /// What the peer never acknowledged, oldest first, when the stream ends.
     pub fn take_unacknowledged(&mut self) -> Vec<T> {
         let left = self.enabled.take().map(|counters| counters.unacknowledged).unwrap_or_default();
@@ -197,3 +228,10 @@ pub(super) fn print_failed(condition: &str) -> Vec<u8> {
     )
     .into_bytes()
 }
+
+/// Whether an attribute of type `xs:boolean` says yes.
+pub fn is_true(text: &str) -> bool {
+    matches!(text, "true" | "1")
+}
+
+pub(super) const SM: &str = "urn:xmpp:sm:3";

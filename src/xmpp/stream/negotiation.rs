@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::features::{self, StartTls};
+use super::management::SM;
 use super::{Condition, StreamError};
 use crate::signal::{Address, Party, Resource};
 use crate::xmpp::sasl::{Bindings, Exchange, Failure, Hash, Offer, Step, Verifier};
@@ -39,8 +40,20 @@ pub enum Action {
     /// Bind a resource, the one that the client wants if it said so, then call
     /// [`Negotiation::handle_bound`] or [`Negotiation::handle_bind_refused`].
     Bind(Option<Resource>),
+    /// Go on with an earlier stream of the account, then call [`Negotiation::handle_resumed`] or
+    /// [`Negotiation::handle_resume_refused`].
+    Resume(Resume),
     /// Write what is pending and close the connection.
     Close,
+}
+
+/// An earlier stream to go on with (XEP-0198 §5).
+#[derive(Debug, PartialEq, Eq)]
+pub struct Resume {
+    /// The id that the stream was given.
+    pub id: String,
+    /// How many stanzas of ours the peer has handled.
+    pub handled: u32,
 }
 
 /// A question for the authenticator.
@@ -84,6 +97,8 @@ enum Phase {
     BindAsked {
         id: Option<String>,
     },
+    /// An earlier stream is looked for.
+    ResumeAsked,
     /// Done. What comes is for the session.
     Bound,
     Closed,
@@ -204,7 +219,8 @@ impl Negotiation {
             (_, Kind::Message | Kind::Presence | Kind::Iq, _) => self.close(Condition::NotAuthorized),
             (Phase::Login, _, TLS) if element.name() == "starttls" => self.handle_start_tls(),
             (Phase::Login, _, SASL) => self.handle_sasl(element),
-            (Phase::Binding | Phase::BindAsked { .. }, _, SM) => {
+            (Phase::Binding, _, SM) if element.name() == "resume" => self.handle_resume(element),
+            (Phase::Binding | Phase::BindAsked { .. } | Phase::ResumeAsked, _, SM) => {
                 vec![Action::Send(super::management::print_failed("unexpected-request"))]
             }
             // A second login, or more before the first was answered (RFC 6120 §6.3.4).
@@ -356,6 +372,31 @@ impl Negotiation {
         vec![Action::Bind(resource)]
     }
 
+    fn handle_resume(&mut self, request: &Stanza) -> Vec<Action> {
+        let id = request.attribute("previd");
+        let handled = request.attribute("h").and_then(|handled| handled.parse().ok());
+        let (Some(id), Some(handled)) = (id, handled) else {
+            return vec![Action::Send(super::management::print_failed("bad-request"))];
+        };
+        self.phase = Phase::ResumeAsked;
+        vec![Action::Resume(Resume { id: id.into_owned(), handled })]
+    }
+
+    /// The earlier stream goes on here; `handled` of the peer's stanzas had been dealt with on it.
+    pub fn handle_resumed(&mut self, id: &str, handled: u32) -> Vec<u8> {
+        self.phase = Phase::Bound;
+        let mut out = format!("<resumed xmlns='{SM}' h='{handled}' previd='").into_bytes();
+        print_attribute(id, &mut out);
+        out.extend_from_slice(b"'/>");
+        out
+    }
+
+    /// There is no such stream any more: the peer may bind a resource instead.
+    pub fn handle_resume_refused(&mut self) -> Vec<u8> {
+        self.phase = Phase::Binding;
+        super::management::print_failed("item-not-found")
+    }
+
     /// The account gave this session its resource.
     pub fn handle_bound(&mut self, party: &Party) -> Vec<u8> {
         let Phase::BindAsked { id } = std::mem::replace(&mut self.phase, Phase::Bound) else {
@@ -426,4 +467,3 @@ const STREAMS: &str = "http://etherx.jabber.org/streams";
 const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
 const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
 const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
-const SM: &str = "urn:xmpp:sm:3";

@@ -259,9 +259,38 @@ fn a_bad_resource_can_be_replaced_by_a_good_one() {
 }
 
 #[test]
-fn resumption_is_declined() {
-    let answer = Pair::logged_in().send("<resume xmlns='urn:xmpp:sm:3' h='1' previd='x'/>");
-    assert!(answer.starts_with("<failed xmlns='urn:xmpp:sm:3'>"), "{answer}");
+fn an_earlier_stream_is_asked_for_instead_of_a_resource() {
+    let mut pair = Pair::logged_in();
+    let answer = pair.send("<resume xmlns='urn:xmpp:sm:3' previd='x'/>");
+    assert!(answer.contains("<bad-request "), "{answer}");
+    let resume = "<resume xmlns='urn:xmpp:sm:3' h='1' previd='x'/>";
+    for _ in 0..2 {
+        pair.send(resume);
+        assert_eq!(pair.asked, [Action::Resume(Resume { id: "x".into(), handled: 1 })]);
+        assert!(pair.machine.handle_resume_refused().starts_with(b"<failed "));
+        pair.asked.clear();
+    }
+    pair.send(resume);
+    assert_eq!(pair.machine.handle_resumed("x", 5), b"<resumed xmlns='urn:xmpp:sm:3' h='5' previd='x'/>");
+    assert!(pair.machine.is_bound());
+}
+
+#[test]
+fn a_stream_goes_on_with_what_was_not_acknowledged() {
+    let mut management = Management::new(Unacknowledged { stanzas: 9, bytes: 100 });
+    let enable = element("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+    let enabled = b"<enabled xmlns='urn:xmpp:sm:3' resume='true' id='x' max='60'/>";
+    assert_eq!(management.handle_element(&enable, Some(("x", 60))), Reply::Send(enabled.to_vec()));
+    (1..=4).for_each(|stanza| management.note_sent(stanza, 10));
+    let settled = management.note_received();
+    let open = management.note_received();
+    management.note_settled(settled.expect("enabled"));
+    assert_eq!(management.handled(), 2, "what is being handled need not be sent again");
+    assert_eq!(management.note_settled(open.expect("enabled")), None);
+    assert_eq!(management.handled(), 2);
+    assert_eq!(management.resume(3), Reply::Acknowledged(vec![1, 2, 3]));
+    assert_eq!(management.unacknowledged().collect::<Vec<_>>(), [&4]);
+    assert!(matches!(management.resume(9), Reply::Fail(_)));
 }
 
 /// An element of stream management in the shape that the machine takes.
@@ -278,7 +307,7 @@ fn element(text: &str) -> crate::xmpp::stanza::Stanza {
 
 fn managed() -> Management<u8> {
     let mut management = Management::new(Unacknowledged { stanzas: 3, bytes: 100 });
-    let reply = management.handle_element(&element("<enable xmlns='urn:xmpp:sm:3' resume='true'/>"));
+    let reply = management.handle_element(&element("<enable xmlns='urn:xmpp:sm:3' resume='true'/>"), None);
     assert_eq!(reply, Reply::Send(b"<enabled xmlns='urn:xmpp:sm:3'/>".to_vec()));
     management
 }
@@ -294,11 +323,11 @@ fn only_settled_stanzas_are_acknowledged_in_order() {
     let second = management.note_received().expect("enabled");
     assert_eq!(management.note_settled(second), None);
     let ask = element("<r xmlns='urn:xmpp:sm:3'/>");
-    assert_eq!(management.handle_element(&ask), Reply::Send(acknowledged(0)));
+    assert_eq!(management.handle_element(&ask, None), Reply::Send(acknowledged(0)));
     assert_eq!(management.note_settled(first), Some(acknowledged(2)));
     let third = management.note_received().expect("enabled");
     assert_eq!(management.note_settled(third), None);
-    assert_eq!(management.handle_element(&ask), Reply::Send(acknowledged(3)));
+    assert_eq!(management.handle_element(&ask, None), Reply::Send(acknowledged(3)));
 }
 
 #[test]
@@ -310,19 +339,19 @@ fn what_the_peer_acknowledges_is_let_go() {
     assert!(management.request().is_some());
     assert_eq!(management.request(), None);
     let ack = |count: &str| element(&format!("<a xmlns='urn:xmpp:sm:3' h='{count}'/>"));
-    assert_eq!(management.handle_element(&ack("3")), Reply::Acknowledged(vec![1, 2, 3]));
-    assert_eq!(management.handle_element(&ack("3")), Reply::Acknowledged(vec![]));
-    let Reply::Fail(error) = management.handle_element(&ack("9")) else { panic!("took too many") };
+    assert_eq!(management.handle_element(&ack("3"), None), Reply::Acknowledged(vec![1, 2, 3]));
+    assert_eq!(management.handle_element(&ack("3"), None), Reply::Acknowledged(vec![]));
+    let Reply::Fail(error) = management.handle_element(&ack("9"), None) else { panic!("took too many") };
     assert_eq!(error.condition, Condition::UndefinedCondition);
     assert!(error.detail.is_some_and(|detail| detail.contains("h='9' send-count='4'")));
-    assert_eq!(management.handle_element(&ack("x")), Reply::Fail(Condition::BadFormat.into()));
+    assert_eq!(management.handle_element(&ack("x"), None), Reply::Fail(Condition::BadFormat.into()));
     assert_eq!(management.take_unacknowledged(), [4]);
 }
 
 #[test]
 fn management_is_enabled_once() {
     let mut management = managed();
-    let again = management.handle_element(&element("<enable xmlns='urn:xmpp:sm:3'/>"));
+    let again = management.handle_element(&element("<enable xmlns='urn:xmpp:sm:3'/>"), None);
     assert!(matches!(again, Reply::Send(refusal) if refusal.starts_with(b"<failed ")));
     management.note_sent(1, 100);
     assert!(!management.is_full());

@@ -43,9 +43,9 @@ impl RawXmpp {
         self.scanner.restart(Limits::default());
     }
 
-    /// Logs in as `name@localhost` with [`PASSWORD`] and binds a resource. No presence yet.
-    pub(crate) async fn login(name: &str, resource: &str, server: SocketAddr) -> Self {
-        let mut client = Self::connect(&format!("{name}/{resource}"), server).await;
+    /// Logs in as `name@localhost` with [`PASSWORD`]. No resource yet.
+    pub(crate) async fn authenticated(name: &str, server: SocketAddr) -> Self {
+        let mut client = Self::connect(name, server).await;
         client.open().await;
         client.stanza("stream:features").await;
         let password = base64::engine::general_purpose::STANDARD.encode(format!("\0{name}\0{PASSWORD}"));
@@ -58,6 +58,13 @@ impl RawXmpp {
         client.restart();
         client.open().await;
         client.stanza("stream:features").await;
+        client
+    }
+
+    /// As [`RawXmpp::authenticated`], then binds a resource. No presence yet.
+    pub(crate) async fn login(name: &str, resource: &str, server: SocketAddr) -> Self {
+        let mut client = Self::authenticated(name, server).await;
+        client.name = format!("{name}/{resource}");
         client
             .send(&format!(
                 "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\

@@ -1,0 +1,258 @@
+//! Streams that outlive their connection (XEP-0198 §5).
+//!
+//! A client that wants it is given a seat, an unguessable id by which it can go on after its connection broke.
+//! Until it does, or its time is over, its session lives on without a connection: it is seen as before and
+//! gathers what it would have been sent. It may also come back before anybody noticed that the old
+//! connection is dead; then that one gives the session up.
+//!
+//! Messages are never left to a session without connection alone: the account finds another way for them
+//! (`Dormant`), and what then arrives twice is recognised here.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use compact_str::CompactString;
+use rustc_hash::{FxHashMap, FxHashSet};
+use tokio::{sync::oneshot, time};
+use tracing::debug;
+
+use super::{
+    chance::Chance,
+    queue::Queue,
+    session::{Client, Kept},
+    stanza::Stanza,
+    stream::{StreamError, is_true},
+    translate::print_message,
+};
+use crate::{
+    account::{Copy, Delivery, SessionChange},
+    net::ShutdownSignal,
+    signal::{Address, MessageId},
+};
+
+/// Every stream of this server that can be resumed. There are no more of them than sessions.
+#[derive(Default)]
+pub(super) struct Seats(Mutex<FxHashMap<CompactString, Arc<Seat>>>);
+
+/// Where the two connections of one session meet.
+struct Seat {
+    account: Address,
+    call: Mutex<Call>,
+}
+
+#[derive(Default)]
+struct Call {
+    /// Who goes on with the session.
+    by: Option<oneshot::Sender<Handover>>,
+    /// The task that has the session now.
+    waker: Option<Waker>,
+}
+
+/// A session on its way to another connection.
+pub(super) struct Handover {
+    pub(super) client: Box<Client>,
+    pub(super) queue: Arc<Queue>,
+}
+
+/// A session's hold on its seat. The seat is given up with it.
+pub(super) struct Seated {
+    id: CompactString,
+    seat: Arc<Seat>,
+    seats: Arc<Seats>,
+    /// It has no connection, and the account knows.
+    is_dormant: bool,
+    /// Messages that the client has, or will be sent again, and that may come from the offline file too.
+    known: FxHashSet<MessageId>,
+}
+
+impl Seats {
+    fn take(self: &Arc<Self>, account: Address) -> Seated {
+        let id = CompactString::from(Chance::default().text());
+        let seat = Arc::new(Seat { account, call: Mutex::default() });
+        locked(&self.0).insert(id.clone(), Arc::clone(&seat));
+        Seated { id, seat, seats: Arc::clone(self), is_dormant: false, known: FxHashSet::default() }
+    }
+
+    /// Asks whoever has the session of this id for it, on behalf of the owner of `account`. `None` where there
+    /// is none, or where somebody else asks already.
+    pub(super) async fn claim(&self, id: &str, account: &Address) -> Option<Handover> {
+        let seat = locked(&self.0).get(id).filter(|seat| seat.account == *account).cloned()?;
+        let (by, handover) = oneshot::channel();
+        {
+            let mut call = locked(&seat.call);
+            if call.by.as_ref().is_some_and(|other| !other.is_closed()) {
+                return None;
+            }
+            call.by = Some(by);
+            if let Some(waker) = call.waker.take() {
+                waker.wake();
+            }
+        }
+        drop(seat);
+        time::timeout(HANDOVER, handover).await.ok()?.ok()
+    }
+}
+
+impl Seated {
+    /// What the client names the stream by.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether somebody goes on with the session on another connection.
+    pub(super) fn poll_wanted(&self, context: &Context<'_>) -> Poll<oneshot::Sender<Handover>> {
+        let mut call = locked(&self.seat.call);
+        if let Some(by) = call.by.take() {
+            return Poll::Ready(by);
+        }
+        match &mut call.waker {
+            Some(waker) => waker.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Seated {
+    fn drop(&mut self) {
+        locked(&self.seats.0).remove(&self.id);
+        // Whoever asks for the session learns that it is gone.
+        locked(&self.seat.call).by = None;
+    }
+}
+
+impl Client {
+    /// Gives the client a seat if `element` enables resumption.
+    pub(super) fn take_seat(&mut self, element: &Stanza) {
+        let wants =
+            element.name() == "enable" && element.attribute("resume").is_some_and(|text| is_true(&text));
+        if wants && !self.management.is_enabled() && self.shared.config.resume_seconds > 0 {
+            let account = self.session.party().address.clone();
+            self.seat = Some(Box::new(self.shared.seats.take(account)));
+        }
+    }
+
+    /// The connection is gone. What was sent and not acknowledged goes another way, and is kept.
+    fn fall_asleep(&mut self) {
+        // Sent before it could be acknowledged: nobody knows whether it arrived.
+        self.unconfirmed.clear();
+        self.out.clear();
+        if let Some(seat) = &mut self.seat {
+            seat.is_dormant = true;
+        }
+        // The account must know first, or it would send what it gets back here again.
+        self.session.change(SessionChange::Dormant(true));
+        for kept in self.management.unacknowledged() {
+            if let Kept::Message(delivery) = kept {
+                delivery.give_back();
+            }
+        }
+    }
+
+    /// Goes on on another connection, whose client has handled so many stanzas of this stream: the rest is
+    /// written again.
+    ///
+    /// # Errors
+    /// The client cannot have handled so many.
+    pub(super) fn resume(&mut self, handled: u32) -> Result<(), StreamError> {
+        self.out.clear();
+        let ids = self.management.unacknowledged().filter_map(|kept| match kept {
+            Kept::Message(delivery) => Some(delivery.message.id),
+            Kept::Stanza(_) | Kept::Counted => None,
+        });
+        let known = ids.collect();
+        let reply = self.management.resume(handled);
+        self.handle_management(reply)?;
+        let Some(seat) = &mut self.seat else { return Ok(()) };
+        seat.known = known;
+        let was_dormant = std::mem::take(&mut seat.is_dormant);
+        self.write_again(was_dormant);
+        if was_dormant {
+            self.session.change(SessionChange::Dormant(false));
+        }
+        Ok(())
+    }
+
+    /// Writes what is not acknowledged; `late` messages say when they were sent (XEP-0198 §5).
+    fn write_again(&mut self, late: bool) {
+        let owner = self.session.party().clone();
+        for kept in self.management.unacknowledged() {
+            match kept {
+                Kept::Message(delivery) => {
+                    let copy = match delivery.copy {
+                        Copy::Original if late => Copy::Offline,
+                        copy => copy,
+                    };
+                    print_message(&delivery.message, copy, &owner, &mut self.out);
+                }
+                Kept::Stanza(bytes) => self.out.extend_from_slice(bytes),
+                Kept::Counted => {}
+            }
+        }
+    }
+
+    /// A message that comes from the offline file may be here already, since it was on its way to the client
+    /// when the connection broke: then only the way it came by is taken over.
+    pub(super) fn recognise(&mut self, delivery: Delivery) -> Option<Delivery> {
+        let Some(seat) = &mut self.seat else { return Some(delivery) };
+        if delivery.copy != Copy::Offline || !seat.known.remove(&delivery.message.id) {
+            return Some(delivery);
+        }
+        let mut earlier = self.management.unacknowledged().filter_map(|kept| match kept {
+            Kept::Message(earlier) if earlier.message.id == delivery.message.id => Some(earlier),
+            _ => None,
+        });
+        match earlier.next() {
+            Some(earlier) => earlier.stand_for(delivery),
+            None => delivery.confirm(),
+        }
+        None
+    }
+}
+
+/// Keeps the session of a client whose connection is gone until it goes on elsewhere, its time is over, it has
+/// more waiting than it may, or the server stops.
+pub(super) async fn sleep(mut client: Box<Client>, queue: Arc<Queue>, signal: ShutdownSignal) {
+    client.fall_asleep();
+    debug!(session = %client.session.party(), "connection lost, the stream can be resumed");
+    let seconds = client.shared.config.resume_seconds;
+    let mut over = std::pin::pin!(time::sleep(Duration::from_secs(seconds.into())));
+    let mut parcels = VecDeque::new();
+    loop {
+        let wanted = std::future::poll_fn(|context| match &client.seat {
+            Some(seat) => seat.poll_wanted(context),
+            None => Poll::Pending,
+        });
+        tokio::select! {
+            by = wanted => match by.send(Handover { client, queue: Arc::clone(&queue) }) {
+                Ok(()) => return,
+                // He has gone away meanwhile.
+                Err(back) => client = back.client,
+            },
+            () = std::future::poll_fn(|context| queue.poll_drain(&mut parcels, context)) => {
+                let gone = parcels.drain(..).any(|parcel| client.handle_parcel(parcel).is_err());
+                client.out.clear();
+                if gone || client.management.is_full() {
+                    break;
+                }
+            }
+            () = &mut over => break,
+            () = signal.draining() => break,
+        }
+    }
+    debug!(session = %client.session.party(), "nobody resumed the stream");
+    // The account must know that the session is over before it gets back what was not confirmed.
+    drop(client);
+    queue.close();
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long the old connection's task may take to give the session up.
+const HANDOVER: Duration = Duration::from_secs(5);
