@@ -74,8 +74,7 @@ pub use sink::{Delivery, Outbox, Parcel, Sink, SinkFull, WatchSink};
 pub use watch::{Shown, WatchKind, WatchSpec};
 
 pub use crate::storage::{
-    AcceptedSenders, ArchiveEnd, ArchiveQuery, ArchivedMessage, Preferences, Refusal, RefusalReason,
-    StoredDocument,
+    AcceptedSenders, ArchiveEnd, ArchiveQuery, ArchivedMessage, Preferences, StoredDocument,
 };
 
 #[cfg(test)]

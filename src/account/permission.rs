@@ -55,7 +55,7 @@ impl Account {
             let openly = verdict.as_ref().is_some_and(says_so);
             return Permission::all(if openly { Handling::Block } else { Handling::PoliteBlock });
         }
-        let granted = self.roster.find(somebody).is_some_and(|contact| contact.from || contact.approved);
+        let granted = self.is_granted(somebody);
         let Some(verdict) = verdict else {
             return Permission::all(if granted { Handling::Allow } else { Handling::Confirm });
         };
@@ -67,6 +67,11 @@ impl Account {
             Handling::Block if granted && !is_explicit => Permission::everything(),
             handling => Permission::all(handling),
         }
+    }
+
+    /// Whether the owner granted somebody presence, to contacts or in advance.
+    pub(super) fn is_granted(&self, somebody: &Address) -> bool {
+        self.roster.find(somebody).is_some_and(|contact| contact.from || contact.approved)
     }
 
     /// What somebody is shown who must believe that the owner is never there.

@@ -23,8 +23,6 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Own {
     rules: Option<Arc<Ruleset>>,
-    /// Who may write to her.
-    pub(super) message_rules: Option<Arc<Ruleset>>,
     /// What is shown while no session shows anything.
     hard: Option<Arc<Presence>>,
     /// Whom she blocked.
@@ -49,16 +47,14 @@ pub(super) enum Sight {
 impl Own {
     pub(super) fn new(
         rules: Option<Ruleset>,
-        message_rules: Option<Ruleset>,
         hard: Option<Presence>,
         blocked: Vec<Address>,
     ) -> Option<Box<Self>> {
-        if rules.is_none() && message_rules.is_none() && hard.is_none() && blocked.is_empty() {
+        if rules.is_none() && hard.is_none() && blocked.is_empty() {
             return None;
         }
         Some(Box::new(Self {
             rules: rules.map(Arc::new),
-            message_rules: message_rules.map(Arc::new),
             hard: hard.map(Arc::new),
             blocked: blocked.into_iter().collect(),
             ..Self::default()
@@ -120,7 +116,11 @@ impl Account {
     /// What the rules alone say of somebody; `None` where there are none, or none of them says it.
     pub(super) fn rules_on(&self, somebody: &Address, now: Timestamp) -> Option<Verdict> {
         let own = self.own.as_ref()?;
-        let context = Context { sphere: own.sphere.as_deref() };
+        let context = Context {
+            sphere: own.sphere.as_deref(),
+            is_granted: self.is_granted(somebody),
+            is_blocked: self.is_blocked(somebody),
+        };
         let verdict = verdict(own.rules.as_ref()?, Some(somebody), context, now);
         (verdict.why != Why::NoRule).then_some(verdict)
     }

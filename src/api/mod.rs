@@ -28,7 +28,6 @@ mod identity;
 mod login;
 mod pace;
 mod pending;
-mod policy;
 mod presence;
 mod server;
 mod session;

@@ -17,8 +17,11 @@
 
 mod application;
 mod conflict;
+mod contacts;
+mod rules;
 mod schema;
 mod shelves;
+mod step;
 mod store;
 mod tree;
 

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use compact_str::{CompactString, format_compact};
 use sha2::{Digest, Sha256};
 
-use super::shelves::{Shelf, Shelves};
+use super::{
+    shelves::{Shelf, Shelves},
+    step::{self, Step},
+};
 use crate::{
     account::{
         Accounts, Amendment, DocumentChange, Facts, Reply, Request, StoredDocument, Watch, WatchKind,
@@ -20,6 +23,8 @@ use crate::{
 pub struct Documents {
     accounts: Accounts,
     shelves: Arc<Shelves>,
+    /// Below which path of the web documents are, for references from one to another.
+    root: Arc<str>,
 }
 
 /// A document as it is at one moment.
@@ -76,7 +81,13 @@ impl From<StoredDocument> for Document {
 impl Documents {
     #[must_use]
     pub fn new(accounts: Accounts) -> Self {
-        Self { accounts, shelves: Arc::default() }
+        Self { accounts, shelves: Arc::default(), root: ROOT.into() }
+    }
+
+    /// The same, where clients find documents below another path of the web than `/xcap-root`.
+    #[must_use]
+    pub fn with_root(self, root: &str) -> Self {
+        Self { root: root.trim_end_matches('/').into(), ..self }
     }
 
     /// A document of an account, in step with the account; `None` where there is none.
@@ -100,7 +111,8 @@ impl Documents {
     /// tells what becomes of it. `edit` is asked again where something else was changed meanwhile.
     ///
     /// # Errors
-    /// What `edit` refuses, what the account refuses ([`Reason::TooLarge`], [`Reason::PolicyViolation`]), or
+    /// What `edit` refuses, what the account refuses ([`Reason::TooLarge`], [`Reason::PolicyViolation`],
+    /// [`Reason::NotAcceptable`] for a document that it cannot follow), or
     /// [`Reason::Overloaded`] where others change the account all the time.
     pub async fn change<E>(
         &self,
@@ -120,8 +132,11 @@ impl Documents {
                 DocumentChange::Put { bytes, .. } => Some(bytes.clone()),
                 DocumentChange::Remove(_) => None,
             };
+            let after = after(&shelf, &change);
+            let taken = step::take(account, &shelf.facts, &shelf.documents, &after, now());
+            let facts = taken.map_err(|unfit| unfit.reject())?;
             let revision = shelf.facts.revision;
-            let amendment = Amendment { revision, documents: vec![change], facts: Vec::new() };
+            let amendment = Amendment { revision, documents: vec![change], facts };
             match self.accounts.ask(account, Request::Amend(Box::new(amendment))).await {
                 Ok(Reply::Amended { documents, .. }) => {
                     let put = documents.into_iter().find(|entry| entry.id == *id);
@@ -159,8 +174,9 @@ impl Documents {
         self.accounts.document_bytes()
     }
 
-    /// All documents of an account as they are at one revision of it.
+    /// All documents of an account, in step with it, as they are at one revision of it.
     async fn shelf(&self, account: &Address) -> Result<Arc<Shelf>, Reject> {
+        let mut steps = 0;
         for attempt in 0..TRIES {
             let known = self.shelves.find(account);
             let unless = known.as_ref().map(|shelf| shelf.facts.revision);
@@ -169,12 +185,41 @@ impl Documents {
                 (Reply::Facts(Some(facts)), _) => facts,
                 _ => return Err(Reason::Internal.into()),
             };
-            if let Some(shelf) = self.fill(account, facts, attempt > 0).await? {
+            let Some(shelf) = self.fill(account, facts, attempt > 0).await? else { continue };
+            let step = step::keep(account, &shelf.facts, &shelf.documents, &self.lists_url(account), now());
+            // What does not come to rest is a defect, and is served as it is.
+            if step.is_empty() || steps >= STEPS || !self.follow(account, &shelf, step).await? {
                 self.shelves.put(account, &shelf);
                 return Ok(shelf);
             }
+            steps += 1;
         }
         Err(Reason::Overloaded.into())
+    }
+
+    /// Brings the documents up to the account; tells whether they may be other ones now.
+    async fn follow(&self, account: &Address, shelf: &Shelf, step: Step) -> Result<bool, Reject> {
+        let documents = step.documents.into_iter().map(|(id, bytes)| match bytes {
+            Some(bytes) => DocumentChange::Put { id, hash: hash(&bytes), bytes },
+            None => DocumentChange::Remove(id),
+        });
+        let revision = shelf.facts.revision;
+        let amendment = Amendment { revision, documents: documents.collect(), facts: step.facts };
+        match self.accounts.ask(account, Request::Amend(Box::new(amendment))).await {
+            Ok(_) => Ok(true),
+            Err(reject) if reject.reason == Reason::Conflict => Ok(true),
+            // There is no room for more: what there is, is shown.
+            Err(reject) if matches!(reject.reason, Reason::TooLarge | Reason::PolicyViolation) => {
+                tracing::warn!(%account, %reject, "documents stay behind");
+                Ok(false)
+            }
+            Err(reject) => Err(reject),
+        }
+    }
+
+    /// Where an account's lists are, for references to them.
+    fn lists_url(&self, account: &Address) -> String {
+        format!("https://{}{}/resource-lists/users/sip:{account}/index", account.domain(), self.root)
     }
 
     /// Reads the documents that the facts name; `None` where the account is somewhere else already.
@@ -199,6 +244,27 @@ impl Documents {
     }
 }
 
+/// All documents as a change leaves them.
+fn after(shelf: &Shelf, change: &DocumentChange) -> step::All {
+    let mut documents = shelf.documents.clone();
+    match change {
+        DocumentChange::Put { id, bytes, hash } => {
+            let size = bytes.len() as u64;
+            let entry =
+                DocumentEntry { id: id.clone(), version: 0, hash: *hash, changed: Timestamp(0), size };
+            documents.insert(id.clone(), Document { entry, bytes: bytes.clone() });
+        }
+        DocumentChange::Remove(id) => {
+            documents.remove(id);
+        }
+    }
+    documents
+}
+
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
 /// The tag of a document that is known so.
 fn etag(entry: &DocumentEntry) -> CompactString {
     format_compact!("\"{:x}-{:016x}\"", entry.version, entry.hash)
@@ -212,3 +278,7 @@ fn hash(bytes: &[u8]) -> u64 {
 
 /// How often a change is made anew, or a reading begun anew, because something else changed meanwhile.
 const TRIES: usize = 16;
+/// Below which path of the web clients find documents, unless the operator chose another.
+const ROOT: &str = "/xcap-root";
+/// How often documents are brought up to the account for one reading. Once is enough, unless it changes.
+const STEPS: usize = 4;

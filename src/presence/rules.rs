@@ -18,6 +18,10 @@ use crate::signal::{Address, Condition, Entity, Except, Handling, Identity, Rule
 pub struct Context<'a> {
     /// Where the owner is, as all her publications that say it agree (RFC 5025 §3.1.2).
     pub sphere: Option<&'a str>,
+    /// Whether the owner granted the watcher presence.
+    pub is_granted: bool,
+    /// Whether she blocked him.
+    pub is_blocked: bool,
 }
 
 /// What becomes of a watcher.
@@ -95,7 +99,11 @@ impl Asked<'_> {
             Condition::ExternalList(_) => Some(Class::List),
             Condition::OtherIdentity => Some(Class::Other),
             Condition::AnonymousRequest => Some(Class::Anonymous),
-            Condition::Sphere(_) | Condition::Validity(_) | Condition::Unknown => None,
+            Condition::Sphere(_)
+            | Condition::Validity(_)
+            | Condition::Unknown
+            | Condition::Granted
+            | Condition::Blocked => None,
         });
         Some(named.unwrap_or(Class::Identity))
     }
@@ -119,12 +127,16 @@ impl Asked<'_> {
             Condition::OtherIdentity => self.watcher.is_some(),
             Condition::AnonymousRequest => self.watcher.is_none(),
             Condition::Unknown => false,
+            Condition::Granted => self.context.is_granted,
+            Condition::Blocked => self.context.is_blocked,
         }
     }
 
     fn lists(&self, list: &CompactString, watcher: &Address) -> bool {
-        let members = self.ruleset.lists.get(list);
-        members.is_some_and(|members| members.contains(&Entity::Account(watcher.clone())))
+        let Some(members) = self.ruleset.lists.get(list) else { return false };
+        members.contains(&Entity::Account(watcher.clone()))
+            || (self.context.is_granted && members.contains(&Entity::Granted))
+            || (self.context.is_blocked && members.contains(&Entity::Blocked))
     }
 }
 

@@ -21,6 +21,12 @@ impl DocumentId {
     pub fn new(application: &str, name: &str) -> Self {
         Self { application: application.into(), name: name.into() }
     }
+
+    /// The document `index` of an application of which an account has one only.
+    #[must_use]
+    pub const fn of(application: &'static str) -> Self {
+        Self { application: CompactString::const_new(application), name: CompactString::const_new("index") }
+    }
 }
 
 impl fmt::Display for DocumentId {

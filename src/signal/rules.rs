@@ -62,6 +62,10 @@ pub enum Condition {
     AnonymousRequest,
     /// Something that is not known here: never holds.
     Unknown,
+    /// The owner granted the watcher presence, by whatever protocol.
+    Granted,
+    /// The owner blocked the watcher, by whatever protocol.
+    Blocked,
 }
 
 /// Names watchers.
@@ -92,6 +96,10 @@ pub enum Entity {
     Account(Address),
     /// A name that is no account's address, such as a telephone number.
     Other(CompactString),
+    /// Everybody whom the owner granted presence.
+    Granted,
+    /// Everybody whom the owner blocked.
+    Blocked,
 }
 
 /// From a moment on, until before another.
@@ -129,7 +137,7 @@ impl Ruleset {
             && self.rules.iter().all(|rule| name(&rule.id))
             && self.lists.keys().all(|anchor| name(anchor))
             && self.lists.values().flatten().all(|entity| match entity {
-                Entity::Account(_) => true,
+                Entity::Account(_) | Entity::Granted | Entity::Blocked => true,
                 Entity::Other(text) => name(text),
             })
     }
@@ -145,7 +153,11 @@ impl Rule {
             Condition::Identity(all) => 1 + all.iter().map(identity).sum::<usize>(),
             Condition::Sphere(all) | Condition::ExternalList(all) => 1 + all.len(),
             Condition::Validity(all) => 1 + all.len(),
-            Condition::OtherIdentity | Condition::AnonymousRequest | Condition::Unknown => 1,
+            Condition::OtherIdentity
+            | Condition::AnonymousRequest
+            | Condition::Unknown
+            | Condition::Granted
+            | Condition::Blocked => 1,
         };
         self.conditions.iter().map(part).sum()
     }

@@ -2,7 +2,6 @@
 
 mod documents;
 mod memory;
-mod refusals;
 mod shelf;
 mod waiting;
 
@@ -115,7 +114,6 @@ fn account_is_what_was_written_after_a_restart() {
         is_admin: false,
         disabled: false,
         preferences,
-        message_rules: None,
         rules: Some(rules),
         hard_state: Some(Presence::offline(Timestamp(7))),
         roster: vec![RosterRow { contact: contact("bob"), version: 1 }],

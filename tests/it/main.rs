@@ -11,7 +11,6 @@ mod operator;
 mod page;
 mod presence_documents;
 mod publishing;
-mod rules;
 mod sip_calls;
 mod sip_flows;
 mod sip_lists;

@@ -6,7 +6,6 @@ mod blocks;
 mod contacts;
 mod delivery;
 mod offline;
-mod policy;
 mod presence;
 mod rules;
 mod watchers;
@@ -431,7 +430,6 @@ fn record(address: &Address) -> AccountRecord {
         disabled: false,
         preferences: Preferences::default(),
         rules: None,
-        message_rules: None,
         hard_state: None,
         roster: Vec::new(),
         roster_version: 0,

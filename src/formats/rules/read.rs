@@ -83,8 +83,8 @@ fn read_identities(identity: Node<'_, '_>) -> Vec<Identity> {
             return None;
         }
         match element.tag_name().name() {
-            "one" => Some(Identity::One(read_entity(element.attribute("id")?, None))),
-            "id" => Some(Identity::One(read_entity(&text_of(element), None))),
+            "one" => Some(Identity::One(read_entity(element.attribute("id")?))),
+            "id" => Some(Identity::One(read_entity(&text_of(element)))),
             "many" | "domain" => Some(read_many(element, &outer)),
             _ => None,
         }
@@ -98,7 +98,7 @@ fn read_many(element: Node<'_, '_>, outer: &[Node<'_, '_>]) -> Identity {
     let except = inner.chain(outer.iter().copied()).filter_map(|except| {
         let entity = except.attribute("id").or_else(|| except.attribute("entity"));
         match (entity, except.attribute("domain")) {
-            (Some(entity), _) => Some(Except::One(read_entity(entity, domain.as_deref()))),
+            (Some(entity), _) => Some(Except::One(read_entity_of(entity, domain.as_deref()))),
             (None, Some(domain)) => Some(Except::Domain(read_domain(domain))),
             (None, None) => None,
         }
@@ -113,8 +113,14 @@ fn read_domain(text: &str) -> CompactString {
     Address::domain_only(&text).map_or_else(|_| text.as_str().into(), |address| address.domain().into())
 }
 
+/// Whom a name or URI of a rule or list means, however it is escaped, with or without scheme.
+#[must_use]
+pub fn read_entity(text: &str) -> Entity {
+    read_entity_of(text, None)
+}
+
 /// A name without domain is one of `domain`, where there is one.
-fn read_entity(text: &str, domain: Option<&str>) -> Entity {
+fn read_entity_of(text: &str, domain: Option<&str>) -> Entity {
     let text = unescape(text.trim());
     let bare = match text.split_once(':') {
         Some((scheme, rest)) if is_account_scheme(scheme) => rest,
@@ -245,7 +251,8 @@ fn elements<'a, 'text>(parent: Node<'a, 'text>) -> impl Iterator<Item = Node<'a,
 }
 
 /// The text with its escapes undone, once; the text itself where that gives no UTF-8.
-fn unescape(text: &str) -> String {
+#[must_use]
+pub fn unescape(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, others @ ..] = rest {

@@ -73,6 +73,8 @@ fn push_condition(out: &mut String, condition: &Condition) {
         }
         Condition::OtherIdentity => out.push_str("<ocp:other-identity/>"),
         Condition::AnonymousRequest => out.push_str("<ocp:anonymous-request/>"),
+        // The people beside it are written; for how long they count is not theirs to read.
+        Condition::Granted | Condition::Blocked => {}
         // Whoever reads it knows it no more than we did.
         Condition::Unknown => push_element_with(out, "unknown", &[("xmlns", UNKNOWN)], ""),
     }
@@ -155,6 +157,8 @@ fn print_entity(entity: &Entity) -> String {
     match entity {
         Entity::Account(address) => format!("sip:{}", escape(address.as_str())),
         Entity::Other(text) => escape(text),
+        // Lists have them, rules do not.
+        Entity::Granted | Entity::Blocked => String::new(),
     }
 }
 

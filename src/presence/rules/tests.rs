@@ -33,7 +33,7 @@ fn ruleset(rules: &[Rule]) -> Ruleset {
 /// The handling of a watcher and the rule that decided; `-` for an anonymous one.
 fn check(rules: &[Rule], watcher: &str, expected: (Handling, &str)) {
     let watcher = (watcher != "-").then(|| address(watcher));
-    let context = Context { sphere: Some("Work") };
+    let context = Context { sphere: Some("Work"), ..Context::default() };
     let verdict = verdict(&ruleset(rules), watcher.as_ref(), context, Timestamp(100));
     let why = match &verdict.why {
         Why::Rule(id) => id.as_str(),

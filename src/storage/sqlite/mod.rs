@@ -18,7 +18,6 @@ mod memory;
 mod migrate;
 mod offline;
 mod readers;
-mod refusals;
 mod roster;
 mod settings;
 mod shelves;

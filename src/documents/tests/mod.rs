@@ -1,5 +1,8 @@
 //! Documents over a real store: bytes, tags, refusals, and changes made at the same time.
 
+mod people;
+mod policy;
+
 use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;

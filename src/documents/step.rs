@@ -1,0 +1,222 @@
+//! Keeps documents and account in step: what a change of a document means for the account, and what the account
+//! means for the documents. Pure: the door of the room reads, asks and tries again.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{
+    Document,
+    contacts::{self, Told, Wanted},
+    rules,
+    tree::{Edits, Tree, TreeLimits},
+};
+use crate::{
+    account::{FactChange, Facts},
+    formats::{
+        pidf,
+        rules::{RulesError, print},
+        xml,
+    },
+    signal::{
+        Address, DocumentId, Native, Presence, Reason, Reject, Resource, ResourceState, Ruleset, Snapshot,
+        Timestamp,
+    },
+};
+
+/// All documents of an account.
+pub(super) type All = BTreeMap<DocumentId, Document>;
+
+/// Why a document is none that the account can follow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unfit {
+    #[error("rules cannot be followed: {0}")]
+    Rules(#[from] RulesError),
+    #[error("presence cannot be shown: {0}")]
+    Presence(#[from] pidf::PidfError),
+}
+
+impl Unfit {
+    /// The refusal that says so.
+    pub(super) fn reject(&self) -> Reject {
+        Reject::with_text(Reason::NotAcceptable, &self.to_string())
+    }
+}
+
+/// What is to be changed so that documents and account say the same.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Step {
+    /// Documents with their new bytes; without, they are removed.
+    pub(super) documents: Vec<(DocumentId, Option<Bytes>)>,
+    pub(super) facts: Vec<FactChange>,
+}
+
+impl Step {
+    pub(super) fn is_empty(&self) -> bool {
+        self.documents.is_empty() && self.facts.is_empty()
+    }
+}
+
+/// What a change of documents from `old` to `new` means for the account.
+///
+/// # Errors
+/// The document that changed is none that the account can follow.
+pub(super) fn take(
+    owner: &Address,
+    facts: &Facts,
+    old: &All,
+    new: &All,
+    now: Timestamp,
+) -> Result<Vec<FactChange>, Unfit> {
+    let changed = |id: &DocumentId| old.get(id).map(|it| &it.bytes) != new.get(id).map(|it| &it.bytes);
+    let mut changes = Vec::new();
+    if changed(&LISTS) || changed(&RULES) {
+        changes.extend(contacts::changes(&told(owner, old), &told(owner, new), facts));
+    }
+    if changed(&RULES)
+        || new.keys().chain(old.keys()).any(|id| id.application == LISTS.application && changed(id))
+    {
+        let ruleset = derived(owner, new)?;
+        if ruleset.as_ref() != facts.rules.as_deref() {
+            changes.push(FactChange::Rules(ruleset.map(Arc::new)));
+        }
+    }
+    if changed(&HARD_STATE) {
+        let state = new.get(&HARD_STATE).map(|document| hard_state(&document.bytes, now)).transpose()?;
+        changes.push(FactChange::HardState(state.map(Arc::new)));
+    }
+    Ok(changes)
+}
+
+/// What has to be done so that the documents say what the account does.
+pub(super) fn keep(owner: &Address, facts: &Facts, documents: &All, lists_url: &str, now: Timestamp) -> Step {
+    let mut step = Step::default();
+    let wanted = Wanted::of(facts);
+    if !documents.contains_key(&LISTS) && !wanted.is_empty() {
+        begin(owner, &wanted, documents, lists_url, &mut step);
+    }
+    if !documents.contains_key(&RULES)
+        && let Some(rules) = &facts.rules
+    {
+        step.documents.push((RULES.clone(), Some(print(rules).into())));
+    }
+    keep_people(owner, &wanted, documents, &mut step);
+    if let Ok(ruleset) = derived(owner, documents)
+        && documents.contains_key(&RULES)
+        && ruleset.as_ref() != facts.rules.as_deref()
+    {
+        step.facts.push(FactChange::Rules(ruleset.map(Arc::new)));
+    }
+    keep_hard_state(owner, facts, documents, now, &mut step);
+    step
+}
+
+/// The first documents of an account that has contacts. Where there are lists already, a client decides which
+/// service it wants.
+fn begin(owner: &Address, wanted: &Wanted, documents: &All, lists_url: &str, step: &mut Step) {
+    let empty = contacts::print_lists(wanted, lists_url);
+    let mut told = Told::default();
+    let full = Tree::parse(&empty, &TreeLimits::default()).ok().and_then(|tree| {
+        contacts::read(&tree, owner, &mut told);
+        let mut edits = Edits::of(&tree);
+        contacts::edit(&tree, owner, &told, wanted, &mut edits);
+        edits.apply(&TreeLimits::default()).ok()
+    });
+    let Some(full) = full else { return };
+    step.documents.push((LISTS.clone(), Some(full.into_bytes())));
+    if !documents.contains_key(&SERVICES) {
+        let services = contacts::print_services(owner, lists_url);
+        step.documents.push((SERVICES.clone(), Some(services.into())));
+    }
+}
+
+fn keep_people(owner: &Address, wanted: &Wanted, documents: &All, step: &mut Step) {
+    let told = told(owner, documents);
+    let mut edit = |id: &DocumentId, edit: &dyn for<'a> Fn(&'a Tree, &mut Edits<'a>)| {
+        let Some(tree) = tree(documents, id) else { return };
+        let mut edits = Edits::of(&tree);
+        edit(&tree, &mut edits);
+        if edits.is_empty() {
+            return;
+        }
+        match edits.apply(&TreeLimits::default()) {
+            Ok(edited) if edited.as_str() != tree.as_str() => {
+                step.documents.push((id.clone(), Some(edited.into_bytes())));
+            }
+            Ok(_) => {}
+            Err(fault) => tracing::error!(account = %owner, document = %id, %fault, "document stays behind"),
+        }
+    };
+    edit(&LISTS, &|tree, edits| contacts::edit(tree, owner, &told, wanted, edits));
+    edit(&RULES, &|tree, edits| rules::edit(tree, owner, &told, wanted, edits));
+}
+
+fn keep_hard_state(owner: &Address, facts: &Facts, documents: &All, now: Timestamp, step: &mut Step) {
+    let document = documents.get(&HARD_STATE);
+    let said = document.and_then(|document| hard_state(&document.bytes, now).ok());
+    match (&facts.hard_state, document) {
+        (None, Some(_)) if said.is_some() => step.documents.push((HARD_STATE.clone(), None)),
+        (Some(state), _) if said.as_ref().is_none_or(|said| said.native != state.native) => {
+            let Some(bytes) = print_hard_state(owner, state) else { return };
+            // From now on it is what the document says.
+            if let Ok(state) = hard_state(&bytes, state.since) {
+                step.facts.push(FactChange::HardState(Some(Arc::new(state))));
+            }
+            step.documents.push((HARD_STATE.clone(), Some(bytes)));
+        }
+        _ => {}
+    }
+}
+
+/// What the documents tell of people.
+fn told(owner: &Address, documents: &All) -> Told {
+    let mut told = Told::default();
+    if let Some(lists) = tree(documents, &LISTS) {
+        contacts::read(&lists, owner, &mut told);
+    }
+    if let Some(rules) = tree(documents, &RULES) {
+        rules::read(&rules, owner, &mut told);
+    }
+    told
+}
+
+fn derived(owner: &Address, documents: &All) -> Result<Option<Ruleset>, RulesError> {
+    documents.get(&RULES).map(|document| rules::ruleset(&document.bytes, owner, documents)).transpose()
+}
+
+/// The state that a document means, which goes with it to those who understand such documents.
+fn hard_state(bytes: &Bytes, now: Timestamp) -> Result<Presence, pidf::PidfError> {
+    let limits = xml::Limits { bytes: bytes.len(), ..xml::Limits::default() };
+    let presence = pidf::Document::parse(bytes, &limits)?.presence(now);
+    let native =
+        Native::Mime { content_type: pidf::MEDIA_TYPE.into(), headers: Vec::new(), body: bytes.clone() };
+    Ok(Presence { native, ..presence })
+}
+
+/// A state that came from elsewhere, as a document.
+fn print_hard_state(owner: &Address, state: &Presence) -> Option<Bytes> {
+    if let Native::Mime { content_type, body, .. } = &state.native
+        && content_type.eq_ignore_ascii_case(pidf::MEDIA_TYPE)
+    {
+        return Some(body.clone());
+    }
+    let speaker = ResourceState {
+        resource: Resource::new("offline").ok()?,
+        contact: None,
+        takes_messages: false,
+        takes_calls: false,
+        presence: Arc::new(state.clone()),
+    };
+    let snapshot =
+        Snapshot { of: owner.clone(), aggregate: Arc::new(state.clone()), resources: vec![speaker] };
+    Some(pidf::Format::Pidf.print(&pidf::compose(&snapshot, &format!("sip:{owner}"))).into())
+}
+
+fn tree(documents: &All, id: &DocumentId) -> Option<Tree> {
+    Tree::parse(&documents.get(id)?.bytes, &TreeLimits::default()).ok()
+}
+
+static LISTS: DocumentId = DocumentId::of("resource-lists");
+static SERVICES: DocumentId = DocumentId::of("rls-services");
+pub(super) static RULES: DocumentId = DocumentId::of("pres-rules");
+static HARD_STATE: DocumentId = DocumentId::of("pidf-manipulation");
