@@ -6,8 +6,8 @@ use tokio::sync::oneshot;
 use tracing::error;
 
 use super::{
-    Config, Input, Memory, Reply, ReplyTo, Request, SessionChange, SessionSpec, Sink, WatchId, WatchSink,
-    WatchSpec, WatchState,
+    Config, Input, Memory, Refusal, Reply, ReplyTo, Request, SessionChange, SessionSpec, Sink, WatchId,
+    WatchSink, WatchSpec, WatchState,
     mailbox::{Attach, Cell, Mail, refuse},
     shell::Inner,
 };
@@ -207,6 +207,28 @@ impl Accounts {
     #[must_use]
     pub fn document_bytes(&self) -> usize {
         self.0.shared.limits.document_bytes
+    }
+
+    /// What the account's policy refused lately, newest first; at most [`crate::storage::REFUSALS`].
+    ///
+    /// # Errors
+    /// [`Reason::NotFound`] where there is no such account, [`Reason::Internal`] where it cannot be read.
+    pub async fn refusals(&self, address: &Address) -> Result<Vec<Refusal>, Reject> {
+        let store = self.0.store.clone();
+        let address = address.clone();
+        let read = move || {
+            let account = store.account(&address)?;
+            account.map(|account| store.refusals(account.key)).transpose()
+        };
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(Some(refusals))) => Ok(refusals),
+            Ok(Ok(None)) => Err(Reason::NotFound.into()),
+            Ok(Err(fault)) => {
+                error!(%fault, "refusals cannot be read");
+                Err(Reason::Internal.into())
+            }
+            Err(_) => Err(Reason::Internal.into()),
+        }
     }
 
     /// Tells a loaded account of something that happened outside of it; one that is not loaded will

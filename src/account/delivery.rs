@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use smallvec::smallvec;
-use tracing::debug;
 
 use super::{
     About, Answer, Copy, Effect, Event, Reply, ReplyTo, Sent,
@@ -14,7 +13,7 @@ use super::{
 };
 use crate::{
     presence::Standing,
-    signal::{Message, MessageKind, Query, Reason, Reject, SessionId, Signal},
+    signal::{Message, MessageKind, Query, Reason, Reject, SessionId, Signal, SignalKind, Timestamp},
     storage::Write,
 };
 
@@ -66,14 +65,13 @@ impl Account {
         &mut self,
         message: Arc<Message>,
         reply: Option<ReplyTo>,
+        now: Timestamp,
         effects: &mut Effects,
     ) {
         if message.kind != MessageKind::Error
-            && let Verdict::Refuse(why) = self.may_write(&message.from.address)
+            && let Some(outcome) = self.refusal_of(&message, now, effects)
         {
-            debug!(account = %self.address, from = %message.from, ?why, "message refused");
-            let reject = Reject::with_text(Reason::Forbidden, "the receiver does not take messages from you");
-            answer(reply, &message, Err(reject), effects);
+            answer(reply, &message, outcome, effects);
             return;
         }
         let place = self.place(&message);
@@ -97,6 +95,26 @@ impl Account {
         }
         copy_to(dormant, &message, Copy::Original, effects);
         self.put(place, message, reply, 0, effects);
+    }
+
+    /// What the sender of a message is told that the policy does not let through.
+    fn refusal_of(
+        &self,
+        message: &Message,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) -> Option<Result<Reply, Reject>> {
+        let sender = &message.from.address;
+        let (why, outcome) = match self.may_write(sender, now) {
+            Verdict::Accept(_) => return None,
+            Verdict::Refuse(why) => (why.clone(), Err(why.as_reject())),
+            Verdict::Swallow(why) => (why, Ok(Reply::Sent(Sent::Accepted))),
+        };
+        // Of passing notes there are too many, and nobody misses one.
+        if let Some(reason) = why.as_refusal().filter(|_| message.content.body().is_some()) {
+            self.note_refusal(sender, SignalKind::Message, reason, now, effects);
+        }
+        Some(outcome)
     }
 
     /// No session confirmed the message. Devices had their chance; what else is there takes it.

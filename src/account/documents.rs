@@ -36,6 +36,8 @@ pub struct Facts {
     /// Whom the owner blocked, in the order of their addresses.
     pub blocked: Vec<Address>,
     pub rules: Option<Arc<Ruleset>>,
+    /// Who may write to the owner.
+    pub message_rules: Option<Arc<Ruleset>>,
     pub hard_state: Option<Arc<Presence>>,
 }
 
@@ -81,6 +83,7 @@ pub enum FactChange {
     Block(Address),
     Unblock(Address),
     Rules(Option<Arc<Ruleset>>),
+    MessageRules(Option<Arc<Ruleset>>),
     HardState(Option<Arc<Presence>>),
 }
 
@@ -162,6 +165,7 @@ impl Account {
                 contacts: self.roster.iter().cloned().collect(),
                 blocked: self.blocked().cloned().collect(),
                 rules: self.rules().cloned(),
+                message_rules: self.message_rules().cloned(),
                 hard_state: self.hard_state().cloned(),
             })
         })
@@ -249,7 +253,9 @@ impl Account {
                     self.check_block(address)?;
                     blocks += 1;
                 }
-                FactChange::Rules(Some(rules)) if !rules.is_within(&RulesetLimits::default()) => {
+                FactChange::Rules(Some(rules)) | FactChange::MessageRules(Some(rules))
+                    if !rules.is_within(&RulesetLimits::default()) =>
+                {
                     return Err(Reject::with_text(Reason::TooLarge, "too many rules"));
                 }
                 _ => {}
@@ -273,6 +279,7 @@ impl Account {
             FactChange::Block(address) => self.block(&[address], now, effects),
             FactChange::Unblock(address) => Ok(self.unblock(Some(&[address]), now, effects)),
             FactChange::Rules(rules) => self.set_rules(rules, now, effects),
+            FactChange::MessageRules(rules) => self.set_message_rules(rules, effects),
             FactChange::HardState(presence) => Ok(self.set_hard_state(presence, now, effects)),
         };
         // Who is gone already need not be removed.

@@ -74,7 +74,8 @@ pub use sink::{Delivery, Outbox, Parcel, Sink, SinkFull, WatchSink};
 pub use watch::{Shown, WatchKind, WatchSpec};
 
 pub use crate::storage::{
-    AcceptedSenders, ArchiveEnd, ArchiveQuery, ArchivedMessage, Preferences, StoredDocument,
+    AcceptedSenders, ArchiveEnd, ArchiveQuery, ArchivedMessage, Preferences, Refusal, RefusalReason,
+    StoredDocument,
 };
 
 #[cfg(test)]

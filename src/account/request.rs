@@ -50,6 +50,12 @@ pub enum Request {
     Rules,
     /// Replies [`Reply::Done`] once they are durable; what follows from them happens before.
     SetRules(Option<Arc<Ruleset>>),
+    /// The rules on who may write to the owner. Replies [`Reply::Rules`].
+    MessageRules,
+    /// Replies [`Reply::Done`] once they are durable; they decide from now on.
+    SetMessageRules(Option<Arc<Ruleset>>),
+    /// Forget what was refused. Replies [`Reply::Done`].
+    RemoveRefusals,
     /// What is shown of the owner while no session shows anything. Replies [`Reply::HardState`].
     HardState,
     /// Replies [`Reply::Done`] once it is durable.

@@ -23,6 +23,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Own {
     rules: Option<Arc<Ruleset>>,
+    /// Who may write to her.
+    pub(super) message_rules: Option<Arc<Ruleset>>,
     /// What is shown while no session shows anything.
     hard: Option<Arc<Presence>>,
     /// Whom she blocked.
@@ -47,14 +49,16 @@ pub(super) enum Sight {
 impl Own {
     pub(super) fn new(
         rules: Option<Ruleset>,
+        message_rules: Option<Ruleset>,
         hard: Option<Presence>,
         blocked: Vec<Address>,
     ) -> Option<Box<Self>> {
-        if rules.is_none() && hard.is_none() && blocked.is_empty() {
+        if rules.is_none() && message_rules.is_none() && hard.is_none() && blocked.is_empty() {
             return None;
         }
         Some(Box::new(Self {
             rules: rules.map(Arc::new),
+            message_rules: message_rules.map(Arc::new),
             hard: hard.map(Arc::new),
             blocked: blocked.into_iter().collect(),
             ..Self::default()

@@ -11,6 +11,7 @@ use super::{
     documents::Documents,
     endpoints::{Endpoint, Endpoints, Sessions},
     personal::Personal,
+    policy::Verdict,
     roster::Roster,
     rules::Own,
     session::{SessionKind, SessionSpec},
@@ -20,7 +21,7 @@ use crate::{
     presence::{Standing, standing},
     signal::{
         Address, CallOffer, ContactRequest, Enquiry, Party, Presence, Reason, Reject, SessionId, Signal,
-        Timestamp,
+        SignalKind, Timestamp,
     },
     storage::{AccountRecord, Preferences, Write},
 };
@@ -63,7 +64,7 @@ impl Account {
             shared,
             preferences: record.preferences,
             roster,
-            own: Own::new(record.rules, record.hard_state, record.blocked),
+            own: Own::new(record.rules, record.message_rules, record.hard_state, record.blocked),
             personal: Personal::new(record.shelves),
             requests,
             endpoints: Endpoints::default(),
@@ -224,6 +225,12 @@ impl Account {
             }
             Request::Rules => Ok(Reply::Rules(self.rules().cloned())),
             Request::SetRules(rules) => self.set_rules(rules, now, effects),
+            Request::MessageRules => Ok(Reply::Rules(self.message_rules().cloned())),
+            Request::SetMessageRules(rules) => self.set_message_rules(rules, effects),
+            Request::RemoveRefusals => {
+                effects.push(Effect::Store(Write::RefusalsRemoved));
+                Ok(Reply::Done)
+            }
             Request::HardState => Ok(Reply::HardState(self.hard_state().cloned())),
             Request::SetHardState(presence) => Ok(self.set_hard_state(presence, now, effects)),
             Request::Blocked => Ok(Reply::Blocked(self.blocked().cloned().collect())),
@@ -247,7 +254,7 @@ impl Account {
         effects: &mut Effects,
     ) {
         match signal {
-            Signal::Message(message) => self.handle_message(message, reply, effects),
+            Signal::Message(message) => self.handle_message(message, reply, now, effects),
             Signal::Query(query) => self.handle_query(query, reply, effects),
             Signal::Contact(contact) => self.handle_contact_signal(&contact, now, effects),
             Signal::Presence { to, notice } => self.handle_notice(&to, notice, effects),
@@ -256,18 +263,26 @@ impl Account {
                 self.handle_enquiry(&enquiry.from, &enquiry.wanted, reply, now, effects);
             }
             Signal::Personal { to, news } => self.handle_personal(&to, news, effects),
-            Signal::Call(offer) => self.handle_call(&offer, reply, effects),
+            Signal::Call(offer) => self.handle_call(&offer, reply, now, effects),
         }
     }
 
     /// A call rings at every session that takes calls.
-    fn handle_call(&mut self, offer: &CallOffer, reply: Option<ReplyTo>, effects: &mut Effects) {
-        // Whom the owner blocked must not learn it: for him she is never there.
-        let rings = !self.is_blocked(&offer.from.address);
-        let takes = |endpoint: &Endpoint| rings && endpoint.spec.takes_calls && endpoint.is_available();
-        let sessions = self.endpoints.ids(takes);
+    fn handle_call(
+        &mut self,
+        offer: &CallOffer,
+        reply: Option<ReplyTo>,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
         let Some(to) = reply else { return };
-        let outcome = if sessions.is_empty() {
+        let caller = &offer.from.address;
+        let sessions = self.endpoints.ids(|endpoint| endpoint.spec.takes_calls && endpoint.is_available());
+        let outcome = if let Verdict::Refuse(why) = self.may_call(caller, now) {
+            let reason = why.as_refusal();
+            reason.map(|reason| self.note_refusal(caller, SignalKind::Call, reason, now, effects));
+            Err(why.as_reject())
+        } else if sessions.is_empty() {
             Err(Reason::NoSession.into())
         } else {
             Ok(Reply::Ring(sessions.into_vec()))

@@ -28,6 +28,7 @@ mod identity;
 mod login;
 mod pace;
 mod pending;
+mod policy;
 mod presence;
 mod server;
 mod session;

@@ -35,7 +35,7 @@ use super::{
     error::{Failure, Outcome},
     extract::account_address,
     identity::{Client, Identity},
-    login, presence, session,
+    login, policy, presence, session,
 };
 use crate::{
     account::Accounts,
@@ -193,6 +193,7 @@ fn routes(shared: Arc<Shared>) -> Router {
                 .put(presence::set_offline_status)
                 .delete(presence::remove_offline_status),
         )
+        .route("/api/refusals", get(policy::show_refusals).delete(policy::remove_refusals))
         .route("/api/watchers", get(presence::show_watchers))
         .route("/api/ws", get(open_socket))
         .route("/api/admin/accounts", get(administration::list_accounts).post(administration::add_account))

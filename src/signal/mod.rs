@@ -10,6 +10,7 @@
 //! - A value that crosses accounts holds no handle, so that the other account may be elsewhere.
 
 mod address;
+mod automation;
 mod avatar;
 mod call;
 mod chat;
@@ -28,6 +29,11 @@ mod view;
 mod watcher;
 
 pub use address::{Address, AddressError, Party, Resource};
+pub use automation::{
+    Action, AutomatedRule, AutomaticReply, Automation, AutomationError, AutomationLimits, Clock, Dates, Day,
+    Hours, LocalTime, Minute, NoSuchZone, Order, OwnState, Refused, RefusedAs, Relation, RuleScope,
+    SignalKind, Stage, Webhook, When,
+};
 pub use avatar::{Avatar, AvatarHash, AvatarMark};
 pub use call::{CallId, CallOffer};
 pub use chat::{Content, Keep, Message, MessageKind, Native, Receipt, ReceiptKind, Text, Typing};

@@ -2,6 +2,7 @@
 
 mod documents;
 mod memory;
+mod refusals;
 mod shelf;
 mod waiting;
 
@@ -114,6 +115,7 @@ fn account_is_what_was_written_after_a_restart() {
         is_admin: false,
         disabled: false,
         preferences,
+        message_rules: None,
         rules: Some(rules),
         hard_state: Some(Presence::offline(Timestamp(7))),
         roster: vec![RosterRow { contact: contact("bob"), version: 1 }],

@@ -34,6 +34,7 @@ mod messages;
 mod pending;
 mod queue;
 mod records;
+mod refusal;
 mod shelf;
 mod sqlite;
 mod store;
@@ -52,5 +53,6 @@ pub use records::{
     CredentialRecord, DeviceRecord, NewAccount, OfflineChunk, Preferences, RosterRow, StoredDocument,
     TOMBSTONES, TokenKind, TokenRecord, WaitingWatcher, Write,
 };
+pub use refusal::{REFUSALS, Refusal, RefusalReason};
 pub use shelf::{AT_HAND, Pick, ShelfDone, Shelved};
 pub use store::{CountDone, Done, OfflineDone, Store};

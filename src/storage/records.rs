@@ -16,6 +16,8 @@ use crate::signal::{
     Timestamp, Watcher,
 };
 
+use super::Refusal;
+
 /// The store's name for one account. Never used again after the account is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AccountKey(pub i64);
@@ -31,6 +33,8 @@ pub struct AccountRecord {
     pub preferences: Preferences,
     /// Who may see the owner's presence, as far as she set rules.
     pub rules: Option<Ruleset>,
+    /// Who may write to her, as far as she set rules.
+    pub message_rules: Option<Ruleset>,
     /// What is shown of her while no session shows anything.
     pub hard_state: Option<Presence>,
     /// In the order of their addresses.
@@ -172,6 +176,12 @@ pub enum Write {
     Preferences(Preferences),
     /// The rules on who may see the owner's presence; `None` where there are none any more.
     Rules(Option<Arc<Ruleset>>),
+    /// The rules on who may write to her; `None` where there are none any more.
+    MessageRules(Option<Arc<Ruleset>>),
+    /// The owner's policy refused something; adds to what is known of the same sender and reason.
+    Refused(Refusal),
+    /// What was refused is of no interest any more.
+    RefusalsRemoved,
     /// What is shown of her while no session shows anything.
     HardState(Option<Arc<Presence>>),
     /// The owner blocked somebody, or everybody of a domain.

@@ -14,8 +14,8 @@ use crate::signal::{Address, DocumentId, Timestamp};
 
 use super::{
     AccountKey, AccountRecord, AccountSummary, ArchiveEnd, ArchiveQuery, ArchivedMessage, Config,
-    CredentialRecord, NewAccount, OfflineChunk, Pick, ShelfDone, StoreError, StoredDocument, TokenKind,
-    TokenRecord, Write, codec,
+    CredentialRecord, NewAccount, OfflineChunk, Pick, Refusal, ShelfDone, StoreError, StoredDocument,
+    TokenKind, TokenRecord, Write, codec,
     files::{self, Folders},
     filler::Filler,
     memory::{Memory, Room, Rooms},
@@ -195,6 +195,14 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<(AccountKey, Address, StoredDocument)>, StoreError> {
         self.read(|database| database.documents_of_all(id, after, limit))
+    }
+
+    /// What the account's policy refused lately, newest first. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn refusals(&self, account: AccountKey) -> Result<Vec<Refusal>, StoreError> {
+        self.read(|database| database.refusals(account))
     }
 
     /// Makes an account. Blocks.

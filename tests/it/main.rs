@@ -11,6 +11,7 @@ mod operator;
 mod page;
 mod presence_documents;
 mod publishing;
+mod rules;
 mod sip_calls;
 mod sip_flows;
 mod sip_lists;

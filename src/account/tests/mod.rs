@@ -6,6 +6,7 @@ mod blocks;
 mod contacts;
 mod delivery;
 mod offline;
+mod policy;
 mod presence;
 mod rules;
 mod watchers;
@@ -430,6 +431,7 @@ fn record(address: &Address) -> AccountRecord {
         disabled: false,
         preferences: Preferences::default(),
         rules: None,
+        message_rules: None,
         hard_state: None,
         roster: Vec::new(),
         roster_version: 0,

@@ -102,6 +102,15 @@ impl Database {
         one_row(self.run("UPDATE account SET rules = ?2 WHERE id = ?1", params![key.0, bytes])?)
     }
 
+    pub(in crate::storage) fn set_message_rules(
+        &self,
+        key: AccountKey,
+        rules: Option<&Ruleset>,
+    ) -> Result<(), StoreError> {
+        let bytes = rules.map(codec::encode).transpose()?;
+        one_row(self.run("UPDATE account SET message_rules = ?2 WHERE id = ?1", params![key.0, bytes])?)
+    }
+
     pub(in crate::storage) fn set_hard_state(
         &self,
         key: AccountKey,
@@ -127,13 +136,21 @@ impl Database {
         let Some(account) = self.account(address)? else { return Ok(None) };
         let key = account.key;
         let sql = "SELECT preferences, roster_version, roster_floor, rules, hard_state,
-                          documents_version
+                          documents_version, message_rules
                    FROM account WHERE id = ?1";
-        let (preferences, roster_version, roster_floor, rules, hard_state, documents_version) = self
-            .one(sql, [key.0], |row| {
+        let (preferences, roster_version, roster_floor, rules, hard_state, documents_version, message_rules) =
+            self.one(sql, [key.0], |row| {
                 let bytes = |index| row.get::<_, Option<Vec<u8>>>(index);
                 let version = |index| row.get::<_, i64>(index);
-                Ok((row.get::<_, String>(0)?, version(1)?, version(2)?, bytes(3)?, bytes(4)?, version(5)?))
+                Ok((
+                    row.get::<_, String>(0)?,
+                    version(1)?,
+                    version(2)?,
+                    bytes(3)?,
+                    bytes(4)?,
+                    version(5)?,
+                    bytes(6)?,
+                ))
             })?
             .ok_or(StoreError::NoSuchAccount)?;
         Ok(Some(AccountRecord {
@@ -144,6 +161,9 @@ impl Database {
             preferences: serde_json::from_str(&preferences)
                 .map_err(|_| StoreError::Corrupt("the preferences"))?,
             rules: rules.map(|bytes| codec::decode(&bytes, "the rules")).transpose()?,
+            message_rules: message_rules
+                .map(|bytes| codec::decode(&bytes, "the message rules"))
+                .transpose()?,
             hard_state: hard_state.map(|bytes| codec::decode(&bytes, "the hard state")).transpose()?,
             roster: self.roster(key)?,
             roster_version: roster_version.unsigned_abs(),

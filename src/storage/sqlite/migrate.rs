@@ -36,6 +36,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../storage/sqlite/0007_own.sql"),
     include_str!("../../../storage/sqlite/0008_documents.sql"),
     include_str!("../../../storage/sqlite/0009_shelves.sql"),
+    include_str!("../../../storage/sqlite/0010_refusals.sql"),
 ];
 
 #[cfg(test)]

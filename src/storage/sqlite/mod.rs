@@ -18,6 +18,7 @@ mod memory;
 mod migrate;
 mod offline;
 mod readers;
+mod refusals;
 mod roster;
 mod settings;
 mod shelves;

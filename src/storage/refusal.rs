@@ -1,0 +1,34 @@
+//! What the owner's policy refused lately, for her to look at.
+
+use serde::{Deserialize, Serialize};
+
+use crate::signal::{Address, SignalKind, Timestamp};
+
+use super::AcceptedSenders;
+
+/// Something of a kind that was refused from one sender for one reason, as often as it happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    pub from: Address,
+    pub kind: SignalKind,
+    pub reason: RefusalReason,
+    /// When it happened last.
+    pub at: Timestamp,
+    /// How often it happened; at least 1.
+    pub count: u32,
+}
+
+/// What refused it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case")]
+pub enum RefusalReason {
+    /// The owner blocked the sender.
+    Blocked,
+    /// A rule of the owner on who may write.
+    MessageRule { id: String },
+    /// The owner's preference for senders who are no contacts.
+    AcceptedSenders { choice: AcceptedSenders },
+}
+
+/// How many refusals are kept per account; the oldest go first.
+pub const REFUSALS: usize = 200;
