@@ -32,6 +32,12 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// A message that a session had before, and nobody waits to hear of.
+    #[must_use]
+    pub fn again(message: Arc<Message>, copy: Copy) -> Self {
+        Self { message, copy, slip: None }
+    }
+
     /// The client has it, as surely as its protocol can tell.
     pub fn confirm(mut self) {
         if let Some(slip) = self.slip.take() {

@@ -294,8 +294,21 @@ impl Conversation {
             {
                 self.fall_asleep(signal).await;
             }
+            End::Error(StreamError { condition: Condition::SystemShutdown, .. })
+                if self.client.seat.is_some() =>
+            {
+                self.interrupt(end).await;
+            }
             end => self.say_goodbye(end).await,
         }
+    }
+
+    /// The server stops; the client can go on with the next one.
+    async fn interrupt(mut self, end: End) {
+        // The last thing the account says is that it is over.
+        let _ = self.handle_rest();
+        self.client.save().await;
+        self.say_goodbye(end).await;
     }
 
     /// Handles what the account handed over last. What is written with it is not sent here any more.

@@ -123,12 +123,12 @@ impl Client {
             Answer::Result(content) => self.send_result(stanza, content.as_bytes()),
             Answer::Refuse(refusal) => self.refuse(stanza, &refusal),
             Answer::Change(change) => {
-                self.session.change(change);
+                self.change(change);
                 self.send_result(stanza, b"");
             }
             Answer::Ask(request, expect) => {
                 if expect == Expect::Roster {
-                    self.session.change(SessionChange::FollowsRoster(true));
+                    self.change(SessionChange::FollowsRoster(true));
                 }
                 let id = stanza.id().map(Into::into).unwrap_or_default();
                 let from = stanza.to().map(Into::into);

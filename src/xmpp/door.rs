@@ -2,11 +2,17 @@
 
 use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
-use super::{Config, conversation, login, resumption::Seats, stream::Settings, xep::caps};
+use super::{
+    Config, conversation, login,
+    resumption::{self, Found, Seats},
+    stream::{Settings, Unacknowledged},
+    xep::caps,
+};
 use crate::{
     account::Accounts,
     auth::Authenticator,
     net::{Acceptor, BindError, Gate, Limits, Listener, ShutdownSignal, Tasks, Tls},
+    signal::{Reject, Timestamp},
 };
 
 /// What the door needs of the rest of the house.
@@ -22,6 +28,8 @@ pub struct Parts {
 /// Bound listeners, ready to serve.
 pub struct Door {
     listeners: Vec<(Entrance, Listener)>,
+    /// Streams that go on after the last process ended.
+    found: Vec<Found>,
     shared: Arc<Shared>,
 }
 
@@ -57,6 +65,9 @@ pub enum OpenError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// What an earlier process left cannot be read.
+    #[error("streams to resume cannot be read: {0}")]
+    Memory(Reject),
 }
 
 /// What all connections share.
@@ -72,6 +83,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// How much a client may leave unacknowledged.
+    pub(super) fn most_unacknowledged(&self) -> Unacknowledged {
+        Unacknowledged { stanzas: self.config.unacknowledged, bytes: self.limits.outgoing_bytes }
+    }
+
     pub(super) fn patience(&self) -> Duration {
         Duration::from_secs(self.config.patience_seconds.into())
     }
@@ -100,7 +116,9 @@ impl Door {
                 listeners.push((entrance, listener));
             }
         }
-        Ok(Self { listeners, shared: Arc::new(Shared::new(config, parts)) })
+        let shared = Arc::new(Shared::new(config, parts));
+        let found = shared.seats.find(Timestamp::now()).map_err(OpenError::Memory)?;
+        Ok(Self { listeners, found, shared })
     }
 
     /// The addresses in use, with the ports that were chosen for port 0.
@@ -111,6 +129,9 @@ impl Door {
     /// Serves until the signal drains and every connection has ended.
     pub async fn serve(self, signal: ShutdownSignal) {
         let mut tasks = Tasks::new();
+        for found in self.found {
+            tasks.spawn(resumption::restore(Arc::clone(&self.shared), found, signal.clone()));
+        }
         for (entrance, listener) in self.listeners {
             let (shared, signal) = (Arc::clone(&self.shared), signal.clone());
             tasks.spawn(async move {
@@ -136,9 +157,9 @@ impl Shared {
             settings: Arc::new(settings),
             acceptor: parts.tls.acceptor(&[], parts.limits.handshake()),
             limits: parts.limits,
+            seats: Seats::new(parts.accounts.memory("xmpp-streams")),
             accounts: parts.accounts,
             authenticator: parts.authenticator,
-            seats: Arc::default(),
         }
     }
 }

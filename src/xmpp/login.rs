@@ -188,13 +188,13 @@ impl Login {
     async fn bind(&mut self, wanted: Option<Resource>) -> Option<(Box<Client>, Arc<Queue>)> {
         let (address, device) = self.account.clone()?;
         let resource = wanted.or_else(|| Resource::new(&self.chance.text()).ok())?;
-        let queue = Queue::new(self.shared.config.queue, self.shared.limits.outgoing_bytes);
+        let queue = queue(&self.shared);
         let sink: Arc<dyn crate::account::Sink> = Arc::<Queue>::clone(&queue);
         match self.shared.accounts.open(&address, spec(resource, device), sink).await {
             Ok(session) => {
                 let bound = self.negotiation.handle_bound(session.party());
                 self.out.extend_from_slice(&bound);
-                let mut client = Client::new(Arc::clone(&self.shared), session, self.language.take());
+                let mut client = Client::new(Arc::clone(&self.shared), session, device, self.language.take());
                 client.out.extend_from_slice(&std::mem::take(&mut self.out));
                 Some((Box::new(client), queue))
             }
@@ -236,7 +236,13 @@ impl Login {
     }
 }
 
-fn spec(resource: Resource, device: Option<i64>) -> SessionSpec {
+/// A queue for a new session.
+pub(super) fn queue(shared: &Shared) -> Arc<Queue> {
+    Queue::new(shared.config.queue, shared.limits.outgoing_bytes)
+}
+
+/// A new session of a chat client.
+pub(super) fn spec(resource: Resource, device: Option<i64>) -> SessionSpec {
     SessionSpec {
         kind: SessionKind::Client,
         resource,

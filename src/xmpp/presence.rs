@@ -31,7 +31,10 @@ impl Client {
         let presence = Arc::new(parse_presence(stanza, self.language.as_deref(), Timestamp::now()));
         match to {
             Some(to) => self.session.show(to, presence),
-            None => self.session.announce(presence),
+            None => {
+                self.told.note_presence(&presence);
+                self.session.announce(presence);
+            }
         }
     }
 

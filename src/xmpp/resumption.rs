@@ -5,8 +5,13 @@
 //! gathers what it would have been sent. It may also come back before anybody noticed that the old
 //! connection is dead; then that one gives the session up.
 //!
+//! When the server stops in order, what it has of such a stream is written down; the next process opens the
+//! session again as soon as it starts, so that those who see it notice nothing but a pause.
+//!
 //! Messages are never left to a session without connection alone: the account finds another way for them
 //! (`Dormant`), and what then arrives twice is recognised here.
+
+mod saved;
 
 use std::{
     collections::VecDeque,
@@ -18,25 +23,38 @@ use std::{
 use compact_str::CompactString;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::{sync::oneshot, time};
-use tracing::debug;
+use tracing::{debug, warn};
+
+pub(super) use saved::Told;
 
 use super::{
     chance::Chance,
+    door::Shared,
+    login,
     queue::Queue,
     session::{Client, Kept},
     stanza::Stanza,
-    stream::{StreamError, is_true},
+    stream::{Condition, Management, StreamError, is_true},
     translate::print_message,
 };
 use crate::{
-    account::{Copy, Delivery, SessionChange},
+    account::{Copy, Delivery, Memory, SessionChange, SessionSpec, Sink},
     net::ShutdownSignal,
-    signal::{Address, MessageId},
+    signal::{Address, MessageId, Reject, Timestamp},
 };
+use saved::Saved;
 
 /// Every stream of this server that can be resumed. There are no more of them than sessions.
-#[derive(Default)]
-pub(super) struct Seats(Mutex<FxHashMap<CompactString, Arc<Seat>>>);
+pub(super) struct Seats {
+    taken: Mutex<FxHashMap<CompactString, Arc<Seat>>>,
+    memory: Memory,
+}
+
+/// A stream of an earlier process that can still be resumed.
+pub(super) struct Found {
+    seated: Seated,
+    saved: Saved,
+}
 
 /// Where the two connections of one session meet.
 struct Seat {
@@ -70,17 +88,38 @@ pub(super) struct Seated {
 }
 
 impl Seats {
-    fn take(self: &Arc<Self>, account: Address) -> Seated {
-        let id = CompactString::from(Chance::default().text());
+    /// Without any stream yet.
+    pub(super) fn new(memory: Memory) -> Arc<Self> {
+        Arc::new(Self { taken: Mutex::default(), memory })
+    }
+
+    /// The streams that an earlier process left. Their seats are taken from now on; the sessions are opened by
+    /// [`restore`]. Blocks: for the start.
+    ///
+    /// # Errors
+    /// What the memory says.
+    pub(super) fn find(self: &Arc<Self>, now: Timestamp) -> Result<Vec<Found>, Reject> {
+        let mut found = Vec::new();
+        for (id, value) in self.memory.all()? {
+            let saved = Saved::parse(&value).filter(|saved| saved.until > now);
+            if let (Ok(text), Some(saved)) = (std::str::from_utf8(&id), saved) {
+                found.push(Found { seated: self.seat(text.into(), saved.account.clone()), saved });
+            }
+            self.memory.remove(id)?;
+        }
+        Ok(found)
+    }
+
+    fn seat(self: &Arc<Self>, id: CompactString, account: Address) -> Seated {
         let seat = Arc::new(Seat { account, call: Mutex::default() });
-        locked(&self.0).insert(id.clone(), Arc::clone(&seat));
+        locked(&self.taken).insert(id.clone(), Arc::clone(&seat));
         Seated { id, seat, seats: Arc::clone(self), is_dormant: false, known: FxHashSet::default() }
     }
 
     /// Asks whoever has the session of this id for it, on behalf of the owner of `account`. `None` where there
     /// is none, or where somebody else asks already.
     pub(super) async fn claim(&self, id: &str, account: &Address) -> Option<Handover> {
-        let seat = locked(&self.0).get(id).filter(|seat| seat.account == *account).cloned()?;
+        let seat = locked(&self.taken).get(id).filter(|seat| seat.account == *account).cloned()?;
         let (by, handover) = oneshot::channel();
         {
             let mut call = locked(&seat.call);
@@ -119,7 +158,7 @@ impl Seated {
 
 impl Drop for Seated {
     fn drop(&mut self) {
-        locked(&self.seats.0).remove(&self.id);
+        locked(&self.seats.taken).remove(&self.id);
         // Whoever asks for the session learns that it is gone.
         locked(&self.seat.call).by = None;
     }
@@ -132,7 +171,8 @@ impl Client {
             element.name() == "enable" && element.attribute("resume").is_some_and(|text| is_true(&text));
         if wants && !self.management.is_enabled() && self.shared.config.resume_seconds > 0 {
             let account = self.session.party().address.clone();
-            self.seat = Some(Box::new(self.shared.seats.take(account)));
+            let id = CompactString::from(Chance::default().text());
+            self.seat = Some(Box::new(self.shared.seats.seat(id, account)));
         }
     }
 
@@ -150,6 +190,31 @@ impl Client {
             if let Kept::Message(delivery) = kept {
                 delivery.give_back();
             }
+        }
+    }
+
+    /// Writes down what the next process needs to go on with the stream. What cannot be written is lost with it;
+    /// messages are not among that.
+    pub(super) async fn save(&mut self) {
+        let Some(seat) = &self.seat else { return };
+        let party = self.session.party();
+        let (Some(resource), seconds) = (party.resource.clone(), self.shared.config.resume_seconds) else {
+            return;
+        };
+        let saved = Saved {
+            account: party.address.clone(),
+            resource,
+            device: self.device,
+            told: self.told.clone(),
+            language: self.language.clone(),
+            handled: self.management.handled(),
+            acknowledged: self.management.acknowledged(),
+            unacknowledged: self.management.unacknowledged().map(|kept| saved::Stanza::of(kept)).collect(),
+            until: Timestamp::now().plus_seconds(seconds.into()),
+        };
+        let written = self.shared.seats.memory.put_durably(seat.id.to_string().into(), saved.print());
+        if let Err(fault) = written.await {
+            warn!(session = %self.session.party(), %fault, "stream cannot be kept for the next start");
         }
     }
 
@@ -219,6 +284,52 @@ impl Client {
 pub(super) async fn sleep(mut client: Box<Client>, queue: Arc<Queue>, signal: ShutdownSignal) {
     client.fall_asleep();
     debug!(session = %client.session.party(), "connection lost, the stream can be resumed");
+    sleep_on(client, queue, signal).await;
+}
+
+/// Opens the session of a stream of an earlier process, and keeps it as [`sleep`] does.
+pub(super) async fn restore(shared: Arc<Shared>, found: Found, signal: ShutdownSignal) {
+    let Found { mut seated, saved } = found;
+    let queue = login::queue(&shared);
+    let sink: Arc<dyn Sink> = Arc::<Queue>::clone(&queue);
+    let told = saved.told;
+    let spec = SessionSpec {
+        takes_copies: told.takes_copies,
+        follows_roster: told.follows_roster,
+        ..login::spec(saved.resource, saved.device)
+    };
+    let session = match shared.accounts.open(&saved.account, spec, sink).await {
+        Ok(session) => session,
+        Err(reject) => return debug!(account = %saved.account, %reject, "stream cannot be restored"),
+    };
+    seated.is_dormant = true;
+    session.change(SessionChange::Dormant(true));
+    if let Some(topics) = &told.topics {
+        session.change(SessionChange::Follows(Arc::clone(topics)));
+    }
+    if let Some(presence) = &told.presence {
+        session.announce(Arc::clone(presence));
+    }
+    let unacknowledged = saved.unacknowledged.into_iter().map(|stanza| stanza.into_kept()).map(sized);
+    let management =
+        Management::restored(shared.most_unacknowledged(), saved.handled, saved.acknowledged, unacknowledged);
+    let mut client = Box::new(Client::new(shared, session, saved.device, saved.language));
+    client.management = management;
+    client.told = told;
+    client.seat = Some(Box::new(seated));
+    sleep_on(client, queue, signal).await;
+}
+
+/// With the bytes that it counts.
+fn sized(kept: Kept) -> (Kept, usize) {
+    let bytes = match &kept {
+        Kept::Stanza(bytes) => bytes.len(),
+        Kept::Message(_) | Kept::Counted => 0,
+    };
+    (kept, bytes)
+}
+
+async fn sleep_on(mut client: Box<Client>, queue: Arc<Queue>, signal: ShutdownSignal) {
     let seconds = client.shared.config.resume_seconds;
     let mut over = std::pin::pin!(time::sleep(Duration::from_secs(seconds.into())));
     let mut parcels = VecDeque::new();
@@ -234,14 +345,20 @@ pub(super) async fn sleep(mut client: Box<Client>, queue: Arc<Queue>, signal: Sh
                 Err(back) => client = back.client,
             },
             () = std::future::poll_fn(|context| queue.poll_drain(&mut parcels, context)) => {
-                let gone = parcels.drain(..).any(|parcel| client.handle_parcel(parcel).is_err());
+                let handled = parcels.drain(..).try_for_each(|parcel| client.handle_parcel(parcel));
                 client.out.clear();
-                if gone || client.management.is_full() {
-                    break;
+                match handled {
+                    Err(error) if error.condition == Condition::SystemShutdown => client.save().await,
+                    Ok(()) if !client.management.is_full() => continue,
+                    _ => {}
                 }
+                break;
             }
             () = &mut over => break,
-            () = signal.draining() => break,
+            () = signal.draining() => {
+                client.save().await;
+                break;
+            }
         }
     }
     debug!(session = %client.session.party(), "nobody resumed the stream");

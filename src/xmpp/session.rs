@@ -10,15 +10,15 @@ use rustc_hash::FxHashMap;
 
 use super::{
     door::Shared,
-    resumption::Seated,
+    resumption::{Seated, Told},
     roster,
     stanza::{Head, Jid, Kind, Stanza},
-    stream::{Condition, Management, StreamError, Ticket, Unacknowledged},
+    stream::{Condition, Management, StreamError, Ticket},
     translate::{Refusal, Scope, print_contact_signal, print_message, print_notice, print_query},
     xep::ping,
 };
 use crate::{
-    account::{About, CloseReason, Delivery, Event, Parcel, Replied, Reply, Session},
+    account::{About, CloseReason, Delivery, Event, Parcel, Replied, Reply, Session, SessionChange},
     signal::{Address, ContactEvent, ContactSignal, Message, MessageKind, Native, Query, Reject, RequestId},
 };
 
@@ -64,6 +64,9 @@ pub(super) struct Client {
     /// By what the stream can be resumed. Boxed with all that only such a stream has.
     pub(super) seat: Option<Box<Seated>>,
     pub(super) shared: Arc<Shared>,
+    /// The device password that opened the session.
+    pub(super) device: Option<i64>,
+    pub(super) told: Told,
     /// The language of the client's stream.
     pub(super) language: Option<CompactString>,
     /// What is to be written.
@@ -75,15 +78,20 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(shared: Arc<Shared>, session: Session, language: Option<CompactString>) -> Self {
-        let most =
-            Unacknowledged { stanzas: shared.config.unacknowledged, bytes: shared.limits.outgoing_bytes };
-        let management = Management::new(most);
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        session: Session,
+        device: Option<i64>,
+        language: Option<CompactString>,
+    ) -> Self {
+        let management = Management::new(shared.most_unacknowledged());
         Self {
             session,
             unconfirmed: Vec::new(),
             management,
             seat: None,
+            device,
+            told: Told::default(),
             shared,
             language,
             out: Vec::new(),
@@ -99,6 +107,12 @@ impl Client {
         let request = RequestId(self.last_request);
         self.pending.insert(request, pending);
         request
+    }
+
+    /// Changes what the session takes.
+    pub(super) fn change(&mut self, change: SessionChange) {
+        self.told.note(&change);
+        self.session.change(change);
     }
 
     /// The stanza of this ticket is dealt with.

@@ -65,6 +65,26 @@ impl<T> Management<T> {
         Self { enabled: None, most }
     }
 
+    /// As it was when an earlier process ended: so many stanzas handled and acknowledged, and each that the peer
+    /// has not acknowledged with its bytes.
+    pub fn restored(
+        most: Unacknowledged,
+        handled: u32,
+        acknowledged: u32,
+        unacknowledged: impl IntoIterator<Item = (T, usize)>,
+    ) -> Self {
+        let unacknowledged: VecDeque<_> = unacknowledged.into_iter().collect();
+        let unacknowledged_bytes = unacknowledged.iter().map(|(_, bytes)| bytes).sum();
+        let counters =
+            Counters { handled, acknowledged, unacknowledged, unacknowledged_bytes, ..Counters::new() };
+        Self { enabled: Some(Box::new(counters)), most }
+    }
+
+    /// The number of stanzas that the peer has acknowledged. Modulo 2^32.
+    pub fn acknowledged(&self) -> u32 {
+        self.enabled.as_ref().map_or(0, |counters| counters.acknowledged)
+    }
+
     /// Whether the peer has enabled it.
     pub fn is_enabled(&self) -> bool {
         self.enabled.is_some()

@@ -71,6 +71,9 @@ async fn a_broken_connection_costs_nothing_but_time() {
     bob.has_not("<message").await;
     bob.has_not(">seen<").await;
     alice.has_not("unavailable").await;
+    // One from before, three just now, and two answers to what `has_not` asks. Until then what follows waits
+    // behind the messages that are in the offline file as well.
+    bob.send(&format!("<a {SM} h='6'/>")).await;
     alice.send(&say("afterwards")).await;
     bob.stanza("afterwards").await;
 }
@@ -167,4 +170,42 @@ async fn one_who_says_goodbye_is_gone() {
     alice.stanza("type='unavailable'").await;
     let (_, answer) = resume("bob", &id, 0, server.xmpp_plain()).await;
     assert!(answer.contains("item-not-found"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_restarted_goes_on_with_its_clients() {
+    let mut server = House::with_accounts(&["alice", "bob", "carol"]).await;
+    let (mut alice, mut bob) = friends(&server).await;
+    bob.ask("<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>", "c").await;
+    let (id_of_alice, id_of_bob) = (enable(&mut alice).await, enable(&mut bob).await);
+    bob.ask("<iq type='get' id='p' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>", "p").await;
+    alice.send(&say("before")).await;
+    bob.stanza("before").await;
+    server.restart().await;
+    for client in [&mut alice, &mut bob] {
+        let end = client.end().await;
+        assert!(end.iter().any(|stanza| stanza.contains("<system-shutdown ")), "{end:?}");
+    }
+    let port = server.xmpp_plain();
+    let mut carol = RawXmpp::online("carol", "desk", port).await;
+    carol.send(&say("meanwhile")).await;
+    carol.has_not("error").await;
+    // Bob has had the answer to his ping, and nothing else.
+    let (mut bob, answer) = resume("bob", &id_of_bob, 1, port).await;
+    assert_eq!(answer, format!("<resumed {SM} h='1' previd='{id_of_bob}'/>"));
+    for text in ["before", "meanwhile"] {
+        bob.stanza(text).await;
+    }
+    bob.has_not("<message").await;
+    let (mut alice, answer) = resume("alice", &id_of_alice, 0, port).await;
+    assert!(answer.starts_with("<resumed "), "{answer}");
+    bob.send("<presence><status>back</status></presence>").await;
+    alice.stanza(">back<").await;
+    let mut other = RawXmpp::online("bob", "other", port).await;
+    other.send("<message type='chat' to='alice@localhost'><body>copied</body></message>").await;
+    alice.stanza("copied").await;
+    assert!(bob.stanza("copied").await.contains("<sent "));
+    let roster = "<query xmlns='jabber:iq:roster'><item jid='x@localhost'/></query>";
+    other.ask(&format!("<iq type='set' id='r'>{roster}</iq>"), "r").await;
+    bob.stanza("x@localhost").await;
 }
