@@ -12,6 +12,7 @@ mod page;
 mod presence_documents;
 mod publishing;
 mod rules;
+mod schemas;
 mod sip_calls;
 mod sip_flows;
 mod sip_lists;

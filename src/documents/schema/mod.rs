@@ -12,6 +12,7 @@
 
 mod model;
 mod simple;
+mod uri;
 mod walk;
 
 pub(super) use model::{

@@ -2,7 +2,8 @@
 //!
 //! White space around a value is dropped first where the type says so (`whiteSpace="collapse"`).
 
-use crate::formats::{pidf::is_uri, xml::is_language};
+use super::uri::is_uri;
+use crate::formats::xml::is_language;
 
 /// A type of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

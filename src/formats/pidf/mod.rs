@@ -39,7 +39,6 @@ pub use element::{Attribute, Element, Namespace, Node};
 pub use filter::filter;
 pub use format::{Format, choose, print_changes, print_full};
 pub use model::{Basic, Contact, Device, Document, Extended, Moment, Person, PidfError, Status, Tuple};
-pub use uri::is_uri;
 
 use crate::signal::Availability;
 

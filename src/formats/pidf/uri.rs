@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt::Write as _};
 /// Whether a text is a URI reference (RFC 3986 §4.1), characters beyond ASCII allowed (`xs:anyURI`).
 ///
 /// Validators of clients are as strict as this, though the schema language is not.
-pub fn is_uri(text: &str) -> bool {
+pub(super) fn is_uri(text: &str) -> bool {
     let (text, fragment) = split(text, '#');
     let (text, query) = split(text, '?');
     let is_rest = |part: Option<&str>| part.is_none_or(|part| is_made_of(part, "!$&'()*+,;=:@/?"));
