@@ -239,6 +239,23 @@ impl Authenticator {
         self.inner.key.derive(purpose)
     }
 
+    /// A number that stands for the password of an account, or of one of its devices, as long as that is the
+    /// same: for what outlives the process and rests on it. `None` where it is gone, or nobody may log in.
+    ///
+    /// # Errors
+    /// [`AuthError::Sealed`], or the store's.
+    pub async fn mark(&self, address: &Address, device: Option<i64>) -> Result<Option<u64>, AuthError> {
+        let Some(known) = self.known(address).await?.filter(|known| !known.account.disabled) else {
+            return Ok(None);
+        };
+        let Some(id) = device else {
+            let hash = hmac(&self.inner.fake_secret, &[b"mark", known.verifiers.salt()]);
+            return Ok(hash.first_chunk().map(|first| u64::from_be_bytes(*first)));
+        };
+        // Numbers of devices are never used again.
+        Ok(known.devices.iter().any(|(known, _)| *known == id).then(|| id.cast_unsigned()))
+    }
+
     /// Tells of changes from now on. Who lags behind by more than 256 changes is told so and has
     /// to check what he has.
     #[must_use]

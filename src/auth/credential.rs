@@ -70,6 +70,11 @@ impl Verifiers {
         Some(Self { argon2, scram, ha1 })
     }
 
+    /// Random bytes that are others whenever the password is set.
+    pub(super) fn salt(&self) -> &[u8] {
+        &self.argon2.salt
+    }
+
     /// Whether this is the password. Takes tens of milliseconds of computing.
     pub(super) fn is_password(&self, typed: &str) -> bool {
         prepare_password(typed).is_some_and(|password| self.argon2.is_password(&password))

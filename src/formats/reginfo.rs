@@ -1,4 +1,4 @@
-//! Documents about where somebody is registered (RFC 3680), with the public GRUUs of RFC 5628, full or with
+//! Documents about where somebody is registered (RFC 3680), with the GRUUs of RFC 5628, full or with
 //! what changed.
 
 use std::fmt::Write as _;
@@ -43,6 +43,9 @@ pub struct Contact {
     /// Parameters that RFC 3261 does not know, without quotes.
     pub params: Vec<(CompactString, CompactString)>,
     pub public_gruu: Option<CompactString>,
+    /// The temporary GRUU that was given out last, and the sequence number of the REGISTER since which those
+    /// given out are valid (RFC 5628 §5).
+    pub temporary_gruu: Option<(CompactString, u32)>,
 }
 
 /// What brought a contact into its state (RFC 3680 §4.7.1).
@@ -101,14 +104,16 @@ impl Registration {
         changes(&before.contacts, &self.contacts, |contact| contact.id.as_str(), PartialEq::eq, ended)
     }
 
-    /// This state after an older one: contacts that were there have been refreshed where they changed, those
-    /// that are missing now ended by `event`, and those that had ended are kept unless they came back.
+    /// This state after an older one: contacts that did not change are what they were, those that are missing
+    /// now ended by `event`, and those that had ended are kept unless they came back.
     #[must_use]
     pub fn after(mut self, older: &Self, event: ContactEvent) -> Self {
         for contact in &mut self.contacts {
             if let Some(known) = older.standing().find(|known| known.id == contact.id) {
                 let unchanged = Contact { event: known.event, ..contact.clone() };
-                contact.event = if unchanged == *known { known.event } else { ContactEvent::Refreshed };
+                if unchanged == *known {
+                    contact.event = known.event;
+                }
             }
         }
         for known in &older.contacts {
@@ -182,6 +187,11 @@ fn push_contact(out: &mut String, contact: &Contact, now: Option<Timestamp>) {
         push_attribute(out, "uri", uri);
         out.push_str("/>");
     }
+    if let Some((uri, first)) = &contact.temporary_gruu {
+        out.push_str("<gr:temp-gruu");
+        push_attribute(out, "uri", uri);
+        let _ = write!(out, " first-cseq=\"{first}\"/>");
+    }
     out.push_str("</contact>");
 }
 
@@ -206,6 +216,7 @@ mod tests {
             cseq: 7,
             params: vec![("+sip.instance".into(), "<urn:uuid:1>".into()), ("audio".into(), "".into())],
             public_gruu: Some("sip:a@example.org;gr=urn:uuid:1".into()),
+            temporary_gruu: Some(("sip:x@example.org;gr".into(), 5)),
         }
     }
 
@@ -225,7 +236,8 @@ mod tests {
              expires=\"600\" q=\"0.8\" callid=\"c&amp;1\" cseq=\"7\"><uri>sip:76@192.0.2.1</uri>\
              <unknown-param name=\"+sip.instance\">&lt;urn:uuid:1&gt;</unknown-param>\
              <unknown-param name=\"audio\"></unknown-param>\
-             <gr:pub-gruu uri=\"sip:a@example.org;gr=urn:uuid:1\"/></contact></registration></reginfo>"
+             <gr:pub-gruu uri=\"sip:a@example.org;gr=urn:uuid:1\"/>\
+             <gr:temp-gruu uri=\"sip:x@example.org;gr\" first-cseq=\"5\"/></contact></registration></reginfo>"
         );
         let none = registration(&[]);
         assert!(print(1, Extent::Full, &none, none.standing(), None).contains("state=\"init\"></reg"));
@@ -250,7 +262,7 @@ mod tests {
         let back = registration(&[contact("1", ContactEvent::Registered)]);
         let back = back.after(&now, ContactEvent::Expired);
         assert_eq!(events(&back, &now), [("1".to_owned(), ContactEvent::Registered)]);
-        let mut renewed = contact("1", ContactEvent::Registered);
+        let mut renewed = contact("1", ContactEvent::Refreshed);
         renewed.cseq += 1;
         let renewed = registration(&[renewed]).after(&back, ContactEvent::Expired);
         assert_eq!(events(&renewed, &back), [("1".to_owned(), ContactEvent::Refreshed)]);

@@ -8,6 +8,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
@@ -34,6 +35,17 @@ pub(super) struct Binding<D> {
     pub(super) call_id: CompactString,
     pub(super) cseq: u32,
     pub(super) expires: Instant,
+    /// What happened to it last.
+    pub(super) last: Last,
+}
+
+/// What can happen to a binding that lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Last {
+    Registered,
+    Refreshed,
+    /// Its connection went with the server: it has less time than it was promised.
+    Shortened,
 }
 
 /// A contact as the phone gave it.
@@ -242,7 +254,8 @@ impl<D: Clone + PartialEq> Record<D> {
         let (call_id, cseq) = (asked.call_id.clone(), asked.cseq);
         // One more and no room besides: most accounts have one phone, and there are many.
         self.bindings.reserve_exact(1);
-        self.bindings.push(Binding { device, contact, call_id, cseq, expires });
+        let last = Last::Registered;
+        self.bindings.push(Binding { device, contact, call_id, cseq, expires, last });
     }
 
     /// Tells the phones that are gone from those that have other ways.
@@ -299,6 +312,7 @@ impl<D> Binding<D> {
         self.call_id.clone_from(&asked.call_id);
         self.cseq = asked.cseq;
         self.expires = expires;
+        self.last = Last::Refreshed;
     }
 
     /// The binding as the 200 of a REGISTER lists it (RFC 3261 §10.3 step 8).

@@ -34,9 +34,9 @@ pub struct Config {
     /// Seconds that a phone has to come back after a restart of the server that ended its connection; 0 to
     /// 86400. Until then it is shown as before, and nothing is sent to it. Default: 300.
     pub reconnect_seconds: u32,
-    /// Seconds between signs of life that a phone with `outbound` promises on its connection (Flow-Timer,
-    /// RFC 5626); 30 seconds later the connection is taken for dead. 0 to 3600; 0 asks for none.
-    /// Default: 120.
+    /// Seconds between signs of life that a phone with `outbound` promises on its connection, or by STUN over
+    /// UDP (Flow-Timer, RFC 5626); as long again after that, 30 seconds at most, the flow is taken for dead,
+    /// and what was registered there is gone. 0 to 3600; 0 asks for none. Default: 120.
     pub flow_timer_seconds: u32,
     /// Most phones registered for one account; 1 to 1000. Default: 20.
     pub devices: usize,

@@ -32,7 +32,7 @@ use super::{
 use crate::{
     account::{Session, SessionChange, SessionKind, SessionSpec},
     auth::Login,
-    signal::{Address, Presence, Reject, Resource, SessionId, Timestamp},
+    signal::{Address, Presence, Reason, Reject, Resource, SessionId, Timestamp},
 };
 
 /// A registered phone.
@@ -40,6 +40,8 @@ pub(in crate::sip) struct Device {
     pub(super) door: Weak<Door>,
     pub(super) itself: Weak<Self>,
     login: Login,
+    /// Of the credential that it registered with.
+    mark: u64,
     resource: Resource,
     only_md5: bool,
     takes_calls: bool,
@@ -75,6 +77,20 @@ pub(super) struct Traits {
 struct Way {
     reg_id: Option<RegId>,
     target: Arc<Target>,
+    /// Signs of life were promised on it, so that it can be known to be dead though it is no connection.
+    is_watched: bool,
+}
+
+impl Way {
+    fn new(registration: &Registration, contact: &Contact) -> Self {
+        let is_watched = contact.reg_id.is_some() && registration.keeps_flow();
+        Self { reg_id: contact.reg_id, target: registration.target(&contact.uri), is_watched }
+    }
+
+    /// Whether it ends with its flow.
+    fn is_bound(&self) -> bool {
+        self.target.is_bound() || self.is_watched
+    }
 }
 
 /// The ways to a phone, the best one first.
@@ -109,9 +125,12 @@ impl Device {
             refuses_composing: false,
             only_md5: registration.only_md5,
         };
-        let way = Way { reg_id: contact.reg_id, target: registration.target(&contact.uri) };
+        let way = Way::new(registration, contact);
         let resource = name_of(&registration.agent, contact, taken);
-        let device = Self::new(door, login.clone(), resource, traits, smallvec![way]);
+        let mark = door.authenticator.mark(&login.address, login.device).await.ok().flatten();
+        // Its password may have changed meanwhile.
+        let mark = mark.ok_or(Reason::Forbidden)?;
+        let device = Self::new(door, (login.clone(), mark), resource, traits, smallvec![way]);
         device.open_session(door, contact.instance.as_deref()).await?;
         Ok(device)
     }
@@ -124,9 +143,10 @@ impl Device {
         phone: &KeptPhone,
         ways: impl Iterator<Item = (Option<RegId>, Arc<Target>)>,
     ) -> Arc<Self> {
-        let ways: SmallVec<_> = ways.map(|(reg_id, target)| Way { reg_id, target }).collect();
+        let ways: SmallVec<_> =
+            ways.map(|(reg_id, target)| Way { reg_id, target, is_watched: false }).collect();
         let is_lost = ways.is_empty();
-        let device = Self::new(door, login, resource, phone.traits, ways);
+        let device = Self::new(door, (login, phone.mark), resource, phone.traits, ways);
         device.set_temporary(phone.temporary());
         if is_lost {
             locked(&device.queue).expect_silence();
@@ -136,7 +156,7 @@ impl Device {
 
     fn new(
         door: &Arc<Door>,
-        login: Login,
+        (login, mark): (Login, u64),
         resource: Resource,
         traits: Traits,
         ways: SmallVec<[Way; 1]>,
@@ -145,6 +165,7 @@ impl Device {
             door: Arc::downgrade(door),
             itself: Weak::clone(itself),
             login,
+            mark,
             resource,
             only_md5: traits.only_md5,
             takes_calls: traits.takes_calls,
@@ -246,7 +267,7 @@ impl Device {
     /// The connections whose end takes a way to it.
     pub(super) fn bound_flows(&self) -> SmallVec<[Flow; 1]> {
         let ways = locked(&self.ways);
-        ways.iter().filter(|way| way.target.is_bound()).map(|way| way.target.flow).collect()
+        ways.iter().filter(|way| way.is_bound()).map(|way| way.target.flow).collect()
     }
 
     /// The account's session; `None` once it is closed.
@@ -278,6 +299,11 @@ impl Device {
         &self.login
     }
 
+    /// Of the credential that it registered with: see [`crate::auth::Authenticator::mark`].
+    pub(super) fn mark(&self) -> u64 {
+        self.mark
+    }
+
     pub(super) fn only_md5(&self) -> bool {
         self.only_md5
     }
@@ -293,7 +319,7 @@ impl Device {
         contact: &Contact,
         before: Option<RegId>,
     ) -> bool {
-        let way = Way { reg_id: contact.reg_id, target: registration.target(&contact.uri) };
+        let way = Way::new(registration, contact);
         let is_same = {
             let mut ways = locked(&self.ways);
             let is_same = ways.iter().any(|known| known.reg_id == way.reg_id && known.target == way.target);
@@ -315,7 +341,7 @@ impl Device {
 
     /// A connection ended: gives the flows that went with it.
     pub(super) fn lose_flow(&self, flow: &Flow) -> SmallVec<[Option<RegId>; 1]> {
-        let is_gone = |way: &Way| way.target.is_bound() && way.target.flow == *flow;
+        let is_gone = |way: &Way| way.is_bound() && way.target.flow == *flow;
         let mut ways = locked(&self.ways);
         let gone = ways.iter().filter(|way| is_gone(way)).map(|way| way.reg_id).collect();
         ways.retain(|way| !is_gone(way));

@@ -95,6 +95,8 @@ pub(in crate::sip) struct Door {
 pub(in crate::sip) enum Due {
     /// Its registration may have ended.
     Registration(Weak<Device>),
+    /// A datagram flow may be silent that promised not to be.
+    Silence(Flow),
     /// It may have left a message without answer for too long.
     Message(Weak<Device>),
 }
@@ -260,6 +262,7 @@ impl Door {
         };
         let own = self.alarm.run(|due| match due {
             Due::Registration(device) => registrar::handle_due(self, &device),
+            Due::Silence(flow) => registrar::handle_silence(self, flow),
             Due::Message(device) => {
                 if let Some(device) = device.upgrade() {
                     device.handle_due();
@@ -279,7 +282,8 @@ impl Door {
         tasks.finish(signal).await;
     }
 
-    fn handle_flow_closed(&self, flow: &Flow) {
+    /// A connection ended, or a flow that is none is dead.
+    pub(super) fn handle_flow_closed(&self, flow: &Flow) {
         registrar::handle_flow_closed(self, flow);
         self.presence_agent.handle_flow_closed(self, flow);
         self.subscriptions.handle_flow_closed(*flow);

@@ -29,6 +29,8 @@ pub(super) struct Temporary {
     pub(super) run: Run,
     /// Random: makes each one of a run another.
     pub(super) salt: u64,
+    /// The sequence number of the REGISTER that began the run (RFC 5628 §5).
+    pub(super) first: u32,
 }
 
 /// Seals and opens temporary GRUUs.
@@ -121,7 +123,7 @@ mod tests {
     #[test]
     fn temporary_one_is_opened_by_who_sealed_it_only() {
         let (seal, other) = (Seal::new(&[1; 32]), Seal::new(&[2; 32]));
-        let uri = seal.print(Temporary { run: Run(7), salt: 1 }, "example.org");
+        let uri = seal.print(Temporary { run: Run(7), salt: 1, first: 1 }, "example.org");
         assert_eq!(gruu_of(&uri), Some(Gruu::Temporary));
         assert_eq!(uri.host().map(ToString::to_string).as_deref(), Some("example.org"));
         assert_eq!(seal.open(&user_of(&uri)), Some(Run(7)));
@@ -131,7 +133,7 @@ mod tests {
     #[test]
     fn changed_or_invented_ones_do_not_open() {
         let seal = Seal::new(&[1; 32]);
-        let user = user_of(&seal.print(Temporary { run: Run(7), salt: 1 }, "example.org"));
+        let user = user_of(&seal.print(Temporary { run: Run(7), salt: 1, first: 1 }, "example.org"));
         for at in PREFIX.len()..user.len() - 1 {
             let other = if user.as_bytes()[at] == b'A' { "B" } else { "A" };
             let changed = format!("{}{other}{}", &user[..at], &user[at + 1..]);
@@ -147,8 +149,8 @@ mod tests {
     #[test]
     fn two_of_one_run_have_nothing_in_common() {
         let seal = Seal::new(&[1; 32]);
-        let one = user_of(&seal.print(Temporary { run: Run(7), salt: 1 }, "example.org"));
-        let two = user_of(&seal.print(Temporary { run: Run(7), salt: 2 }, "example.org"));
+        let one = user_of(&seal.print(Temporary { run: Run(7), salt: 1, first: 1 }, "example.org"));
+        let two = user_of(&seal.print(Temporary { run: Run(7), salt: 2, first: 1 }, "example.org"));
         let same = one.bytes().zip(two.bytes()).skip(PREFIX.len()).filter(|(one, two)| one == two).count();
         assert!(same < 10, "{one} {two}");
     }

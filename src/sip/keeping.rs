@@ -202,13 +202,19 @@ fn restore_account(door: &Arc<Door>, address: &Address, kept: &Kept) -> Vec<Arc<
 /// Opens the session of a phone that was found.
 async fn resume_phone(door: &Arc<Door>, device: &Arc<Device>) {
     let instance = door.locations.instance(device);
+    let mut ended = ContactEvent::Probation(PROBATION);
     for _ in 0..ATTEMPTS {
-        if !has_password(door, device).await {
-            break;
-        }
         match device.open_session(door, instance.as_deref()).await {
-            Ok(()) => return registrar::resume(door, device),
-            Err(reject) if matches!(reject.reason, Reason::NotFound | Reason::PolicyViolation) => break,
+            // Looked at last: a password that changes from now on ends the session.
+            Ok(()) if has_password(door, device).await => return registrar::resume(door, device),
+            Ok(()) => {
+                ended = ContactEvent::Rejected;
+                break;
+            }
+            Err(reject) if matches!(reject.reason, Reason::NotFound | Reason::PolicyViolation) => {
+                ended = ContactEvent::Rejected;
+                break;
+            }
             Err(reject) => {
                 debug!(account = %device.address(), %reject, "phone not resumed yet");
                 sleep(DELAY).await;
@@ -216,14 +222,13 @@ async fn resume_phone(door: &Arc<Door>, device: &Arc<Device>) {
         }
     }
     debug!(account = %device.address(), resource = %device.resource(), "phone not resumed");
-    registrar::end(door, device, ContactEvent::Rejected);
+    registrar::end(door, device, ended);
 }
 
-/// Whether the device password that a phone registered with still exists.
+/// Whether the password that a phone registered with is still the one.
 async fn has_password(door: &Door, device: &Device) -> bool {
-    let Some(password) = device.login().device else { return true };
-    let known = door.authenticator.devices(device.address()).await;
-    known.is_ok_and(|known| known.iter().any(|known| known.id == password))
+    let mark = door.authenticator.mark(device.address(), device.login().device).await;
+    mark.is_ok_and(|mark| mark == Some(device.mark()))
 }
 
 /// How long a refresh may wait to be written.
@@ -232,3 +237,5 @@ const DELAY: Duration = Duration::from_secs(3);
 const AT_ONCE: usize = 64;
 /// How often a session is tried that an account has no time for.
 const ATTEMPTS: usize = 5;
+/// Seconds after which a phone may register again whose account never had time.
+const PROBATION: u32 = 60;

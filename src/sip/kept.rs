@@ -10,7 +10,7 @@ use compact_str::{CompactString, ToCompactString};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    bindings::{Binding, Contact, RegId},
+    bindings::{Binding, Contact, Last, RegId},
     clock::Clock,
     device::{Device, Traits},
     gruu::{Run, Temporary},
@@ -34,7 +34,9 @@ pub(super) struct KeptPhone {
     /// The device password that it registered with.
     pub(super) device: Option<i64>,
     pub(super) traits: Traits,
-    temporary: Option<(u64, u64)>,
+    temporary: Option<(u64, u64, u32)>,
+    /// Of the credential that it registered with: see [`crate::auth::Authenticator::mark`].
+    pub(super) mark: u64,
 }
 
 /// One registered contact.
@@ -49,6 +51,7 @@ pub(super) struct KeptBinding {
     call_id: CompactString,
     cseq: u32,
     expires: Timestamp,
+    last: Last,
     /// `None` where the connection was lost before.
     way: Option<KeptWay>,
 }
@@ -98,12 +101,13 @@ impl KeptPhone {
             resource: device.resource().as_str().into(),
             device: device.login().device,
             traits: device.traits(),
-            temporary: device.temporary().map(|temporary| (temporary.run.0, temporary.salt)),
+            temporary: device.temporary().map(|temporary| (temporary.run.0, temporary.salt, temporary.first)),
+            mark: device.mark(),
         }
     }
 
     pub(super) fn temporary(&self) -> Option<Temporary> {
-        self.temporary.map(|(run, salt)| Temporary { run: Run(run), salt })
+        self.temporary.map(|(run, salt, first)| Temporary { run: Run(run), salt, first })
     }
 }
 
@@ -119,6 +123,7 @@ impl KeptBinding {
             call_id: binding.call_id.clone(),
             cseq: binding.cseq,
             expires: now.time_at(binding.expires),
+            last: binding.last,
             way: binding.device.target_of(contact.reg_id).map(|target| KeptWay::of(&target)),
         }
     }
@@ -147,8 +152,10 @@ impl KeptBinding {
 
     /// The binding of a phone, for `most` at the longest.
     pub(super) fn restore<D>(&self, device: D, contact: Contact, now: Clock, most: Duration) -> Binding<D> {
-        let expires = now.instant + now.until(self.expires).unwrap_or_default().min(most);
-        Binding { device, contact, call_id: self.call_id.clone(), cseq: self.cseq, expires }
+        let left = now.until(self.expires).unwrap_or_default();
+        let last = if left > most { Last::Shortened } else { self.last };
+        let (call_id, expires) = (self.call_id.clone(), now.instant + left.min(most));
+        Binding { device, contact, call_id, cseq: self.cseq, expires, last }
     }
 }
 
@@ -167,7 +174,7 @@ impl KeptWay {
 }
 
 /// The first byte of a value.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -192,6 +199,7 @@ mod tests {
             call_id: "c".into(),
             cseq: 7,
             expires: Timestamp(10_000),
+            last: Last::Refreshed,
             way: Some(way),
         };
         let traits = Traits {
@@ -201,8 +209,13 @@ mod tests {
             refuses_composing: false,
             only_md5: true,
         };
-        let phone =
-            KeptPhone { resource: "phone-1".into(), device: Some(3), traits, temporary: Some((1, 2)) };
+        let phone = KeptPhone {
+            resource: "phone-1".into(),
+            device: Some(3),
+            traits,
+            temporary: Some((1, 2, 3)),
+            mark: 4,
+        };
         Kept { phones: vec![phone], bindings: vec![binding] }
     }
 
@@ -226,10 +239,11 @@ mod tests {
         assert!(binding.contact(clock(10_000)).is_none());
         let contact = binding.contact(clock(4000)).unwrap();
         assert_eq!((contact.reg_id, contact.q), (RegId::new(2), Quality::parse("0.5")));
-        for (most, expect) in [(60, 6), (2, 2)] {
+        for (most, expect, last) in [(60, 6, Last::Refreshed), (2, 2, Last::Shortened)] {
             let most = Duration::from_secs(most);
             let restored = binding.restore((), contact.clone(), clock(4000), most);
             assert_eq!(restored.expires - Instant::now(), Duration::from_secs(expect));
+            assert_eq!(restored.last, last);
         }
     }
 }

@@ -164,6 +164,11 @@ impl Locations {
         }
     }
 
+    /// Whether a phone goes when this flow does.
+    pub(super) fn has_flow(&self, flow: &Flow) -> bool {
+        self.flows.shard(flow).contains_key(flow)
+    }
+
     /// Lets a phone be found by a temporary GRUU.
     pub(super) fn index_run(&self, run: Run, device: &Arc<Device>) {
         self.runs.shard(&run).insert(run, Arc::clone(device));

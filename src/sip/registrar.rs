@@ -128,7 +128,7 @@ async fn handle_register(
     let address = &sender.login.address;
     let mut registered = register(door, &registration, &sender.login, &asked).await?;
     if registration.takes_gruu {
-        renew_temporaries(door, address, &mut registered);
+        renew_temporaries(door, address, asked.cseq, &mut registered);
     }
     if registered.has_changed {
         door.keeper.save(door, address).await;
@@ -149,22 +149,45 @@ async fn handle_register(
     if registration.path.is_some() {
         builder = builder.copy(message, HeaderName::Path);
     }
-    if registration.takes_outbound && asked.has_flow() && registration.is_direct {
+    if registration.keeps_flow() && asked.has_flow() {
         builder = promise_flow(door, &registration.flow, builder);
     }
     let builder = with_date(&door.date, Timestamp::now(), |date| builder.text(HeaderName::Date, date));
     Ok((builder.finish(), registered))
 }
 
-/// Has the phone send a sign of life so often (RFC 5626 §5.4): when it does not, its connection is dead. Over
-/// UDP nothing would end with a flow, so nothing is asked there.
+/// Has the phone send a sign of life so often (RFC 5626 §5.4), over UDP by STUN: when it does not, its flow is
+/// dead.
 fn promise_flow(door: &Door, flow: &Flow, builder: Builder) -> Builder {
-    let seconds = door.config.flow_timer_seconds;
-    if seconds == 0 || !flow.is_reliable() {
-        return builder;
+    let Some(patience) = flow_patience(door) else { return builder };
+    let transport = door.layer.transport();
+    if flow.is_reliable() {
+        transport.set_idle(flow, patience);
+    } else if transport.expect_signs(flow) {
+        door.alarm.set(Instant::now() + patience, Due::Silence(*flow));
     }
-    door.layer.transport().set_idle(flow, Duration::from_secs(seconds.into()) + FLOW_GRACE);
-    builder.header(HeaderName::FlowTimer, seconds)
+    builder.header(HeaderName::FlowTimer, door.config.flow_timer_seconds)
+}
+
+/// How long a flow may be silent; `None` where nothing is asked of phones.
+fn flow_patience(door: &Door) -> Option<Duration> {
+    let seconds = door.config.flow_timer_seconds;
+    let patience = Duration::from_secs(seconds.into());
+    (seconds > 0).then(|| patience + patience.min(FLOW_GRACE))
+}
+
+/// A datagram flow may have been silent for too long: it is as good as a connection that ended.
+pub(super) fn handle_silence(door: &Door, flow: Flow) {
+    let transport = door.layer.transport();
+    let (Some(last), Some(patience)) = (transport.last_sign(&flow), flow_patience(door)) else { return };
+    if !door.locations.has_flow(&flow) {
+        return transport.forget_signs(&flow);
+    }
+    if Instant::now() < last + patience {
+        return door.alarm.set(last + patience, Due::Silence(flow));
+    }
+    transport.forget_signs(&flow);
+    door.handle_flow_closed(&flow);
 }
 
 /// A contact with its GRUUs (RFC 5627 §5.2).
@@ -182,7 +205,7 @@ fn with_gruus(door: &Door, listed: &Listed, instance: &str) -> NameAddr {
 }
 
 /// Gives the phones of a REGISTER another temporary GRUU of the same run, or the first of a new one.
-fn renew_temporaries(door: &Door, address: &Address, registered: &mut Registered) {
+fn renew_temporaries(door: &Door, address: &Address, cseq: u32, registered: &mut Registered) {
     for listed in door.locations.list(address, Instant::now()) {
         let device = &listed.device;
         let is_meant = registered.added.contains(device) || registered.refreshed.contains(device);
@@ -192,9 +215,9 @@ fn renew_temporaries(door: &Door, address: &Address, registered: &mut Registered
         else {
             continue;
         };
-        let known = device.temporary().map(|temporary| temporary.run);
-        let run = known.unwrap_or(Run(run));
-        device.set_temporary(Some(Temporary { run, salt }));
+        let known = device.temporary().map(|temporary| (temporary.run, temporary.first));
+        let (run, first) = known.unwrap_or((Run(run), cseq));
+        device.set_temporary(Some(Temporary { run, salt, first }));
         if known.is_none() {
             door.locations.index_run(run, device);
             registered.has_changed = true;
@@ -364,7 +387,7 @@ fn set_alarm(door: &Door, device: &Arc<Device>) {
     }
 }
 
-/// What a sign of life may be late (RFC 5626 §5.4).
+/// What a sign of life may be late at most (RFC 5626 §5.4).
 const FLOW_GRACE: Duration = Duration::from_secs(30);
 /// Requests for one account that may overtake one another.
 const ATTEMPTS: usize = 4;

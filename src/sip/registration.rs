@@ -73,6 +73,11 @@ impl Registration {
         }
     }
 
+    /// Whether signs of life are promised on its flow: what it registers with a `reg-id` ends with that.
+    pub(super) fn keeps_flow(&self) -> bool {
+        self.takes_outbound && self.is_direct
+    }
+
     /// The way to a contact that it registers.
     pub(super) fn target(&self, contact: &Uri) -> Arc<Target> {
         Arc::new(Target::new(contact, self.flow, self.path.clone(), self.is_direct))

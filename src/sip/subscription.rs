@@ -129,10 +129,10 @@ impl Subscriptions {
         match message.to()?.tag() {
             Some(tag) => {
                 check_body(message, asked.package)?;
-                self.refresh(request, watcher, tag, asked)
+                self.refresh(door, request, watcher, (tag, asked))
             }
             None => match self.origin_of(message, watcher, asked.package)? {
-                Some(source) => self.begin_list(request, watcher, asked, source).await,
+                Some(source) => self.begin_list(door, request, watcher, (asked, source)).await,
                 None => self.begin(door, request, watcher, asked).await,
             },
         }
@@ -141,10 +141,10 @@ impl Subscriptions {
     /// A SUBSCRIBE within a dialog: refreshes it, or ends it where no time is asked for.
     fn refresh(
         &self,
+        door: &Door,
         request: &IncomingRequest,
         watcher: &Address,
-        tag: &str,
-        mut asked: Asked,
+        (tag, mut asked): (&str, Asked),
     ) -> Result<(), Refusal> {
         let message = &request.message;
         let now = Instant::now();
@@ -171,6 +171,7 @@ impl Subscriptions {
             Misfit::OutOfOrder => Refusal::because(500, "Server Internal Error: sequence number"),
             Misfit::Header(error) => error.into(),
         })?;
+        self.aim(door, id);
         asked.package = package;
         let status = if is_known { 204 } else { 200 };
         request.transaction.respond(accepted(message, status, "", &contact, &asked));
@@ -208,6 +209,7 @@ impl Subscriptions {
         let id = id.ok_or_else(|| Refusal::because(403, "Forbidden: too many subscriptions"))?;
         let begun = Begun { subscriptions: self, id };
         self.show_first(door, id);
+        self.aim(door, id);
         let sink = Arc::new(Sink { subscriptions: Arc::downgrade(self), id });
         let spec = WatchSpec {
             watcher: watcher.clone(),

@@ -2,7 +2,7 @@
 
 use rollcall::sip::message::{HeaderName, Message, NameAddr};
 
-use crate::support::{House, SipPhone, body};
+use crate::support::{House, SipPhone, body, soon};
 
 const ONE: &str = "urn:uuid:00000000-0000-1000-8000-000000000001";
 const TWO: &str = "urn:uuid:00000000-0000-1000-8000-000000000002";
@@ -149,7 +149,39 @@ async fn subscription_of_a_gruu_goes_on_by_the_next_connection() {
     drop(bob);
     let mut bob = SipPhone::connected("bob", house.sip_tcp()).await;
     register(&mut bob, ONE, "", "").await;
-    assert!(body(&bob.serve(200).await).contains("<basic>open"));
+    let notify = bob.serve(200).await;
+    assert!(body(&notify).contains("<basic>open"));
+    // RFC 5627 §6.1: what is named by a GRUU is asked by the contact that it registered.
+    assert_eq!(notify.request_uri().unwrap().as_str(), format!("sip:bob@{}", bob.address()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_flow_of_datagrams_ends_and_stun_keeps_it() {
+    let house = House::start_with(|config| {
+        config.sip.flow_timer_seconds = 1;
+        config.sip.register_min_seconds = 1;
+    })
+    .await;
+    house.add_account("bob").await;
+    let mut lively = SipPhone::new("bob", house.sip_udp()).await;
+    let mut silent = SipPhone::new("bob", house.sip_udp()).await;
+    let mut eyes = SipPhone::new("bob", house.sip_udp()).await;
+    for (phone, instance) in [(&mut lively, ONE), (&mut silent, TWO)] {
+        let response = register(phone, instance, ";reg-id=1", "Supported: outbound\r\n").await;
+        assert_eq!(response.text(HeaderName::FlowTimer).as_deref(), Some("1"));
+    }
+    let left = async {
+        loop {
+            lively.ping_stun().await;
+            let listed = eyes.ask("REGISTER", "sip:localhost", "bob", "", "").await;
+            if listed.values(HeaderName::Contact).count() < 2 {
+                return listed;
+            }
+        }
+    };
+    let left = soon("the end of a silent flow", left).await;
+    assert!(left.values(HeaderName::Contact).all(|contact| contact.contains(ONE)), "{left:?}");
+    assert_eq!(left.values(HeaderName::Contact).count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,7 +199,7 @@ async fn one_flow_of_a_phone_gets_a_request_and_the_next_one_when_it_fails() {
     let reg_ids: Vec<_> =
         response.values(HeaderName::Contact).map(|value| NameAddr::parse(&value).unwrap().reg_id()).collect();
     assert_eq!(reg_ids, [Some(1), Some(2)]);
-    assert!(!response.has(HeaderName::FlowTimer), "nothing would end with a flow of datagrams");
+    assert_eq!(response.text(HeaderName::FlowTimer).as_deref(), Some("120"), "by STUN");
 
     let (response, _) = tokio::join!(write(&mut alice, "sip:bob@localhost", "one"), second.serve(200));
     assert_eq!(response.status(), Some(200));
@@ -199,7 +231,7 @@ async fn one_flow_of_a_phone_gets_a_request_and_the_next_one_when_it_fails() {
             }
         }
     };
-    let list = crate::support::soon("the end of a flow", fetched).await;
+    let list = soon("the end of a flow", fetched).await;
     assert_eq!(listed(&list, ONE).unwrap().reg_id(), Some(2));
     let (response, _) = tokio::join!(write(&mut alice, "sip:bob@localhost", "three"), second.serve(200));
     assert_eq!(response.status(), Some(200));

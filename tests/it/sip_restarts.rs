@@ -82,6 +82,19 @@ async fn phone_whose_connection_was_killed_is_there_and_comes_back() {
     assert_eq!(response.status(), Some(200));
 }
 
+/// What rests on a password ends with it, also where that changes while nobody is there to see it.
+#[tokio::test(flavor = "multi_thread")]
+async fn phones_of_a_password_that_changed_meanwhile_are_not_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (site, mut server) = site(&folder).await;
+    let mut alice = SipPhone::registered("alice", site.sip, "").await;
+    let _bob = SipPhone::registered("bob", site.sip, "").await;
+    server.kill().await;
+    site.set_password("bob", "another horse").await;
+    let _server = site.serve().await;
+    assert_eq!(alice.write("bob", "are you there?").await.status(), Some(202));
+}
+
 /// Whatever the way to the phone was, who watches it is never told that it went.
 #[tokio::test(flavor = "multi_thread")]
 async fn watchers_see_phones_as_before_after_a_kill() {

@@ -358,6 +358,18 @@ async fn owner_follows_where_he_is_registered() {
     bob.register(600, "").await;
     let last = shown(&mut eyes, "event=\"registered\"").await;
     assert!(body(&last).contains("version=\"4\""), "{}", body(&last));
+    bob.register(600, "").await;
+    // Who comes later is told what happened last, and which temporary GRUUs are valid (RFC 5628 §5).
+    let contact = format!("Contact: <sip:bob@{}>;+sip.instance=\"<urn:x:1>\"\r\n", bob.address());
+    let headers = format!("{contact}Supported: gruu\r\n");
+    let answer = bob.ask("REGISTER", "sip:localhost", "bob", &headers, "").await;
+    let first = answer.cseq().unwrap().number;
+    bob.ask("REGISTER", "sip:localhost", "bob", &headers, "").await;
+    let mut late = SipPhone::new("bob", house.sip_udp()).await;
+    assert_eq!(subscribe(&mut late, "bob", "Event: reg\r\n").await.status(), Some(200));
+    let told = shown(&mut late, "event=\"refreshed\"").await;
+    assert!(body(&told).contains("<gr:temp-gruu uri=\"sip:tgruu."), "{}", body(&told));
+    assert!(body(&told).contains(&format!("@localhost;gr\" first-cseq=\"{first}\"/>")), "{}", body(&told));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,25 +9,24 @@ use crate::{
     formats::reginfo::{Contact, ContactEvent, Registration},
     signal::{Address, Timestamp},
     sip::{
-        bindings::{Binding, print_quality},
+        bindings::{Binding, Last, print_quality},
         clock::Clock,
         device::Device,
-        gruu,
-        locations::Locations,
-        translate,
+        door::Door,
+        gruu, translate,
     },
 };
 
 /// The contacts of an account. What happened to each is told by comparing with what was shown before.
-pub(in crate::sip) fn registration_of(locations: &Locations, account: &Address) -> Registration {
+pub(in crate::sip) fn registration_of(door: &Door, account: &Address) -> Registration {
     let now = Clock::now();
-    let contacts = locations.with_bindings(account, |bindings| {
-        bindings.iter().map(|binding| contact_of(account, binding, now)).collect()
+    let contacts = door.locations.with_bindings(account, |bindings| {
+        bindings.iter().map(|binding| contact_of(door, account, binding, now)).collect()
     });
     Registration { aor: translate::print_uri(account), contacts }
 }
 
-fn contact_of(account: &Address, binding: &Binding<Arc<Device>>, now: Clock) -> Contact {
+fn contact_of(door: &Door, account: &Address, binding: &Binding<Arc<Device>>, now: Clock) -> Contact {
     let contact = &binding.contact;
     // Whole seconds, so that the same binding is the same whenever it is looked at.
     let until = now.time_at(binding.expires).0 / 1000 * 1000;
@@ -39,11 +38,16 @@ fn contact_of(account: &Address, binding: &Binding<Arc<Device>>, now: Clock) -> 
         params.push(("reg-id".into(), format_compact!("{reg_id}")));
     }
     let instance = contact.instance.as_deref();
+    let temporary = binding.device.temporary().filter(|_| instance.is_some());
     Contact {
         id: id_of(binding),
         uri: contact.uri.as_str().into(),
         display_name: None,
-        event: ContactEvent::Registered,
+        event: match binding.last {
+            Last::Registered => ContactEvent::Registered,
+            Last::Refreshed => ContactEvent::Refreshed,
+            Last::Shortened => ContactEvent::Shortened,
+        },
         until: Timestamp(until),
         q: contact.q.map(|q| CompactString::from(print_quality(q))),
         call_id: binding.call_id.clone(),
@@ -51,6 +55,11 @@ fn contact_of(account: &Address, binding: &Binding<Arc<Device>>, now: Clock) -> 
         params,
         public_gruu: instance
             .map(|instance| gruu::public(account, Some(instance), binding.device.resource())),
+        // Nobody but the owner is shown registrations, and she may have it (RFC 5628 §5).
+        temporary_gruu: temporary.map(|temporary| {
+            let uri = door.seal.print(temporary, account.domain());
+            (uri.as_str().into(), temporary.first)
+        }),
     }
 }
 

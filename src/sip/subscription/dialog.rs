@@ -8,6 +8,7 @@ use super::{notifier::State, saved::Place};
 use crate::sip::{
     answer::PRODUCT,
     events::Document,
+    gruu::gruu_of,
     message::{HeaderError, HeaderName, Lines, Message, Method, TokenParams, Uri},
     transaction::Prepared,
     transport::{Destination, Flow, Protocol},
@@ -26,7 +27,8 @@ pub(super) struct Dialog {
     reserved: u32,
     /// The watcher's last sequence number.
     remote_sequence: u32,
-    /// The request line of every NOTIFY: where the watcher takes requests.
+    /// The request line of every NOTIFY: where the watcher takes requests, or where the phone is registered
+    /// whose GRUU that is (RFC 5627 §6.1).
     line: Bytes,
     /// What the heads of all NOTIFYs of the dialog have: the proxies on the way, From, To, Call-ID, Event.
     head: Bytes,
@@ -221,6 +223,16 @@ impl Dialog {
     /// Where the watcher takes requests.
     pub(super) fn target(&self) -> &Uri {
         &self.target
+    }
+
+    /// Whether the watcher takes requests at a GRUU, which may be one of ours.
+    pub(super) fn has_gruu(&self) -> bool {
+        gruu_of(&self.target).is_some()
+    }
+
+    /// The GRUU of the watcher leads there.
+    pub(super) fn aim(&mut self, contact: &Uri) {
+        self.line = line_to(contact);
     }
 
     /// Its connection is gone. A watcher whose `Contact` is another port of the host that it came from

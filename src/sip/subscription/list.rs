@@ -27,6 +27,7 @@ use crate::{
     signal::{Address, Timestamp},
     sip::{
         answer::Refusal,
+        door::Door,
         events::{Content, Package},
         message::{HeaderName, MediaType, Message},
         resource_list::{
@@ -95,10 +96,10 @@ impl Subscriptions {
     /// As [`Subscriptions::begin`], for a list. The answer waits for what is known of its resources.
     pub(super) async fn begin_list(
         self: &Arc<Self>,
+        door: &Door,
         request: &IncomingRequest,
         watcher: &Address,
-        mut asked: Asked,
-        Source { origin, carried }: Source,
+        (mut asked, Source { origin, carried }): (Asked, Source),
     ) -> Result<(), Refusal> {
         asked.package = Package::PresenceList;
         let contact = self.contact(&request.flow);
@@ -110,6 +111,7 @@ impl Subscriptions {
         let id = self.table.insert(entry, self.limits.per_account);
         let id = id.ok_or_else(|| Refusal::because(403, "Forbidden: too many subscriptions"))?;
         let begun = Begun { subscriptions: self, id };
+        self.aim(door, id);
         let following = self.follow(id, (&tag, watcher), &origin, until(asked.duration));
         let spec = WatchSpec {
             watcher: watcher.clone(),

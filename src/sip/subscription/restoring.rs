@@ -81,6 +81,7 @@ impl Subscriptions {
         id: SubscriptionId,
     ) -> Option<oneshot::Receiver<WatchState>> {
         self.show_first(door, id);
+        self.aim(door, id);
         let (told, first) = oneshot::channel();
         let clock = Timestamp::now();
         let (of, spec, reach, list) = self.table.with(id, |entry| {

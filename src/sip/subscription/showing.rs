@@ -11,7 +11,7 @@ impl Subscriptions {
         if !self.layer.transport().is_running() || !self.table.has_readers(Package::Registrations, of) {
             return;
         }
-        let state = Arc::new(registration_of(&door.locations, of));
+        let state = Arc::new(registration_of(door, of));
         let content = |_: &Address| Content::Registrations { state: Arc::clone(&state), ended };
         if self.table.show_own(Package::Registrations, of, Instant::now(), content) {
             self.work.notify_one();
@@ -40,12 +40,26 @@ impl Subscriptions {
                     && contact.raw_user() == target.uri.raw_user()
                     && contact.host() == target.uri.host())
         };
+        self.table.aim(device.address(), (&target.uri, target.flow), |contact| device.is_meant_by(contact));
         let ids = self.table.rejoin(device.address(), target.flow, is_same);
         for id in &ids {
             self.save(*id);
         }
         if !ids.is_empty() {
             self.work.notify_one();
+        }
+    }
+
+    /// Has NOTIFYs for a GRUU go to where its phone is registered (RFC 5627 §6.1), as long as it is a phone of
+    /// the watcher.
+    pub(super) fn aim(&self, door: &Door, id: SubscriptionId) {
+        let gruu = self.table.with(id, |entry| {
+            entry.dialog.has_gruu().then(|| (entry.watcher.clone(), entry.dialog.target().clone()))
+        });
+        let Some((watcher, uri)) = gruu.flatten() else { return };
+        let device = door.find_phone(&uri).filter(|device| *device.address() == watcher);
+        if let Some(target) = device.and_then(|device| device.target()) {
+            self.table.with(id, |entry| entry.dialog.aim(&target.uri));
         }
     }
 
@@ -71,7 +85,7 @@ impl Subscriptions {
         };
         let content = match package {
             Package::Registrations => Content::Registrations {
-                state: Arc::new(registration_of(&door.locations, &of)),
+                state: Arc::new(registration_of(door, &of)),
                 ended: ContactEvent::Expired,
             },
             Package::Calls => calls_for(&watcher, &of, &self.calls().of(&of, None)),

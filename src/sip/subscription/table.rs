@@ -66,6 +66,8 @@ struct Inner {
     by_watcher: FxHashMap<Address, usize>,
     /// Those that this door shows something itself, by what and whose.
     by_source: FxHashMap<(Package, Address), FxHashSet<SubscriptionId>>,
+    /// Those whose watcher takes requests at a GRUU, by watcher.
+    by_gruu: FxHashMap<Address, FxHashSet<SubscriptionId>>,
     /// Those whose watcher cannot be reached, by watcher.
     cut_off: FxHashMap<Address, FxHashSet<SubscriptionId>>,
     /// Each id at most once: see [`Kept::is_ready`].
@@ -93,6 +95,7 @@ impl Table {
         let id = SubscriptionId(inner.last);
         inner.by_tag.insert(entry.tag.clone(), id);
         inner.note_reach(entry.dialog.reach(), &entry.watcher, id);
+        inner.note_gruu(entry.dialog.has_gruu(), &entry.watcher, id);
         if entry.package.is_shown_by_door() {
             let source = (entry.package, entry.teller.of().clone());
             inner.by_source.entry(source).or_default().insert(id);
@@ -133,7 +136,8 @@ impl Table {
         let before = kept.entry.dialog.reach();
         let outcome = change(&mut kept.entry, &mut inner.documents);
         let (after, watcher) = (kept.entry.dialog.reach(), kept.entry.watcher.clone());
-        let watch = kept.entry.watch.clone();
+        let (watch, has_gruu) = (kept.entry.watch.clone(), kept.entry.dialog.has_gruu());
+        inner.note_gruu(has_gruu, &watcher, id);
         inner.move_reach(before, after, &watcher, id);
         outcome.map(|given| (id, given, watch))
     }
@@ -190,6 +194,30 @@ impl Table {
             inner.make_ready(*id);
         }
         ids
+    }
+
+    /// A phone of the watcher registered: those of his subscriptions that take requests at a GRUU of it, as
+    /// `is_its` says, find it there, by `flow`.
+    pub(super) fn aim(
+        &self,
+        watcher: &Address,
+        (contact, flow): (&Uri, Flow),
+        is_its: impl Fn(&Uri) -> bool,
+    ) {
+        let mut locked = self.lock();
+        let inner = &mut *locked;
+        for id in inner.by_gruu.get(watcher).cloned().unwrap_or_default() {
+            let Some(kept) = inner.entries.get_mut(&id) else { continue };
+            if !is_its(kept.entry.dialog.target()) {
+                continue;
+            }
+            kept.entry.dialog.aim(contact);
+            let before = kept.entry.dialog.reach();
+            if let Reach::Flow(_) = before {
+                kept.entry.dialog.set_reach(Reach::Flow(flow));
+                inner.move_reach(before, Reach::Flow(flow), watcher, id);
+            }
+        }
     }
 
     /// Shows what this door knows itself to all who follow it; tells whether anybody does.
@@ -316,6 +344,7 @@ impl Inner {
         let entry = self.entries.remove(&id)?.entry;
         self.by_tag.remove(&entry.tag);
         self.forget_reach(entry.dialog.reach(), &entry.watcher, id);
+        forget(&mut self.by_gruu, &entry.watcher, id);
         if entry.package.is_shown_by_door() {
             forget(&mut self.by_source, &(entry.package, entry.teller.of().clone()), id);
         }
@@ -333,6 +362,14 @@ impl Inner {
             && !std::mem::replace(&mut kept.is_ready, true)
         {
             self.ready.push_back(id);
+        }
+    }
+
+    fn note_gruu(&mut self, has_gruu: bool, watcher: &Address, id: SubscriptionId) {
+        if has_gruu {
+            self.by_gruu.entry(watcher.clone()).or_default().insert(id);
+        } else {
+            forget(&mut self.by_gruu, watcher, id);
         }
     }
 

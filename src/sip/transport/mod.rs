@@ -15,6 +15,7 @@ mod config;
 mod connections;
 mod dial;
 mod flow;
+mod signs;
 mod stream;
 mod stun;
 mod udp;
@@ -26,7 +27,7 @@ use std::{
 
 use bytes::Bytes;
 use thiserror::Error;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::net::ShutdownSignal;
 
@@ -148,6 +149,23 @@ impl Transport {
         if flow.is_reliable() {
             self.connections.set_idle(flow.id, idle);
         }
+    }
+
+    /// Listens for signs of life on a datagram flow, from now on; tells whether it did not before. For the
+    /// caller to forget, by [`Transport::forget_signs`].
+    pub fn expect_signs(&self, flow: &Flow) -> bool {
+        self.udp.signs.expect(*flow, Instant::now())
+    }
+
+    /// When something came by a flow last; `None` where nobody expects signs of it.
+    #[must_use]
+    pub fn last_sign(&self, flow: &Flow) -> Option<Instant> {
+        self.udp.signs.last(flow)
+    }
+
+    /// Listens for no more signs on a flow.
+    pub fn forget_signs(&self, flow: &Flow) {
+        self.udp.signs.forget(flow);
     }
 
     /// Closes a connection after what is queued; nothing for UDP.

@@ -17,6 +17,7 @@ use crate::sip::message::{Message, is_keep_alive};
 use super::{
     SendError, Transport,
     flow::{Flow, Protocol},
+    signs::Signs,
     stun,
 };
 
@@ -24,6 +25,8 @@ use super::{
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
     sockets: RwLock<Vec<Option<Served>>>,
+    /// What is heard of peers who promised to be heard of.
+    pub(super) signs: Signs,
 }
 
 /// A socket and the address it is bound to.
@@ -138,6 +141,7 @@ impl Transport {
     }
 
     fn handle_datagram(&self, datagram: &[u8], flow: Flow) {
+        self.udp.signs.note(&flow);
         if is_keep_alive(datagram) {
             return;
         }

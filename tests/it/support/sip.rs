@@ -91,6 +91,17 @@ impl SipPhone {
         phone
     }
 
+    /// A sign of life over UDP: a STUN binding request, which is answered (RFC 5626 §4.4.2).
+    pub(crate) async fn ping_stun(&mut self) {
+        let Wire::Udp(socket) = &self.wire else { panic!("STUN is for datagrams") };
+        let mut request = [0; 20];
+        request[..8].copy_from_slice(&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42]);
+        socket.send_to(&request, self.server).await.unwrap();
+        let mut answer = [0; 64];
+        let (length, _) = socket.recv_from(&mut answer).await.unwrap();
+        assert_eq!((length, &answer[..2]), (32, &[1, 1][..]));
+    }
+
     /// The server is elsewhere now.
     pub(crate) fn move_to(&mut self, server: SocketAddr) {
         self.server = server;

@@ -56,6 +56,15 @@ impl Site {
         program.finish().await;
     }
 
+    /// Gives the account `LOCAL@localhost` another password, with or without a server.
+    pub(crate) async fn set_password(&self, local: &str, password: &str) {
+        let mut command = self.rollcall();
+        command.args(["account", "passwd", &format!("{local}@localhost"), "--password-stdin"]);
+        let mut program = Program::start(&format!("rollcall account passwd {local}"), &mut command);
+        program.say(password).await;
+        program.finish().await;
+    }
+
     /// Starts the server and waits until it is ready.
     pub(crate) async fn serve(&self) -> Program {
         let mut server = Program::start("rollcall serve", self.rollcall().arg("serve"));
