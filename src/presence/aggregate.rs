@@ -1,9 +1,11 @@
 //! Many sessions to one state.
 //!
 //! The strongest availability wins: busy over online over away over extended away over offline.
-//! Among equals the one with the higher priority speaks for the person, then the newer one.
+//! Among equals the one with the higher priority speaks for the person, then the newer one. What she does is
+//! what was said last of all sessions, as long as that does not contradict how reachable she is.
 
 use compact_str::CompactString;
+use smallvec::SmallVec;
 
 use crate::signal::{Activity, Availability, Native, Presence, Timestamp};
 
@@ -16,7 +18,12 @@ pub fn aggregate<'a>(sessions: impl IntoIterator<Item = &'a Presence>, now: Time
     let mut idle_since = Some(None);
     // Nobody knows the sphere of a person of whom two are told (RFC 5025 §3.1.2).
     let mut spheres: Option<Option<&CompactString>> = None;
+    // Many sessions say nothing of what she does: only the others are looked at again.
+    let mut doing: SmallVec<[&Presence; 4]> = SmallVec::new();
     let available = sessions.into_iter().filter(|presence| presence.is_available()).inspect(|presence| {
+        if !presence.activities.is_empty() {
+            doing.push(presence);
+        }
         idle_since = idle_since.zip(presence.idle_since).map(|(latest, since)| latest.max(Some(since)));
         if let Some(sphere) = &presence.sphere {
             spheres = Some(spheres.map_or(Some(sphere), |known| known.filter(|known| *known == sphere)));
@@ -27,13 +34,23 @@ pub fn aggregate<'a>(sessions: impl IntoIterator<Item = &'a Presence>, now: Time
         availability: winner.availability,
         eager: winner.eager,
         notes: winner.notes.clone(),
-        activities: winner.activities.clone(),
+        activities: activities(&doing, winner.availability),
         sphere: spheres.flatten().cloned(),
         idle_since: idle_since.flatten(),
         since: winner.since,
         priority: winner.priority,
         native: Native::None,
     }
+}
+
+/// What a person does who is so reachable: the newest word for it that fits.
+fn activities(doing: &[&Presence], availability: Availability) -> Vec<Activity> {
+    let fits = |activity: &&Activity| activity.implied().is_none_or(|implied| implied == availability);
+    let newest = doing
+        .iter()
+        .filter(|presence| presence.activities.iter().any(|activity| fits(&activity)))
+        .max_by_key(|presence| (presence.since, presence.availability, presence.priority));
+    newest.map(|presence| presence.activities.iter().filter(fits).cloned().collect()).unwrap_or_default()
 }
 
 /// What a session shows while it takes part in a call: busy, on the phone.
@@ -84,6 +101,30 @@ mod tests {
         assert_eq!(aggregate([&low_new, &high_old], Timestamp(0)).priority, 5);
         let newer = at(Online, 5, 30);
         assert_eq!(aggregate([&newer, &high_old], Timestamp(0)).since, Timestamp(30));
+    }
+
+    #[test]
+    fn what_she_does_is_what_was_said_last_unless_it_contradicts_how_she_is() {
+        let named = |name: &str| Activity::Named(name.into());
+        let does = |availability, since, names: &[&str]| {
+            let activities = names.iter().map(|name| named(name)).collect();
+            Presence {
+                activities,
+                priority: 100 - i8::try_from(since).unwrap(),
+                ..at(availability, 0, since)
+            }
+        };
+        for (sessions, expected) in [
+            (&[does(Online, 1, &["working"]), does(Online, 2, &["playing"])][..], &["playing"][..]),
+            (&[does(Online, 1, &["working"]), does(Online, 2, &[])], &["working"]),
+            (&[does(Busy, 1, &["meeting"]), does(Away, 2, &["lunch"])], &["meeting"]),
+            (&[does(Online, 1, &[]), does(Away, 2, &["lunch", "tv"])], &["tv"]),
+            (&[does(Busy, 1, &["meeting"]), does(Busy, 2, &["presentation", "away"])], &["presentation"]),
+            (&[does(Offline, 3, &["tv"]), does(Online, 1, &[])], &[]),
+        ] {
+            let expected: Vec<_> = expected.iter().map(|name| named(name)).collect();
+            assert_eq!(aggregate(sessions, Timestamp(9)).activities, expected, "{sessions:?}");
+        }
     }
 
     #[test]

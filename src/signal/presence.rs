@@ -29,6 +29,29 @@ pub enum Activity {
     Named(CompactString),
 }
 
+impl Activity {
+    /// The availability that it stands for; `None` where it says nothing about it.
+    #[must_use]
+    pub fn implied(&self) -> Option<Availability> {
+        let name = match self {
+            Self::OnThePhone => return Some(Availability::Busy),
+            Self::Named(name) => name.as_str(),
+        };
+        match name {
+            "appointment" | "busy" | "meeting" | "performance" | "presentation" | "worship" => {
+                Some(Availability::Busy)
+            }
+            "away" | "breakfast" | "dinner" | "in-transit" | "lunch" | "meal" | "shopping" => {
+                Some(Availability::Away)
+            }
+            "holiday" | "permanent-absence" | "sleeping" | "travel" | "vacation" => {
+                Some(Availability::ExtendedAway)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// The presence of one session, or of an account as a whole.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Presence {

@@ -16,7 +16,8 @@ use std::{
 
 use bytes::Bytes;
 use compact_str::{CompactString, ToCompactString};
-use tokio::{sync::Notify, time::Instant};
+use rustc_hash::FxHashMap;
+use tokio::{sync::Notify, task::JoinSet, time::Instant};
 use tracing::{debug, warn};
 
 use super::{
@@ -155,7 +156,7 @@ impl PresenceAgent {
     }
 
     /// Handles what falls due, until it is dropped. Runs once.
-    pub(in crate::sip) async fn run(&self, door: &Door) {
+    pub(in crate::sip) async fn run(&self, door: &Arc<Door>) {
         let alarms = self.due.run(|due| match due {
             Due::Expiry(id) => self.handle_expiry(door, id),
             Due::Closed(account, session) => self.handle_closed(&account, session),
@@ -165,9 +166,7 @@ impl PresenceAgent {
             loop {
                 self.lost.notified().await;
                 let homeless = std::mem::take(&mut *locked(&self.homeless));
-                for id in homeless {
-                    self.show_somewhere(door, id).await;
-                }
+                self.show_all(door, homeless).await;
             }
         };
         tokio::join!(alarms, places);
@@ -245,6 +244,9 @@ impl PresenceAgent {
         said: Said,
     ) -> Result<Written, Refusal> {
         let account = &sender.login.address;
+        let mark = door.authenticator.mark(account, sender.login.device).await.ok().flatten();
+        // Its password may have changed meanwhile.
+        let mark = mark.ok_or_else(|| Refusal::new(403))?;
         let phone = sender.device.as_ref().filter(|device| self.is_free_for(account, device, &said));
         let phone = phone.and_then(|device| Some((device.resource().clone(), device.session_id()?)));
         let mut publication = Publication {
@@ -258,6 +260,7 @@ impl PresenceAgent {
             flow: Some(*flow),
             phone: None,
             device: sender.login.device,
+            mark,
             expires,
             place: Place::Nowhere,
         };
@@ -381,6 +384,30 @@ impl PresenceAgent {
         self.lost.notify_one();
     }
 
+    /// Finds places for publications: for all of an account one after the other, so that no two take one name,
+    /// and for some accounts at a time.
+    async fn show_all(&self, door: &Arc<Door>, homeless: Vec<PublicationId>) {
+        let mut by_account: FxHashMap<Address, Vec<PublicationId>> = FxHashMap::default();
+        for id in homeless {
+            if let Some(publication) = self.homeless(id) {
+                by_account.entry(publication.account).or_default().push(id);
+            }
+        }
+        let mut showing = JoinSet::new();
+        for ids in by_account.into_values() {
+            if showing.len() >= AT_ONCE {
+                showing.join_next().await;
+            }
+            let door = Arc::clone(door);
+            showing.spawn(async move {
+                for id in ids {
+                    door.presence_agent.show_somewhere(&door, id).await;
+                }
+            });
+        }
+        while showing.join_next().await.is_some() {}
+    }
+
     /// Shows a publication that nobody shows: by its phone where that is registered, else by a session
     /// of its own.
     async fn show_somewhere(&self, door: &Door, id: PublicationId) {
@@ -392,7 +419,16 @@ impl PresenceAgent {
             self.handle_registered(device);
         }
         let Some(publication) = self.homeless(id) else { return };
-        match self.open(door, &publication).await {
+        let shown = self.open(door, &publication).await;
+        // Looked at last: a password that changes from now on ends the session. The publication of a phone whose
+        // password was revoked ends with the phone.
+        let mark = door.authenticator.mark(&account, publication.device).await;
+        let shown = match mark {
+            Ok(Some(mark)) if mark == publication.mark => shown,
+            Ok(_) => Err(Reason::Forbidden.into()),
+            Err(_) => Err(Reason::Overloaded.into()),
+        };
+        match shown {
             Ok(session) => {
                 let place = Place::Own(session);
                 let is_homeless = self.homeless(id).is_some();
@@ -469,6 +505,8 @@ fn note_failure(outcome: Result<(), Reject>) {
     }
 }
 
+/// Accounts whose publications find places at a time.
+const AT_ONCE: usize = 64;
 /// When a publication is looked at again that could not be shown.
 const AGAIN: Duration = Duration::from_secs(5);
 

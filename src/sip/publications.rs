@@ -38,6 +38,8 @@ pub(super) struct Publication<P> {
     pub(super) phone: Option<Resource>,
     /// The device that logged in, where it has a password of its own.
     pub(super) device: Option<i64>,
+    /// Of the credential that it logged in with: see [`crate::auth::Authenticator::mark`].
+    pub(super) mark: u64,
     pub(super) expires: Instant,
     /// Where it is shown.
     pub(super) place: P,

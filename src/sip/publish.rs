@@ -100,10 +100,11 @@ impl Said {
         let document = Document::parse(&body, &xml::Limits::default())?;
         let principal = document.principal();
         let native = Native::Mime { content_type: kind.into(), headers: Vec::new(), body };
+        let said = document.presence_of_person(now).unwrap_or_else(|| document.presence(now));
         Ok(Self {
             name: principal.map(|tuple| tuple.id.clone()),
             contact: principal.and_then(contact_of),
-            presence: Arc::new(Presence { native, ..document.presence(now) }),
+            presence: Arc::new(Presence { native, ..said }),
         })
     }
 }

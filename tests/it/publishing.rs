@@ -130,6 +130,43 @@ async fn publication_outlives_the_registration_of_its_phone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn document_of_a_person_alone_leaves_her_phone_there() {
+    let house = House::with_accounts(&["bob"]).await;
+    let mut phone = SipPhone::registered("bob", house.sip_udp(), "").await;
+    let document = "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='sip:bob@localhost' \
+        xmlns:dm='urn:ietf:params:xml:ns:pidf:data-model' xmlns:r='urn:ietf:params:xml:ns:pidf:rpid'>\
+        <dm:person id='p'><r:activities><r:meeting/></r:activities></dm:person></presence>";
+    tag_of(&publish(&mut phone, "", document).await);
+    let mut eyes = watch(house.sip_udp()).await;
+    let seen = sees(&mut eyes, &["busy"]).await;
+    assert!(seen.contains("<basic>open</basic>") && seen.contains(":meeting/>"), "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn publications_end_with_the_password_that_they_were_made_with() {
+    let mut house = House::with_accounts(&["bob"]).await;
+    let bob = "bob@localhost".parse().unwrap();
+    let device = house.server().authenticator().add_device(&bob, "desk").await.unwrap();
+    let mut desk = SipPhone::new("bob", house.sip_udp()).await;
+    desk.set_password(&device.password);
+    assert_eq!(desk.register(600, "").await.status(), Some(200));
+    let first = tag_of(&publish(&mut desk, "", &pidf("desk", "open", "busy")).await);
+    let mut other = SipPhone::new("bob", house.sip_udp()).await;
+    let second = tag_of(&publish(&mut other, "", &pidf("lamp", "open", "away")).await);
+    let mut eyes = watch(house.sip_udp()).await;
+    sees(&mut eyes, &["busy", "away"]).await;
+    assert_eq!(house.server().authenticator().remove_device(&bob, device.id).await, Ok(true));
+    sees(&mut eyes, &["away"]).await;
+    let refresh = publish(&mut other, &first, "").await;
+    assert_eq!(refresh.status(), Some(412), "it ended with the device's password");
+    let second = tag_of(&publish(&mut other, &second, "").await);
+    house.restart().await;
+    other.move_to(house.sip_udp());
+    assert_eq!(publish(&mut other, &first, "").await.status(), Some(412));
+    tag_of(&publish(&mut other, &second, "").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn document_that_is_larger_than_a_packet_reaches_its_watcher() {
     let house = House::with_accounts(&["bob"]).await;
     let mut phone = SipPhone::registered("bob", house.sip_udp(), "").await;

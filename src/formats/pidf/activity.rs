@@ -1,26 +1,6 @@
-//! What a person does and what that says of her availability (RFC 4480 §3.2).
+//! The names of what a person does (RFC 4480 §3.2).
 
-use crate::signal::{Activity, Availability};
-
-/// The availability that an activity stands for; `None` where it says nothing about it.
-pub(super) fn availability_of(activity: &Activity) -> Option<Availability> {
-    let name = match activity {
-        Activity::OnThePhone => return Some(Availability::Busy),
-        Activity::Named(name) => name.as_str(),
-    };
-    match name {
-        "appointment" | "busy" | "meeting" | "performance" | "presentation" | "worship" => {
-            Some(Availability::Busy)
-        }
-        "away" | "breakfast" | "dinner" | "in-transit" | "lunch" | "meal" | "shopping" => {
-            Some(Availability::Away)
-        }
-        "holiday" | "permanent-absence" | "sleeping" | "travel" | "vacation" => {
-            Some(Availability::ExtendedAway)
-        }
-        _ => None,
-    }
-}
+use crate::signal::Activity;
 
 /// The activity by its element's name.
 pub(super) fn from_name(name: &str) -> Activity {

@@ -35,6 +35,12 @@ pub fn compose(snapshot: &Snapshot, entity: &str) -> Document {
             Some(document) if !document.tuples.is_empty() => {
                 composition.add(document, &tuple_id(state.resource.as_str()), &state.presence);
             }
+            // It tells of the person alone: what her device can do is known all the same.
+            Some(document) if !document.persons.is_empty() => {
+                composition.say(state);
+                composition.document.tuples.last_mut().into_iter().for_each(|tuple| tuple.notes.clear());
+                composition.add(document, &tuple_id(state.resource.as_str()), &state.presence);
+            }
             _ => composition.say(state),
         }
     }

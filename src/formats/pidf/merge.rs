@@ -100,7 +100,7 @@ fn activities_said(aggregate: &Presence) -> Vec<Activity> {
         Availability::Away | Availability::ExtendedAway => Some("away"),
         Availability::Online | Availability::Offline => None,
     };
-    let says = |activity: &Activity| activity::availability_of(activity) == Some(aggregate.availability);
+    let says = |activity: &Activity| activity.implied() == Some(aggregate.availability);
     if let Some(implied) = implied.filter(|_| !said.iter().any(says)) {
         said.push(activity::from_name(implied));
     }

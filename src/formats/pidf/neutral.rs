@@ -6,7 +6,7 @@ use compact_str::CompactString;
 use super::{
     AG_PROJECTS, CLIENT, RPID, activity,
     element::{self, Element},
-    model::{Basic, Document, Extended, Input, Moment, Tuple},
+    model::{Basic, Document, Extended, Input, Moment, Status, Tuple},
 };
 use crate::signal::{Activity, Availability, Presence, Text, Timestamp};
 
@@ -48,6 +48,20 @@ impl Document {
             priority: tuple.contact.as_ref().and_then(|contact| contact.priority).map_or(0, priority),
             ..Presence::default()
         }
+    }
+
+    /// What a document without tuples says of a person who is there, at `now`: that she does something, and
+    /// nothing of whether any service of hers is open. `None` where it has tuples, or no person.
+    #[must_use]
+    pub fn presence_of_person(&self, now: Timestamp) -> Option<Presence> {
+        if !self.tuples.is_empty() || self.persons.is_empty() {
+            return None;
+        }
+        let open = Status { basic: Some(Basic::Open), extensions: Vec::new() };
+        let there = Self { tuples: vec![Tuple { status: open, ..Tuple::default() }], ..self.clone() };
+        let said_at =
+            self.persons.iter().filter_map(|person| person.timestamp.as_ref()).map(Moment::at).max();
+        Some(Presence { since: said_at.unwrap_or(now).min(now), ..there.presence(now) })
     }
 
     /// The sphere that all persons who have one agree on. RFC 4480 has elements for it in its schema and a
@@ -132,7 +146,7 @@ pub(super) fn availability(tuple: &Tuple, activities: &[Activity]) -> (Availabil
         Availability::ExtendedAway => 1,
         _ => 0,
     };
-    let done = || activities.iter().filter_map(activity::availability_of).max_by_key(rank);
+    let done = || activities.iter().filter_map(Activity::implied).max_by_key(rank);
     (said.or_else(done).unwrap_or(Availability::Online), false)
 }
 

@@ -10,7 +10,7 @@ use crate::{
     sip::{clock::Clock, publish::Said},
 };
 
-/// A publication on the disk. Fields are only ever added at its end.
+/// A publication on the disk. One of another shape is not read: its phone is told to publish anew.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     account: Address,
@@ -21,6 +21,7 @@ struct Record {
     device: Option<i64>,
     content_type: CompactString,
     body: Bytes,
+    mark: u64,
 }
 
 /// The publication as it is remembered; `None` for one without a document, which cannot be.
@@ -35,6 +36,7 @@ pub(in crate::sip) fn print<P>(publication: &Publication<P>, now: Clock) -> Opti
         device: publication.device,
         content_type: content_type.clone(),
         body: body.clone(),
+        mark: publication.mark,
     };
     postcard::to_stdvec(&record).map(Bytes::from).ok()
 }
@@ -56,6 +58,7 @@ pub(in crate::sip) fn parse<P>(key: &[u8], value: &[u8], now: Clock, place: P) -
         flow: None,
         phone: record.phone,
         device: record.device,
+        mark: record.mark,
         expires: now.instant + left,
         place,
     })
@@ -88,6 +91,7 @@ mod tests {
             flow: None,
             phone: Resource::new("phone-1").ok(),
             device: Some(7),
+            mark: 9,
             expires: before.instant + Duration::from_secs(100),
             place: 5,
         };

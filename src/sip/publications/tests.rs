@@ -25,6 +25,7 @@ fn publication(tag: &str, since: i64, place: u32, now: Instant) -> Publication<u
         flow: Some(flow(1)),
         phone: None,
         device: None,
+        mark: 0,
         expires: now + 100 * SECOND,
         place,
     }

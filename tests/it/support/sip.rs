@@ -17,6 +17,7 @@ pub(crate) struct SipPhone {
     wire: Wire,
     server: SocketAddr,
     pub(crate) user: String,
+    password: String,
     next: u32,
     call_id: String,
     /// Requests that came while a response was awaited.
@@ -80,7 +81,8 @@ impl SipPhone {
 
     fn by(wire: Wire, user: &str, server: SocketAddr) -> Self {
         let call_id = format!("{user}-{}", wire.address().port());
-        Self { wire, server, user: user.to_owned(), next: 0, call_id, requests: VecDeque::new() }
+        let password = PASSWORD.to_owned();
+        Self { wire, server, user: user.to_owned(), password, next: 0, call_id, requests: VecDeque::new() }
     }
 
     /// A phone that is registered, with further headers.
@@ -100,6 +102,11 @@ impl SipPhone {
         let mut answer = [0; 64];
         let (length, _) = socket.recv_from(&mut answer).await.unwrap();
         assert_eq!((length, &answer[..2]), (32, &[1, 1][..]));
+    }
+
+    /// Its user has another password.
+    pub(crate) fn set_password(&mut self, password: &str) {
+        password.clone_into(&mut self.password);
     }
 
     /// The server is elsewhere now.
@@ -238,7 +245,7 @@ impl SipPhone {
             |text: String| Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let (realm, nonce) = (challenge.value("realm").unwrap(), challenge.value("nonce").unwrap());
         let user = &self.user;
-        let (ha1, ha2) = (hash(format!("{user}:{realm}:{PASSWORD}")), hash(format!("{method}:{uri}")));
+        let (ha1, ha2) = (hash(format!("{user}:{realm}:{}", self.password)), hash(format!("{method}:{uri}")));
         let response = hash(format!("{ha1}:{nonce}:00000001:c:auth:{ha2}"));
         format!(
             "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", \
