@@ -43,6 +43,10 @@ pub struct Dialog {
     /// The tag of the owner's end.
     pub local_tag: Option<CompactString>,
     pub remote_tag: Option<CompactString>,
+    /// The call in whose place this one came (RFC 3891), as the owner named it.
+    pub replaces: Option<Identifier>,
+    /// Who had the call made (RFC 3892).
+    pub referred_by: Option<Participant>,
     pub local: Participant,
     pub remote: Participant,
 }
@@ -56,6 +60,14 @@ pub struct Identifier {
 }
 
 impl Identifier {
+    /// The same call as its other end names it, where both tags are known.
+    #[must_use]
+    pub fn of_other_end(&self) -> Self {
+        let call_id = self.call_id.clone();
+        let local_tag = self.remote_tag.clone().unwrap_or_default();
+        Self { call_id, local_tag, remote_tag: Some(self.local_tag.clone()) }
+    }
+
     fn is(&self, dialog: &Dialog) -> bool {
         dialog.call_id == self.call_id
             && dialog.local_tag.as_ref() == Some(&self.local_tag)
@@ -181,6 +193,8 @@ impl Dialogs {
             dialog.call_id = CompactString::default();
             dialog.local_tag = None;
             dialog.remote_tag = None;
+            dialog.replaces = None;
+            dialog.referred_by = None;
             dialog.remote = Participant::default();
             dialog.local.target = None;
         }
@@ -238,6 +252,16 @@ fn push_dialog(out: &mut String, dialog: &Dialog, now: Option<Timestamp>) {
     if let Some(now) = now {
         let _ = write!(out, "<duration>{}</duration>", seconds_between(dialog.since, now));
     }
+    if let Some(replaced) = &dialog.replaces {
+        out.push_str("<replaces");
+        push_attribute(out, "call-id", &replaced.call_id);
+        push_attribute(out, "local-tag", &replaced.local_tag);
+        push_attribute(out, "remote-tag", replaced.remote_tag.as_deref().unwrap_or_default());
+        out.push_str("/>");
+    }
+    if let Some(referrer) = &dialog.referred_by {
+        push_identity(out, "referred-by", referrer);
+    }
     push_participant(out, "local", &dialog.local);
     push_participant(out, "remote", &dialog.remote);
     out.push_str("</dialog>");
@@ -248,17 +272,21 @@ fn push_participant(out: &mut String, name: &str, participant: &Participant) {
         return;
     }
     let _ = write!(out, "<{name}>");
-    match (&participant.identity, &participant.display) {
-        (Some(uri), Some(display)) => push_element_with(out, "identity", &[("display", display)], uri),
-        (Some(uri), None) => push_element(out, "identity", uri),
-        (None, _) => {}
-    }
+    push_identity(out, "identity", participant);
     if let Some(target) = &participant.target {
         out.push_str("<target");
         push_attribute(out, "uri", target);
         out.push_str("/>");
     }
     let _ = write!(out, "</{name}>");
+}
+
+fn push_identity(out: &mut String, name: &str, participant: &Participant) {
+    match (&participant.identity, &participant.display) {
+        (Some(uri), Some(display)) => push_element_with(out, name, &[("display", display)], uri),
+        (Some(uri), None) => push_element(out, name, uri),
+        (None, _) => {}
+    }
 }
 
 /// Most calls in one state, those that ended counted.
@@ -281,6 +309,8 @@ mod tests {
             call_id: "c1".into(),
             local_tag: Some("l".into()),
             remote_tag: Some("r".into()),
+            replaces: None,
+            referred_by: None,
             local: Participant {
                 identity: Some("sip:alice@example.org".into()),
                 display: Some("Alice \"A\"".into()),

@@ -24,11 +24,12 @@ use super::{
     call_book::{Call, CallBook, Counts, End, Token, Way},
     device::Device,
     door::Door,
-    events::{Beginning, CallEnd},
+    events::{Beginning, CallEnd, Heard},
     gruu::gruu_of,
     message::{HeaderName, Message, Method, StartLine, Uri},
     onward::{strip, to_target},
     proxy::{Branch, Hop, Observer, check_proxy_require, next_hops, record_routes},
+    succession::{parse_referrer, parse_replaces},
     target::Target,
     transaction::{ClientEvent, IncomingRequest},
     transport::{Destination, Flow},
@@ -145,6 +146,8 @@ fn beginning_of(message: &Message, sender: &Sender, called: Address) -> Result<B
         caller_session: sender.device.as_ref().and_then(|device| device.session_id()),
         caller_name: from.display.filter(|name| !name.is_empty()),
         caller_target: message.contact().ok().map(|contact| contact.uri.as_str().into()),
+        replaces: message.text(HeaderName::Replaces).as_deref().and_then(parse_replaces),
+        referred_by: message.text(HeaderName::ReferredBy).as_deref().and_then(parse_referrer),
         at: Timestamp::now(),
     })
 }
@@ -274,7 +277,11 @@ impl Observer for InviteObserver {
         let tag = response.tag(HeaderName::To);
         let called = self.called().get(branch).cloned();
         let session = called.as_ref().and_then(|(session, _)| *session);
-        door.subscriptions.note_calls(|calls| calls.hear(&self.token, tag.as_deref(), session, is_talking));
+        let heard = tag.as_deref().map(|tag| Heard {
+            tag: tag.into(),
+            target: response.contact().ok().map(|contact| contact.uri.as_str().into()),
+        });
+        door.subscriptions.note_calls(|calls| calls.hear(&self.token, heard, session, is_talking));
         if let (Some(tag), Some((session, destination))) = (tag, called) {
             let end = End { tag, session, destination, is_talking };
             let counts = door.calls.book().hear(&self.token, end);

@@ -64,6 +64,7 @@ mod registration;
 mod resource_list;
 mod server;
 mod subscription;
+mod succession;
 mod target;
 pub mod transaction;
 mod translate;

@@ -155,6 +155,9 @@ impl Subscriptions {
             }
             let package = entry.package;
             entry.dialog.refresh(message, contact.clone(), request.flow)?;
+            if message.has(HeaderName::Accept) {
+                entry.teller.set_format(asked.format);
+            }
             entry.notifier.set_rates(asked.rates, now);
             let is_known =
                 asked.condition.as_ref().is_some_and(|condition| entry.is_known(condition, documents));

@@ -14,6 +14,7 @@ mod publishing;
 mod rules;
 mod schemas;
 mod sip_calls;
+mod sip_documents;
 mod sip_flows;
 mod sip_lists;
 mod sip_presence;

@@ -1,7 +1,7 @@
 //! The calls of every account as the package `dialog` tells of them (RFC 4235 §3.7.1): rules only.
 //!
-//! A call is one entry for each account in it, however many phones ring: it is early while any of them
-//! rings and confirmed once one has answered. Both ends of a call between two accounts are told of it, each
+//! A call is one entry for each account in it, and one for each phone that rings, as each of these is a dialog
+//! of its own that another phone may take over (RFC 3891); once one has answered that one is left. Both ends of a call between two accounts are told of it, each
 //! from its own side.
 
 use compact_str::{CompactString, format_compact};
@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use crate::{
-    formats::dialoginfo::{Dialog, Dialogs, Direction, Event, Participant, State},
+    formats::dialoginfo::{Dialog, Dialogs, Direction, Event, Identifier, Participant, State},
     signal::{Address, SessionId, Timestamp},
     sip::translate,
 };
@@ -33,7 +33,19 @@ pub(in crate::sip) struct Beginning {
     pub(in crate::sip) caller_name: Option<CompactString>,
     /// Where the caller takes requests.
     pub(in crate::sip) caller_target: Option<CompactString>,
+    /// The call in whose place it comes, as the called end names that (RFC 3891).
+    pub(in crate::sip) replaces: Option<Identifier>,
+    /// Who had it made (RFC 3892).
+    pub(in crate::sip) referred_by: Option<Participant>,
     pub(in crate::sip) at: Timestamp,
+}
+
+/// What a response tells of the called phone.
+#[derive(Debug, Clone)]
+pub(in crate::sip) struct Heard {
+    pub(in crate::sip) tag: CompactString,
+    /// Where it takes requests.
+    pub(in crate::sip) target: Option<CompactString>,
 }
 
 /// Who hung up.
@@ -59,12 +71,20 @@ struct Call {
     beginning: Beginning,
     state: State,
     legs: SmallVec<[Leg; 1]>,
+    /// Phones that rang so far.
+    rung: usize,
+    /// Another call came in its place: that is why it ends.
+    is_replaced: bool,
 }
 
 /// A called phone that rings or talks.
 #[derive(Debug)]
 struct Leg {
     tag: CompactString,
+    /// The how-manieth it was.
+    number: usize,
+    /// Where the phone takes requests.
+    target: Option<CompactString>,
     session: Option<SessionId>,
     is_talking: bool,
 }
@@ -78,7 +98,8 @@ impl CallStates {
                 calls.push(token.into());
             }
         }
-        let call = Call { beginning, state: State::Trying, legs: SmallVec::new() };
+        let legs = SmallVec::new();
+        let call = Call { beginning, state: State::Trying, legs, rung: 0, is_replaced: false };
         let touched = call.touched();
         self.calls.insert(token.into(), call);
         touched
@@ -88,28 +109,42 @@ impl CallStates {
     pub(in crate::sip) fn hear(
         &mut self,
         token: &str,
-        tag: Option<&str>,
+        heard: Option<Heard>,
         session: Option<SessionId>,
         is_talking: bool,
     ) -> Touched {
         let Some(call) = self.calls.get_mut(token) else { return Touched::default() };
-        let state = match tag {
-            None => State::Proceeding,
-            Some(tag) => {
-                let is_full = call.legs.len() >= LEGS;
-                match call.legs.iter_mut().find(|leg| leg.tag == tag) {
-                    Some(leg) => leg.is_talking |= is_talking,
-                    None if is_full => return Touched::default(),
-                    None => call.legs.push(Leg { tag: tag.into(), session, is_talking }),
-                }
-                if is_talking { State::Confirmed } else { State::Early }
+        let (state, is_new) = match heard {
+            None => (State::Proceeding, false),
+            Some(heard) => {
+                let Some(is_new) = call.hear(heard, session, is_talking) else { return Touched::default() };
+                (if is_talking { State::Confirmed } else { State::Early }, is_new)
             }
         };
-        if state <= call.state {
+        if state < call.state || (state == call.state && !is_new) {
             return Touched::default();
         }
         call.state = state;
-        call.touched()
+        let (touched, replaced) = (call.touched(), call.beginning.replaces.clone());
+        if let Some(replaced) = replaced.filter(|_| state == State::Confirmed) {
+            self.note_replaced(&replaced, &touched.accounts);
+        }
+        touched
+    }
+
+    /// Another call has come in the place of this one.
+    fn note_replaced(&mut self, replaced: &Identifier, accounts: &[Address]) {
+        for token in accounts.iter().filter_map(|account| self.by_account.get(account)).flatten() {
+            let Some(call) = self.calls.get_mut(token) else { continue };
+            let tags = |leg: &Leg| (leg.tag.clone(), call.beginning.caller_tag.clone());
+            let named = (replaced.local_tag.clone(), replaced.remote_tag.clone().unwrap_or_default());
+            let is_it = |(one, other): (CompactString, CompactString)| {
+                named == (one.clone(), other.clone()) || named == (other, one)
+            };
+            if call.beginning.call_id == replaced.call_id && call.legs.iter().map(tags).any(is_it) {
+                call.is_replaced = true;
+            }
+        }
     }
 
     /// The INVITE failed with this status, where anything was said at all. A call that somebody took goes on.
@@ -185,6 +220,7 @@ impl CallStates {
     fn end(&mut self, token: &str, (caller, called): (Event, Event), code: Option<u16>) -> Touched {
         let Some(mut call) = self.calls.remove(token) else { return Touched::default() };
         call.state = State::Terminated;
+        let is_replaced = call.is_replaced;
         let mut touched = call.touched();
         for account in &touched.accounts {
             if let Some(calls) = self.by_account.get_mut(account) {
@@ -195,7 +231,8 @@ impl CallStates {
             }
             for mut dialog in call.seen_by(token, account) {
                 let is_caller = dialog.direction == Direction::Initiator;
-                dialog.event = Some(if is_caller { caller } else { called });
+                let event = if is_caller { caller } else { called };
+                dialog.event = Some(if is_replaced { Event::Replaced } else { event });
                 dialog.code = code;
                 touched.ended.push((account.clone(), dialog));
             }
@@ -219,32 +256,63 @@ impl Call {
         let begun = &self.beginning;
         let mut dialogs = SmallVec::new();
         if begun.caller == *account {
-            dialogs.push(self.dialog(token, Direction::Initiator));
+            dialogs.extend(self.dialogs(token, Direction::Initiator));
         }
         if begun.called == *account {
-            dialogs.push(self.dialog(token, Direction::Recipient));
+            dialogs.extend(self.dialogs(token, Direction::Recipient));
         }
         dialogs
     }
 
-    fn dialog(&self, token: &str, direction: Direction) -> Dialog {
+    /// Takes note of a called phone; `None` where too many ring, and else whether it is new.
+    fn hear(&mut self, heard: Heard, session: Option<SessionId>, is_talking: bool) -> Option<bool> {
+        let Heard { tag, target } = heard;
+        if let Some(leg) = self.legs.iter_mut().find(|leg| leg.tag == tag) {
+            leg.is_talking |= is_talking;
+            leg.target = target.or(leg.target.take());
+            return Some(false);
+        }
+        if self.legs.len() >= LEGS {
+            return None;
+        }
+        self.legs.push(Leg { tag, number: self.rung, target, session, is_talking });
+        self.rung += 1;
+        Some(true)
+    }
+
+    /// The dialog of a phone that talks, or those of all that ring, or one that is none yet.
+    fn dialogs(&self, token: &str, direction: Direction) -> SmallVec<[Dialog; 2]> {
+        let talking = self.legs.iter().find(|leg| leg.is_talking);
+        match talking.or_else(|| self.legs.first().filter(|_| self.legs.len() == 1)) {
+            Some(leg) => smallvec::smallvec![self.dialog(token, direction, Some(leg))],
+            None if self.legs.is_empty() => smallvec::smallvec![self.dialog(token, direction, None)],
+            None => self.legs.iter().map(|leg| self.dialog(token, direction, Some(leg))).collect(),
+        }
+    }
+
+    fn dialog(&self, token: &str, direction: Direction, leg: Option<&Leg>) -> Dialog {
         let begun = &self.beginning;
-        let leg = self.legs.iter().find(|leg| leg.is_talking).or_else(|| self.legs.first());
         let called_tag = leg.map(|leg| leg.tag.clone());
         let caller = Participant {
             identity: Some(translate::print_uri(&begun.caller)),
             display: begun.caller_name.clone(),
             target: begun.caller_target.clone(),
         };
-        let called =
-            Participant { identity: Some(translate::print_uri(&begun.called)), ..Participant::default() };
+        let called = Participant {
+            identity: Some(translate::print_uri(&begun.called)),
+            display: None,
+            target: leg.and_then(|leg| leg.target.clone()),
+        };
         let caller_tag = Some(begun.caller_tag.clone());
         let is_caller = direction == Direction::Initiator;
         let (local, remote) = if is_caller { (caller, called) } else { (called, caller) };
         let (local_tag, remote_tag) =
             if is_caller { (caller_tag, called_tag) } else { (called_tag, caller_tag) };
         Dialog {
-            id: format_compact!("{token}{}", if is_caller { "o" } else { "i" }),
+            id: match leg.map_or(0, |leg| leg.number) {
+                0 => format_compact!("{token}{}", if is_caller { "o" } else { "i" }),
+                number => format_compact!("{token}{}{number}", if is_caller { "o" } else { "i" }),
+            },
             direction,
             state: self.state,
             event: None,
@@ -253,6 +321,11 @@ impl Call {
             call_id: begun.call_id.clone(),
             local_tag,
             remote_tag,
+            replaces: begun.replaces.as_ref().map(|replaced| match direction {
+                Direction::Recipient => replaced.clone(),
+                Direction::Initiator => replaced.of_other_end(),
+            }),
+            referred_by: begun.referred_by.clone(),
             local,
             remote,
         }
@@ -280,10 +353,16 @@ mod tests {
             caller_session: Some(SessionId(1)),
             caller_name: Some("Alice".into()),
             caller_target: None,
+            replaces: None,
+            referred_by: None,
             at: Timestamp(0),
         };
         assert_eq!(states.begin("t", beginning).accounts.as_slice(), [address("alice"), address("bob")]);
         states
+    }
+
+    fn heard(tag: &str) -> Heard {
+        Heard { tag: tag.into(), target: Some(format_compact!("sip:{tag}@192.0.2.1")) }
     }
 
     fn seen(
@@ -300,14 +379,15 @@ mod tests {
         use Direction::{Initiator, Recipient};
         let mut states = calling();
         assert_eq!(seen(&states, "alice", None), [(Initiator, State::Trying, None)]);
-        for (tag, is_talking, state) in [
-            (None, false, State::Proceeding),
-            (Some("b"), false, State::Early),
-            (Some("d"), false, State::Early),
-            (Some("b"), true, State::Confirmed),
+        for (tag, is_talking, state, count) in [
+            (None, false, State::Proceeding, 1),
+            (Some("b"), false, State::Early, 1),
+            (Some("d"), false, State::Early, 2),
+            (Some("d"), false, State::Early, 2),
+            (Some("b"), true, State::Confirmed, 1),
         ] {
-            states.hear("t", tag, Some(SessionId(2)), is_talking);
-            assert_eq!(seen(&states, "bob", None), [(Recipient, state, None)]);
+            states.hear("t", tag.map(heard), Some(SessionId(2)), is_talking);
+            assert_eq!(seen(&states, "bob", None), vec![(Recipient, state, None); count]);
         }
         let dialog = states.of(&address("bob"), None).dialogs.remove(0);
         assert_eq!((dialog.local_tag.as_deref(), dialog.remote_tag.as_deref()), (Some("b"), Some("a")));
@@ -329,13 +409,50 @@ mod tests {
         assert!(states.calls.is_empty() && states.by_account.is_empty());
     }
 
+    /// RFC 3891 §3: another phone takes the call that rings, by the ids that the package told it.
+    #[test]
+    fn each_phone_that_rings_is_a_dialog_that_can_be_replaced() {
+        let mut states = calling();
+        states.hear("t", Some(heard("b")), Some(SessionId(2)), false);
+        states.hear("t", Some(heard("d")), Some(SessionId(3)), false);
+        let ringing = states.of(&address("bob"), None).dialogs;
+        let ids: Vec<_> = ringing.iter().map(|dialog| (&*dialog.id, dialog.local_tag.as_deref())).collect();
+        assert_eq!(ids, [("ti", Some("b")), ("ti1", Some("d"))]);
+        let taken = ringing[1].clone();
+        let replaced = Identifier {
+            call_id: taken.call_id,
+            local_tag: taken.remote_tag.unwrap(),
+            remote_tag: taken.local_tag,
+        };
+        let beginning = Beginning {
+            caller: address("carol"),
+            called: address("alice"),
+            call_id: "c2".into(),
+            caller_tag: "x".into(),
+            caller_session: None,
+            caller_name: None,
+            caller_target: None,
+            replaces: Some(replaced.clone()),
+            referred_by: None,
+            at: Timestamp(1),
+        };
+        states.begin("u", beginning);
+        states.hear("u", Some(heard("y")), Some(SessionId(1)), true);
+        let touched = states.fail("t", Some(487));
+        let seen = states.of(&address("alice"), Some(&touched)).dialogs;
+        let ended: Vec<_> = seen.iter().filter_map(|dialog| dialog.event).collect();
+        assert_eq!(ended, [Event::Replaced, Event::Replaced]);
+        let new = seen.iter().find(|dialog| dialog.state == State::Confirmed).unwrap();
+        assert_eq!((&new.replaces, new.local.target.as_deref()), (&Some(replaced), Some("sip:y@192.0.2.1")));
+    }
+
     #[test]
     fn calls_that_nobody_takes_say_why() {
         for (status, event) in
             [(Some(486), Event::Rejected), (Some(487), Event::Cancelled), (None, Event::Timeout)]
         {
             let mut states = calling();
-            states.hear("t", Some("b"), Some(SessionId(2)), false);
+            states.hear("t", Some(heard("b")), Some(SessionId(2)), false);
             let touched = states.fail("t", status);
             let dialogs = states.of(&address("bob"), Some(&touched)).dialogs;
             assert_eq!((dialogs[0].event, dialogs[0].code), (Some(event), status));
@@ -346,14 +463,14 @@ mod tests {
     fn a_phone_that_is_gone_talks_no_more() {
         for (name, session) in [("alice", 1), ("bob", 2)] {
             let mut states = calling();
-            states.hear("t", Some("b"), Some(SessionId(2)), true);
+            states.hear("t", Some(heard("b")), Some(SessionId(2)), true);
             let all = states.leave(&address(name), SessionId(session));
             assert_eq!(all.len(), 1, "{name}");
             assert_eq!(all[0].ended[0].1.event, Some(Event::Error));
             assert_eq!(states.leave(&address(name), SessionId(session)), []);
         }
         let mut states = calling();
-        states.hear("t", Some("b"), Some(SessionId(2)), true);
+        states.hear("t", Some(heard("b")), Some(SessionId(2)), true);
         assert_eq!(states.expire("t").ended[0].1.event, Some(Event::Timeout));
     }
 }

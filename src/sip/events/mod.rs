@@ -19,7 +19,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-pub(in crate::sip) use calls::{Beginning, CallStates, End as CallEnd, Touched as TouchedCalls};
+pub(in crate::sip) use calls::{Beginning, CallStates, End as CallEnd, Heard, Touched as TouchedCalls};
 pub(in crate::sip) use documents::{Document, Documents, NO_STATE};
 pub(in crate::sip) use registrations::registration_of;
 pub(in crate::sip) use teller::{Memory, Teller};

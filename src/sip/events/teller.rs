@@ -92,6 +92,24 @@ impl Teller {
         }
     }
 
+    /// The watcher takes this format from now on (RFC 6665 §4.1.2.2: a SUBSCRIBE within the dialog may have another
+    /// `Accept`). It is told the whole next. What has one format only keeps it.
+    pub(in crate::sip) fn set_format(&mut self, format: pidf::Format) {
+        if self.format().is_none_or(|known| known == format) {
+            return;
+        }
+        match &mut self.form {
+            Form::List { format: known, is_unknown, .. } if format != pidf::Format::PidfDiff => {
+                (*known, *is_unknown) = (format, true);
+            }
+            Form::Presence(_) | Form::Changes(_) if format == pidf::Format::PidfDiff => {
+                self.form = Form::Changes(Versioned::from(Memory::default()));
+            }
+            Form::Presence(_) | Form::Changes(_) => self.form = Form::Presence(format),
+            _ => {}
+        }
+    }
+
     /// What has to survive; `None` where nothing has.
     pub(in crate::sip) fn memory(&self) -> Option<Memory> {
         let version = match &self.form {
