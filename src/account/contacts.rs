@@ -136,8 +136,15 @@ impl Account {
         if saw && !sees {
             self.watchers.note_ended(listed_contact(&to), WatcherEvent::Rejected, now);
         }
-        if event == ContactEvent::Unsubscribed {
-            self.reject_watchers(&to, now, effects);
+        match event {
+            ContactEvent::Unsubscribed => {
+                if before.is_pending_in() || saw || self.watchers.has_of(&to) {
+                    self.note_refused(&to, now, effects);
+                }
+                self.reject_watchers(&to, now, effects);
+            }
+            ContactEvent::Subscribe | ContactEvent::Subscribed => self.forget_refused(&to, effects),
+            ContactEvent::Unsubscribe => {}
         }
         self.review_watchers(&to, now, effects);
         Ok(Reply::Done)

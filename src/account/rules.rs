@@ -125,7 +125,8 @@ impl Account {
             is_granted: self.is_granted(somebody),
             is_blocked: self.is_blocked(somebody),
         };
-        let verdict = verdict(own.rules.as_ref()?, Some(somebody), context, now);
+        let named = Some(somebody).filter(|somebody| !somebody.is_anonymous());
+        let verdict = verdict(own.rules.as_ref()?, named, context, now);
         (verdict.why != Why::NoRule).then_some(verdict)
     }
 

@@ -1,10 +1,13 @@
 //! Who asked to watch and has no answer: kept on the disk until the owner answers, he asks again or his
-//! time is over (the waiting state of RFC 3857 §4.7.1).
+//! time is over (the waiting state of RFC 3857 §4.7.1). And to whom the owner said no: a phone
+//! subscribes again by itself, for as long as it likes, and she is not asked each time. A person who asks to be
+//! a contact asks anew.
 
 use super::{
     Effect,
     state::{Account, Effects},
-    watchers::Live,
+    watcher_list::listed_contact,
+    watchers::{Live, REFUSED},
 };
 use crate::{
     signal::{Address, Timestamp, Watcher, WatcherEvent, WatcherStatus},
@@ -60,6 +63,28 @@ impl Account {
         effects.push(Effect::Store(Write::WaitingRemoved { watcher: somebody.clone() }));
         if pending == 0 {
             self.watchers.note_ended(waiting.watcher, event, now);
+        }
+    }
+
+    /// The owner said no to somebody who asked to watch: for a while he is refused without asking her.
+    pub(super) fn note_refused(&mut self, somebody: &Address, now: Timestamp, effects: &mut Effects) {
+        let until = now.plus_seconds(self.shared.limits.offline_watcher_info_seconds.into());
+        let book = self.watchers.book();
+        book.refused.retain(|_, until| *until > now);
+        if book.refused.len() >= REFUSED || somebody.is_anonymous() {
+            return;
+        }
+        book.refused.insert(somebody.clone(), until);
+        let (status, event) = (WatcherStatus::Terminated, WatcherEvent::Rejected);
+        let watcher = Watcher { status, event, until: Some(until), ..listed_contact(somebody) };
+        effects.push(Effect::Store(Write::Waiting(WaitingWatcher { watcher, is_alone: false })));
+    }
+
+    /// The owner changed her mind about somebody.
+    pub(super) fn forget_refused(&mut self, somebody: &Address, effects: &mut Effects) {
+        let Some(book) = &mut self.watchers.0 else { return };
+        if book.refused.remove(somebody).is_some() {
+            effects.push(Effect::Store(Write::WaitingRemoved { watcher: somebody.clone() }));
         }
     }
 

@@ -107,7 +107,8 @@ impl Account {
         let permission = self.permission_to_watch(&spec.watcher, now);
         let asks = permission.handling == Handling::Confirm;
         let waits_too_often = asks && self.watchers.pending_of(&spec.watcher) >= PENDING_EACH;
-        if permission.handling == Handling::Block || waits_too_often {
+        let was_refused = asks && self.watchers.is_refused(&spec.watcher, now);
+        if permission.handling == Handling::Block || waits_too_often || was_refused {
             return reject(watch, effects);
         }
         let state = state_of(&permission);
@@ -188,9 +189,13 @@ impl Account {
         Some(Shown::Presence { snapshot, view: Arc::clone(&live.view) })
     }
 
-    /// Notes that somebody asks to watch, and asks the owner unless she was asked.
+    /// Notes that somebody asks to watch, and asks the owner unless she was asked. An answer to one who does not
+    /// say who he is would be none to the next: he waits for a rule.
     fn ask_owner(&mut self, live: &Live, now: Timestamp, effects: &mut Effects) {
         let from = &live.spec.watcher;
+        if from.is_anonymous() {
+            return;
+        }
         let was_asked = self.requests.contains_key(from);
         if !was_asked {
             let signal = ContactSignal {

@@ -13,12 +13,18 @@ use super::{
 use crate::signal::{Address, Timestamp, Watcher, WatcherEvent, WatcherList, WatcherStatus};
 
 impl Account {
-    /// Shows the list to those who follow it, where it changed.
+    /// Shows the list to those who follow it, where it changed. A storm of watchers is shown from time to time.
     pub(super) fn show_list(&mut self, now: Timestamp, effects: &mut Effects) {
         let Some(book) = &mut self.watchers.0 else { return };
-        if !std::mem::take(&mut book.is_changed) || !book.has_followers() {
+        if !book.is_changed || !book.has_followers() {
+            book.is_changed = false;
             return;
         }
+        let next = book.shown.map(|at| at.plus_seconds(PAUSE)).filter(|next| *next > now);
+        if let Some(next) = next.filter(|_| book.live.len() > LONG) {
+            return self.wake_at(next, effects);
+        }
+        (book.is_changed, book.shown) = (false, Some(now));
         let list = self.watcher_list(now);
         for watch in self.watchers.of_kind(WatchKind::Watchers) {
             show(watch, WatchState::Active, Some(Shown::Watchers(Arc::clone(&list))), effects);
@@ -99,5 +105,9 @@ pub(super) fn listed_request(address: &Address, at: Timestamp) -> Watcher {
     Watcher { status, event, since: Some(at), ..listed_contact(address) }
 }
 
+/// Watches of which a list is a long one: what changes in it is gathered, as it is made anew each time.
+const LONG: usize = 100;
+/// Least seconds between two showings of a long list.
+const PAUSE: i64 = 1;
 /// Seconds for which the list says that a watch ended.
 const LINGER: i64 = 60;

@@ -32,10 +32,14 @@ pub(super) struct Book {
     pub(super) live: Vec<Live>,
     /// Who asked and has no answer, those that are there included.
     pub(super) waiting: BTreeMap<Address, WaitingWatcher>,
+    /// To whom the owner said no, until then; at most [`REFUSED`].
+    pub(super) refused: BTreeMap<Address, Timestamp>,
     /// Those that ended lately, oldest first; at most [`ENDED`].
     pub(super) ended: VecDeque<(Timestamp, Watcher)>,
     /// The list is another one than was shown last.
     pub(super) is_changed: bool,
+    /// When it was shown last.
+    pub(super) shown: Option<Timestamp>,
     /// What is shown to those who must believe that the owner is never there.
     closed: Option<Arc<Snapshot>>,
     /// The account is woken then.
@@ -138,8 +142,12 @@ impl Watchers {
         if waiting.is_empty() {
             return Self::default();
         }
+        let is_refused = |one: &WaitingWatcher| one.watcher.status == WatcherStatus::Terminated;
+        let (refused, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_refused);
         let waiting = waiting.into_iter().map(|one| (one.watcher.address.clone(), one)).collect();
-        Self(Some(Box::new(Book { waiting, ..Book::default() })))
+        let until = |one: WaitingWatcher| Some((one.watcher.address, one.watcher.until?));
+        let refused = refused.into_iter().filter_map(until).collect();
+        Self(Some(Box::new(Book { waiting, refused, ..Book::default() })))
     }
 
     /// Watches of every kind.
@@ -182,7 +190,7 @@ impl Watchers {
                 WatchKind::Waiting => book.counted = None,
             }
         }
-        if book.live.is_empty() && book.waiting.is_empty() && book.wake.is_none() {
+        if book.is_forgettable() {
             self.0 = None;
         }
         Some(live)
@@ -280,6 +288,12 @@ impl Watchers {
         Arc::clone(self.book().closed.get_or_insert_with(|| Arc::new(make())))
     }
 
+    /// Whether the owner said no to him and it still counts.
+    pub(super) fn is_refused(&self, somebody: &Address, now: Timestamp) -> bool {
+        let until = self.0.as_ref().and_then(|book| book.refused.get(somebody));
+        until.is_some_and(|until| *until > now)
+    }
+
     pub(super) fn waiting(&self, somebody: &Address) -> Option<&WaitingWatcher> {
         self.0.as_ref()?.waiting.get(somebody)
     }
@@ -298,6 +312,10 @@ impl Watchers {
 }
 
 impl Book {
+    fn is_forgettable(&self) -> bool {
+        self.live.is_empty() && self.waiting.is_empty() && self.refused.is_empty() && self.wake.is_none()
+    }
+
     pub(super) fn has_followers(&self) -> bool {
         self.has_kind(WatchKind::Watchers)
     }
@@ -309,3 +327,5 @@ impl Book {
 
 /// Most of those that ended that are listed.
 const ENDED: usize = 1000;
+/// Most to whom a no is remembered; to one more it is said anew.
+pub(super) const REFUSED: usize = 1000;

@@ -86,6 +86,18 @@ impl Address {
         }
     }
 
+    /// Whoever does not say who he is (RFC 3323 §4.1.1.3).
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self::new("anonymous", ANONYMOUS).expect("letters and a dot are an address")
+    }
+
+    /// Whether this names nobody in particular.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.domain() == ANONYMOUS
+    }
+
     /// The part before the `@`; `None` for a service.
     #[must_use]
     pub fn local(&self) -> Option<&str> {
@@ -356,6 +368,9 @@ const PART_BYTES: usize = 1023;
 const NOWHERE: u16 = u16::MAX;
 
 static SEED: LazyLock<foldhash::fast::RandomState> = LazyLock::new(Default::default);
+
+/// The domain of those who do not say who they are: it can never exist (RFC 2606 §2).
+const ANONYMOUS: &str = "anonymous.invalid";
 
 #[cfg(test)]
 mod tests {

@@ -65,6 +65,9 @@ impl Door {
         let message = &request.message;
         let claimed = match message.method() {
             Some(Method::Register) => message.to()?,
+            Some(Method::Subscribe) if names_nobody(&message.from()?) => {
+                return self.authenticate_unnamed(request, role).await;
+            }
             _ => message.from()?,
         };
         let address = self.claimed_account(&claimed)?;
@@ -87,6 +90,27 @@ impl Door {
             debug!(account = %login.address, claimed = %address, "another account's name");
             return Err(Refusal::because(403, "Forbidden: not your address"));
         }
+        Ok(Sender { login, device })
+    }
+
+    /// Somebody whose `From` does not say who he is (RFC 3323 §4.1.1.3): that is between him and the server, and his
+    /// credentials say it, for the domain that he asks in. Only a request whose receiver need not know him is
+    /// taken so.
+    async fn authenticate_unnamed(&self, request: &IncomingRequest, role: Role) -> Result<Sender, Refusal> {
+        let message = &request.message;
+        let domain = message.request_uri()?.host().map(ToString::to_string).unwrap_or_default();
+        if !self.accounts.serves(&domain) {
+            return Err(Refusal::because(403, "Forbidden: no account of this server"));
+        }
+        let ask =
+            Ask { door: self, role, realm: &domain, flow: request.flow, only_md5: knows_only_md5(message) };
+        let texts = credential_texts(message, role);
+        let mut credentials = texts.iter().filter_map(|text| Credentials::read(text));
+        let Some(credentials) = credentials.find(|found| found.is_for(ask.realm)) else {
+            return Err(ask.challenge(false));
+        };
+        let login = self.check(&ask, message, credentials).await?;
+        let device = self.locations.device_at(&login.address, &request.flow);
         Ok(Sender { login, device })
     }
 
@@ -139,6 +163,11 @@ impl Door {
         let asked = message.request_uri().ok().and_then(|uri| uri.host().cloned());
         host.address().is_some() || asked.as_ref() == Some(&host) || self.accounts.serves(&host.to_string())
     }
+}
+
+/// Whether this is the name of those who do not say theirs.
+fn names_nobody(claimed: &NameAddr) -> bool {
+    translate::address_of(&claimed.uri).is_some_and(|address| address.is_anonymous())
 }
 
 /// A server that asks for credentials.

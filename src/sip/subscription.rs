@@ -214,9 +214,10 @@ impl Subscriptions {
         self.show_first(door, id);
         self.aim(door, id);
         let sink = Arc::new(Sink { subscriptions: Arc::downgrade(self), id });
+        let is_anonymous = asked.is_anonymous && presentity != *watcher;
         let spec = WatchSpec {
-            watcher: watcher.clone(),
-            name: display_of(message)?,
+            watcher: if is_anonymous { Address::anonymous() } else { watcher.clone() },
+            name: display_of(message)?.filter(|_| !is_anonymous),
             kind: asked.package.kind(),
             until: until(asked.duration),
         };
@@ -232,7 +233,8 @@ impl Subscriptions {
         self.save_first(id, asked.duration).await;
         request.transaction.respond(accepted(message, 200, &tag, &contact, &asked));
         begun.accept(asked.duration);
-        if !asked.duration.is_zero() && asked.package == Package::Presence && presentity != *watcher {
+        let is_new = asked.package == Package::Presence && presentity != *watcher && !is_anonymous;
+        if is_new && !asked.duration.is_zero() {
             self.add_contact(watcher, presentity).await;
         }
         Ok(())
@@ -254,6 +256,7 @@ impl Subscriptions {
         Ok(Entry {
             watcher: watcher.clone(),
             name: display_of(&request.message)?,
+            is_anonymous: asked.is_anonymous && of != watcher,
             package: asked.package,
             tag: tag.to_compact_string(),
             dialog: Dialog::begin(&request.message, tag, &asked.event, contact, request.flow)?,

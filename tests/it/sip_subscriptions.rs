@@ -414,3 +414,26 @@ async fn lamps_show_who_is_called_and_who_talks() {
     let last = notified(&mut other, "terminated;reason=invariant").await;
     assert!(body(&last).contains("<state event=\"remote-bye\">terminated</state>"), "{}", body(&last));
 }
+
+/// RFC 3323 and RFC 3325: who watches is between him and the server; the owner's rules for anonymous requests are
+/// for her to set, and until then he waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_may_hide_who_he_is() {
+    let house = House::start_with(|config| config.sip.notify_interval_ms = 0).await;
+    for local in ["alice", "bob"] {
+        house.add_account(local).await;
+    }
+    let mut eyes = SipPhone::new("bob", house.sip_udp()).await;
+    assert_eq!(subscribe(&mut eyes, "bob", "Event: presence.winfo\r\n").await.status(), Some(200));
+    shown(&mut eyes, "state=\"full\"").await;
+    let mut alice = SipPhone::new("alice", house.sip_udp()).await;
+    let answer = subscribe(&mut alice, "bob", "Event: presence\r\nPrivacy: id;critical\r\n").await;
+    assert_eq!(answer.status(), Some(200));
+    let notify = alice.serve(200).await;
+    assert!(notify.text(HeaderName::SubscriptionState).unwrap().starts_with("pending"));
+    let listed = body(&shown(&mut eyes, "pending").await);
+    assert!(listed.contains("sip:anonymous@anonymous.invalid") && !listed.contains("alice"), "{listed}");
+    // It is his subscription all the same.
+    let gone = refresh(&mut alice, &answer, "Event: presence\r\nExpires: 0\r\n").await;
+    assert_eq!(gone.status(), Some(200));
+}

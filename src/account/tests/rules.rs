@@ -39,6 +39,34 @@ impl World {
     }
 }
 
+/// OMA's condition for those who do not say who they are; without one they wait, and nobody is asked.
+#[test]
+fn rules_for_anonymous_requests_decide_about_those() {
+    let anonymous = |world: &mut World| {
+        let watch = WatchId(world.number());
+        let until = Timestamp(world.now.0 + 1000);
+        let spec = WatchSpec { watcher: Address::anonymous(), name: None, kind: WatchKind::Presence, until };
+        world.input("bob", Input::Watch { watch, spec: Box::new(spec) });
+        watch
+    };
+    let mut world = World::of(&["bob"]);
+    let owner = world.client("bob", "desk");
+    world.heard(owner);
+    let watch = anonymous(&mut world);
+    assert_eq!(world.state(watch), WatchState::Pending);
+    assert_eq!(world.heard(owner), [""; 0], "an answer would be none to the next one");
+    for (handling, state) in [(Handling::Allow, WatchState::Active), (Handling::Confirm, WatchState::Pending)]
+    {
+        let everybody = rule("2", &[Condition::OtherIdentity], Handling::Block);
+        world.set_rules(&[rule("1", &[Condition::AnonymousRequest], handling), everybody]);
+        assert_eq!(world.state(watch), state);
+    }
+    world.set_rules(&[rule("1", &[Condition::AnonymousRequest], Handling::Block)]);
+    assert_eq!(world.state(watch), WatchState::Rejected);
+    let watch = anonymous(&mut world);
+    assert_eq!(world.state(watch), WatchState::Rejected);
+}
+
 #[test]
 fn rules_act_on_live_watches_at_once() {
     let mut world = World::of(&["bob"]);

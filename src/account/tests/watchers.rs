@@ -241,3 +241,55 @@ fn the_number_of_messages_follows_the_file() {
     let other = world.follow("bob", "bob", WatchKind::Waiting, 1000);
     assert_eq!(world.shown[&other], [(WatchState::Active, Some(Shown::Waiting(4)))]);
 }
+
+/// A phone subscribes again by itself; a person who asks again is heard (RFC 6121 §3.1).
+#[test]
+fn a_no_is_remembered_until_the_owner_changes_her_mind() {
+    let mut world = World::of(&["alice", "bob"]);
+    let owner = world.client("bob", "desk");
+    let watch = world.watch("alice", "bob");
+    world.say("bob", "alice", ContactEvent::Unsubscribed);
+    assert_eq!(world.last_shown(watch).0, WatchState::Rejected);
+    world.heard(owner);
+    let again = world.watch("alice", "bob");
+    assert_eq!(world.last_shown(again).0, WatchState::Rejected);
+    assert_eq!(world.heard(owner), [""; 0], "she is not asked again");
+    // It is remembered when the account is read again, as long as those who wait are.
+    let rows = world.waiting_rows();
+    let again = AccountRecord { waiting: rows, ..record(&address("bob")) };
+    let shared = Arc::clone(&world.account("bob").shared);
+    world.accounts.insert(address("bob"), Account::new(again, shared, world.now));
+    let list = world.follow_watchers();
+    assert_eq!(world.listed(list), [""; 0], "who was refused does not wait");
+    let watch = world.watch("alice", "bob");
+    assert_eq!(world.last_shown(watch).0, WatchState::Rejected);
+    world.say("alice", "bob", ContactEvent::Subscribe);
+    world.say("bob", "alice", ContactEvent::Subscribed);
+    assert!(world.is_stored(&Write::WaitingRemoved { watcher: address("alice") }));
+    let watch = world.watch("alice", "bob");
+    assert_eq!(world.last_shown(watch).0, WatchState::Active);
+}
+
+#[test]
+fn a_no_is_forgotten_in_time() {
+    let mut world = World::of(&["bob"]);
+    world.watch("alice", "bob");
+    world.say("bob", "alice", ContactEvent::Unsubscribed);
+    world.later(259_201);
+    let watch = world.watch("alice", "bob");
+    assert_eq!(world.last_shown(watch).0, WatchState::Pending);
+}
+
+#[test]
+fn a_storm_of_watchers_is_shown_from_time_to_time() {
+    let mut world = World::of(&["bob"]);
+    let list = world.follow_watchers();
+    for number in 0..500 {
+        world.follow(&format!("w{number}"), "bob", WatchKind::Presence, 3_600_000);
+    }
+    let shown = world.shown[&list].len();
+    assert!(shown < 110, "{shown} lists");
+    world.later(1);
+    assert_eq!(world.list(list).watchers.len(), 500, "the last state arrives");
+    assert_eq!(world.shown[&list].len(), shown + 1);
+}

@@ -14,6 +14,7 @@ use crate::{
         message::{HeaderName, Message, TokenParams},
         resource_list::RECIPIENT_LIST_SUBSCRIBE,
         transaction::IncomingRequest,
+        translate::address_of,
     },
 };
 
@@ -26,6 +27,8 @@ pub(super) struct Asked {
     pub(super) duration: Duration,
     pub(super) rates: Option<Rates>,
     pub(super) condition: Option<Condition>,
+    /// Whoever is watched must not learn by whom (RFC 3323, RFC 3325).
+    pub(super) is_anonymous: bool,
 }
 
 impl Subscriptions {
@@ -46,7 +49,8 @@ impl Subscriptions {
         let rates = Rates::read(&event.params, self.limits.interval, duration);
         let condition = message.values(HeaderName::SuppressIfMatch).next();
         let condition = condition.map(|text| Condition::parse(&text));
-        Ok(Asked { package, format, event, duration, rates, condition })
+        let is_anonymous = wants_privacy(message)?;
+        Ok(Asked { package, format, event, duration, rates, condition, is_anonymous })
     }
 }
 
@@ -59,6 +63,17 @@ pub(super) fn call_of(asked: &Asked) -> Option<Identifier> {
         local_tag: param("to-tag")?,
         remote_tag: param("from-tag"),
     })
+}
+
+/// Whether the sender hides who he is: by the name of nobody in `From`, or by asking that it be withheld.
+fn wants_privacy(message: &Message) -> Result<bool, Refusal> {
+    let from = address_of(&message.from()?.uri);
+    let asks = |value: &str| {
+        let mut levels = value.split(';').map(str::trim);
+        levels.any(|level| level.eq_ignore_ascii_case("id") || level.eq_ignore_ascii_case("user"))
+    };
+    Ok(from.is_some_and(|from| from.is_anonymous())
+        || message.values(HeaderName::Privacy).any(|value| asks(&value)))
 }
 
 /// As the sender of a request calls himself.

@@ -30,6 +30,8 @@ pub(super) struct Entry {
     pub(super) watcher: Address,
     /// As the watcher calls himself.
     pub(super) name: Option<CompactString>,
+    /// Whoever is watched must not learn by whom.
+    pub(super) is_anonymous: bool,
     pub(super) package: Package,
     /// Our tag, which names the dialog.
     pub(super) tag: CompactString,

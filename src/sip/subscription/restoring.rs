@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     account::{WatchSink, WatchSpec, WatchState},
-    signal::Timestamp,
+    signal::{Address, Timestamp},
     sip::{clock::Clock, device::locked, door::Door, transport::Protocol},
 };
 
@@ -88,8 +88,8 @@ impl Subscriptions {
             entry.first = Some(told);
             let left = entry.notifier.expires().saturating_duration_since(Instant::now());
             let spec = WatchSpec {
-                watcher: entry.watcher.clone(),
-                name: entry.name.clone(),
+                watcher: if entry.is_anonymous { Address::anonymous() } else { entry.watcher.clone() },
+                name: entry.name.clone().filter(|_| !entry.is_anonymous),
                 kind: entry.package.kind(),
                 until: clock.plus_seconds(left.as_secs().try_into().unwrap_or(i64::MAX)),
             };

@@ -32,6 +32,7 @@ use crate::{
 pub(super) struct Saved {
     pub(super) watcher: Address,
     pub(super) name: Option<CompactString>,
+    is_anonymous: bool,
     of: Address,
     package: Package,
     /// The place of the format among all of them.
@@ -57,6 +58,7 @@ impl Saved {
         Self {
             watcher: entry.watcher.clone(),
             name: entry.name.clone(),
+            is_anonymous: entry.is_anonymous,
             of: entry.teller.of().clone(),
             package: entry.package,
             format: entry.teller.format().and_then(place_of).unwrap_or_default(),
@@ -95,6 +97,7 @@ impl Saved {
         Some(Entry {
             watcher: self.watcher,
             name: self.name,
+            is_anonymous: self.is_anonymous,
             package: self.package,
             tag: tag.into(),
             dialog,
@@ -117,4 +120,4 @@ fn place_of(format: Format) -> Option<u8> {
 }
 
 /// The form of what is written here; another one is not read.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
