@@ -63,6 +63,14 @@ pub struct Server {
     drain: Duration,
 }
 
+/// The URI below which documents are served, as clients know it: where operators say nothing of it, on the first
+/// domain.
+fn xcap_root(config: &Config) -> String {
+    let domain = config.server.domains.first().map(|domain| domain.domain()).unwrap_or_default();
+    let page = config.api.public_url.clone().unwrap_or_else(|| format!("https://{domain}"));
+    format!("{}/xcap-root/", page.trim_end_matches('/'))
+}
+
 impl Server {
     /// Starts a server: opens the data folder, then the listeners.
     ///
@@ -111,6 +119,8 @@ impl Server {
                 gate,
                 limits: config.limits.clone(),
                 signal: signal.clone(),
+                documents: documents.clone(),
+                xcap_root: xcap_root(&config).into(),
             },
         )?;
         let sip_addresses = sip.addresses().clone();

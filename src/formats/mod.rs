@@ -19,6 +19,7 @@ pub mod resource_lists;
 pub mod rlmi;
 pub mod rules;
 pub mod watcherinfo;
+pub mod xcap_diff;
 pub mod xml;
 
 /// Whether a document tells the whole state, or what changed since the document before.

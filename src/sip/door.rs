@@ -34,6 +34,7 @@ use std::{
     time::Duration,
 };
 
+use compact_str::CompactString;
 use tokio::time::timeout;
 use tracing::debug;
 
@@ -62,6 +63,7 @@ use super::{
 use crate::{
     account::Accounts,
     auth::Authenticator,
+    documents::Documents,
     net::{ShutdownSignal, Tasks},
     signal::{Party, Resource},
 };
@@ -108,11 +110,12 @@ impl Door {
         authenticator: Authenticator,
         layer: Arc<Layer>,
         signal: ShutdownSignal,
+        documents: (Documents, CompactString),
     ) -> Arc<Self> {
         let limits = config.subscription_limits();
         Arc::new(Self {
             presence_agent: PresenceAgent::new(accounts.memory("publications")),
-            subscriptions: Subscriptions::new(Arc::clone(&layer), accounts.clone(), limits),
+            subscriptions: Subscriptions::new(Arc::clone(&layer), accounts.clone(), limits, documents),
             proxy: Proxy::new(Arc::clone(&layer)),
             calls: Calls::default(),
             keeper: Keeper::new(accounts.memory("registrations"), signal),

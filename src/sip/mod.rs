@@ -42,6 +42,7 @@ mod call_book;
 mod clock;
 mod config;
 mod device;
+mod document_watch;
 mod door;
 mod events;
 mod fork;

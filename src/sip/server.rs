@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use compact_str::CompactString;
 use thiserror::Error;
 use tracing::info;
 
@@ -15,6 +16,7 @@ use super::{
 use crate::{
     account::Accounts,
     auth::Authenticator,
+    documents::Documents,
     net::{BindError, Gate, Limits, Listener, ShutdownSignal, Tasks, Tls, bind_udp},
 };
 
@@ -39,6 +41,9 @@ pub struct Environment {
     pub gate: Gate,
     pub limits: Limits,
     pub signal: ShutdownSignal,
+    pub documents: Documents,
+    /// The URI below which documents are served, as clients know it.
+    pub xcap_root: CompactString,
 }
 
 /// The addresses in use, with the ports that were chosen for port 0.
@@ -62,10 +67,12 @@ pub struct Running {
 /// # Errors
 /// The first address that cannot be used.
 pub fn start(config: Config, environment: Environment) -> Result<Running, StartError> {
-    let Environment { accounts, authenticator, tls, gate, limits, signal } = environment;
+    let Environment { accounts, authenticator, tls, gate, limits, signal, documents, xcap_root } =
+        environment;
     let bound = bind(&config, tls.as_ref(), &gate, limits.handshake())?;
     let layer = Layer::new(layer_config(&config, &accounts, &limits)?, signal.clone());
-    let door = Door::new(config, accounts, authenticator, Arc::clone(&layer), signal.clone());
+    let documents = (documents, xcap_root);
+    let door = Door::new(config, accounts, authenticator, Arc::clone(&layer), signal.clone(), documents);
     door.subscriptions.restore();
     layer.start(Arc::new(User(Arc::downgrade(&door))));
     let mut tasks = Tasks::new();

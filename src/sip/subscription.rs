@@ -15,6 +15,7 @@
 
 mod asked;
 mod dialog;
+mod documents;
 mod entry;
 mod keeping;
 mod limits;
@@ -47,6 +48,7 @@ use tracing::debug;
 use self::{
     asked::{Asked, accepted, call_of, display_of, until},
     dialog::{Dialog, Misfit, Reach},
+    documents::{Changed, Followed},
     entry::{Entry, Record},
     list::check_body,
     notifier::Notifier,
@@ -67,6 +69,7 @@ use super::{
 };
 use crate::{
     account::{Accounts, Memory as DoorMemory, Request, Shown, WatchId, WatchSink, WatchSpec, WatchState},
+    documents::Documents,
     formats::{dialoginfo::Dialogs, reginfo::ContactEvent},
     signal::{self, Address, Native, SessionId, Timestamp},
 };
@@ -87,6 +90,12 @@ pub(in crate::sip) struct Subscriptions {
     lists: DoorMemory,
     /// Lists whose contacts changed.
     news: News,
+    /// What documents are followed of.
+    documents: Documents,
+    /// The XCAP root, as documents name it.
+    xcap_root: CompactString,
+    /// Subscriptions whose documents may have changed.
+    changed: Changed,
     /// Those that were found, and are to be set going.
     found: Mutex<Vec<SubscriptionId>>,
     /// The server stops: what becomes of a NOTIFY says nothing of its watcher any more.
@@ -97,12 +106,20 @@ pub(in crate::sip) struct Subscriptions {
 }
 
 impl Subscriptions {
-    pub(in crate::sip) fn new(layer: Arc<Layer>, accounts: Accounts, limits: Limits) -> Arc<Self> {
+    pub(in crate::sip) fn new(
+        layer: Arc<Layer>,
+        accounts: Accounts,
+        limits: Limits,
+        (documents, xcap_root): (Documents, CompactString),
+    ) -> Arc<Self> {
         Arc::new(Self {
             layer,
             memory: accounts.memory("subscriptions"),
             lists: accounts.memory("lists"),
             news: News::default(),
+            documents,
+            xcap_root,
+            changed: Changed::default(),
             accounts,
             limits,
             table: Table::default(),
@@ -127,9 +144,15 @@ impl Subscriptions {
         let asked = self.check(request)?;
         let message = &request.message;
         match message.to()?.tag() {
+            Some(tag) if asked.package == Package::Documents => {
+                self.refresh_documents(door, request, watcher, (tag, asked)).await
+            }
             Some(tag) => {
                 check_body(message, asked.package)?;
-                self.refresh(door, request, watcher, (tag, asked))
+                self.refresh(door, request, watcher, (tag, asked, None)).map(drop)
+            }
+            None if asked.package == Package::Documents => {
+                self.begin_documents(door, request, watcher, asked).await
             }
             None => match self.origin_of(message, watcher, asked.package)? {
                 Some(source) => self.begin_list(door, request, watcher, (asked, source)).await,
@@ -144,8 +167,8 @@ impl Subscriptions {
         door: &Door,
         request: &IncomingRequest,
         watcher: &Address,
-        (tag, mut asked): (&str, Asked),
-    ) -> Result<(), Refusal> {
+        (tag, mut asked, followed): (&str, Asked, Option<Followed>),
+    ) -> Result<SubscriptionId, Refusal> {
         let message = &request.message;
         let now = Instant::now();
         let contact = self.contact(&request.flow);
@@ -155,6 +178,11 @@ impl Subscriptions {
             }
             let package = entry.package;
             entry.dialog.refresh(message, contact.clone(), request.flow)?;
+            if let Some(Followed { wanted, state }) = followed {
+                entry.wanted = Some(wanted);
+                entry.content = Some(state);
+                entry.teller.set_mode(asked.mode);
+            }
             if message.has(HeaderName::Accept) {
                 entry.teller.set_format(asked.format);
             }
@@ -186,7 +214,7 @@ impl Subscriptions {
             self.save(id);
         }
         self.wake(id);
-        Ok(())
+        Ok(id)
     }
 
     /// A SUBSCRIBE outside of dialogs. The answer waits for the account's word, so that it is right.
@@ -269,6 +297,7 @@ impl Subscriptions {
             watch: None,
             origin: None,
             following: None,
+            wanted: None,
             saved: None,
         })
     }
@@ -318,7 +347,7 @@ impl Subscriptions {
                 }
             }
         };
-        tokio::join!(alarms, work, self.resume(door), self.news.run());
+        tokio::join!(alarms, work, self.resume(door), self.news.run(), self.follow_documents());
     }
 
     fn wake(&self, id: SubscriptionId) {

@@ -4,6 +4,7 @@ line out, {"ok": true} or {"ok": false, "error": ...}.
   validate   documents: each is held against tests/data/xsd/presence.xsd, or with `schema` against that file there
   read       documents: each has to be well-formed
   patch      old, changes, new: `changes` (RFC 5262) makes of `old` what `new` is; all three are validated
+  follow     old, changes, new: the operations (RFC 5261) in the one document of `changes` (RFC 5874) do
 """
 
 import copy
@@ -16,6 +17,7 @@ from lxml import etree
 
 PIDF = "urn:ietf:params:xml:ns:pidf"
 DIFF = "{urn:ietf:params:xml:ns:pidf-diff}"
+XCAP_DIFF = "{urn:ietf:params:xml:ns:xcap-diff}"
 
 
 @functools.cache
@@ -63,6 +65,13 @@ def add(node, operation):
     elif len(operation) == 0:
         assert position is None and len(node) == 0
         node.text = (node.text or "") + (operation.text or "")
+    elif position is None and operation.text:
+        last = node[-1] if len(node) else None
+        if last is None:
+            node.text = (node.text or "") + operation.text
+        else:
+            last.tail = (last.tail or "") + operation.text
+        node.extend(copy.deepcopy(child) for child in operation)
     elif position == "prepend":
         assert not node.text
         for child in reversed(operation):
@@ -103,11 +112,15 @@ def patched(old, changes):
     if changes.tag == DIFF + "pidf-full":
         return changes
     assert changes.tag == DIFF + "pidf-diff" and changes.get("entity") == old.get("entity")
-    for operation in changes:
-        apply = {DIFF + "add": add, DIFF + "replace": replace, DIFF + "remove": remove}[operation.tag]
-        apply(located(old, operation), operation)
+    operate(old, changes, DIFF)
     old.set("version", changes.get("version"))
     return old
+
+
+def operate(root, operations, space):
+    for operation in operations:
+        apply = {space + "add": add, space + "replace": replace, space + "remove": remove}[operation.tag]
+        apply(located(root, operation), operation)
 
 
 def plain(element):
@@ -125,6 +138,14 @@ def handle(command):
         if plain(patched(old, changes)) != plain(new):
             raise ValueError(f"{etree.tostring(old)} after {command['changes']} is not {command['new']}")
         return {"ok": True, "whole": changes.tag == DIFF + "pidf-full"}
+    if command["do"] == "follow":
+        old, new = read(command["old"]), read(command["new"])
+        (document,) = validated(command["changes"], "events")
+        assert document.tag == XCAP_DIFF + "document" and len(document), "no operations"
+        operate(old, document, XCAP_DIFF)
+        if plain(old) != plain(new):
+            raise ValueError(f"{etree.tostring(old)} after {command['changes']} is not {command['new']}")
+        return {"ok": True}
     for document in command["documents"]:
         if command["do"] == "validate":
             validated(document, command.get("schema", "presence"))

@@ -6,6 +6,7 @@ mod architecture;
 mod blink;
 mod crash;
 mod crossing;
+mod document_watch;
 mod linphone;
 mod operator;
 mod page;

@@ -27,7 +27,7 @@ pub(in crate::sip) use teller::{Memory, Teller};
 use super::{message::MediaType, resource_list::SharedList};
 use crate::{
     account::{Shown, WatchKind},
-    formats::{dialoginfo, message_summary, pidf, reginfo, rlmi, watcherinfo},
+    formats::{dialoginfo, message_summary, pidf, reginfo, rlmi, watcherinfo, xcap_diff},
     signal::{Snapshot, View, WatcherList},
 };
 
@@ -46,6 +46,8 @@ pub(in crate::sip) enum Package {
     Calls,
     /// `presence` of the resources of a list, in one subscription (RFC 4662).
     PresenceList,
+    /// `xcap-diff`, RFC 5875.
+    Documents,
 }
 
 /// What a watcher is shown of a package.
@@ -64,6 +66,7 @@ pub(in crate::sip) enum Content {
     },
     Calls(Arc<dialoginfo::Dialogs>),
     List(SharedList),
+    Documents(Arc<xcap_diff::Resources>),
 }
 
 impl Package {
@@ -80,6 +83,7 @@ impl Package {
             Self::Waiting => "message-summary",
             Self::Registrations => "reg",
             Self::Calls => "dialog",
+            Self::Documents => "xcap-diff",
         }
     }
 
@@ -90,13 +94,14 @@ impl Package {
             Self::Watchers => WatchKind::Watchers,
             Self::Waiting => WatchKind::Waiting,
             Self::PresenceList => WatchKind::Contacts,
+            Self::Documents => WatchKind::Documents,
             Self::Presence | Self::Registrations | Self::Calls => WatchKind::Presence,
         }
     }
 
     /// Whether this door, not the account, shows it.
     pub(in crate::sip) fn is_shown_by_door(self) -> bool {
-        matches!(self, Self::Registrations | Self::Calls | Self::PresenceList)
+        matches!(self, Self::Registrations | Self::Calls | Self::PresenceList | Self::Documents)
     }
 
     /// Whether nobody but the owner may see it, whatever her account says: it knows nothing of where she is
@@ -117,6 +122,7 @@ impl Package {
             Self::Registrations => CompactString::const_new(reginfo::MEDIA_TYPE),
             Self::Calls => CompactString::const_new(dialoginfo::MEDIA_TYPE),
             Self::PresenceList => CompactString::const_new(rlmi::RELATED),
+            Self::Documents => CompactString::const_new(xcap_diff::MEDIA_TYPE),
         }
     }
 
@@ -179,11 +185,17 @@ impl Content {
     }
 }
 
-const ALL: [Package; 5] =
-    [Package::Presence, Package::Watchers, Package::Waiting, Package::Registrations, Package::Calls];
+const ALL: [Package; 6] = [
+    Package::Presence,
+    Package::Watchers,
+    Package::Waiting,
+    Package::Registrations,
+    Package::Calls,
+    Package::Documents,
+];
 
 /// The packages, for `Allow-Events`.
-pub(in crate::sip) const PACKAGES: &str = "presence, presence.winfo, message-summary, reg, dialog";
+pub(in crate::sip) const PACKAGES: &str = "presence, presence.winfo, message-summary, reg, dialog, xcap-diff";
 
 #[cfg(test)]
 mod tests {

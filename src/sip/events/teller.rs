@@ -11,9 +11,15 @@ use super::{
     documents::{Document, Documents, tag_of},
 };
 use crate::{
-    formats::{Extent, dialoginfo, message_summary, pidf, reginfo, watcherinfo},
+    formats::{
+        Extent, dialoginfo, message_summary, pidf, reginfo, watcherinfo,
+        xcap_diff::{self, Resources},
+    },
     signal::{Address, Timestamp, WatcherList},
-    sip::translate,
+    sip::{
+        document_watch::{Mode, patch},
+        translate,
+    },
 };
 
 /// Writes the documents of one subscription.
@@ -39,6 +45,11 @@ enum Form {
     Watchers(Box<Versioned<WatcherList>>),
     Registrations(Box<Versioned<reginfo::Registration>>),
     Calls(Box<Versioned<dialoginfo::Dialogs>>),
+    /// Documents without versions, in a dialog that loses none.
+    Documents {
+        mode: Mode,
+        told: Option<Arc<Resources>>,
+    },
     /// What of a list was told it knows itself.
     List {
         /// Of the states in it.
@@ -69,6 +80,7 @@ impl Teller {
             Package::Watchers => Form::Watchers(Versioned::from(memory)),
             Package::Registrations => Form::Registrations(Versioned::from(memory)),
             Package::Calls => Form::Calls(Versioned::from(memory)),
+            Package::Documents => Form::Documents { mode: Mode::default(), told: None },
             Package::PresenceList => {
                 // Changes within changes would have versions of their own.
                 let format = if format == pidf::Format::PidfDiff { pidf::Format::Pidf } else { format };
@@ -110,10 +122,25 @@ impl Teller {
         }
     }
 
+    /// How changes of documents are told from now on (RFC 5875 §4.3).
+    pub(in crate::sip) fn set_mode(&mut self, mode: Mode) {
+        if let Form::Documents { mode: known, .. } = &mut self.form {
+            *known = mode;
+        }
+    }
+
+    /// How changes of documents are told.
+    pub(in crate::sip) fn mode(&self) -> Mode {
+        match &self.form {
+            Form::Documents { mode, .. } => *mode,
+            _ => Mode::NoPatching,
+        }
+    }
+
     /// What has to survive; `None` where nothing has.
     pub(in crate::sip) fn memory(&self) -> Option<Memory> {
         let version = match &self.form {
-            Form::Presence(_) | Form::Waiting => return None,
+            Form::Presence(_) | Form::Waiting | Form::Documents { .. } => return None,
             Form::Changes(versioned) => versioned.version,
             Form::Watchers(versioned) => versioned.version,
             Form::Registrations(versioned) => versioned.version,
@@ -127,6 +154,7 @@ impl Teller {
     pub(in crate::sip) fn forget(&mut self) {
         match &mut self.form {
             Form::Presence(_) | Form::Waiting => {}
+            Form::Documents { told, .. } => *told = None,
             Form::Changes(versioned) => versioned.told = None,
             Form::Watchers(versioned) => versioned.told = None,
             Form::Registrations(versioned) => versioned.told = None,
@@ -211,6 +239,15 @@ impl Teller {
                 let text = versioned.print(state, extent, print)?;
                 Some(document(dialoginfo::MEDIA_TYPE, text, tag_of_calls(state, of)))
             }
+            (Form::Documents { told, .. }, Content::Documents(now)) => {
+                let known = told.as_deref().filter(|_| extent == Extent::Partial);
+                let text = match known {
+                    None => xcap_diff::print_full(now),
+                    Some(known) => xcap_diff::print_changes(known, now, patch)?,
+                };
+                *told = Some(Arc::clone(now));
+                Some(document(xcap_diff::MEDIA_TYPE, text, tag_of_documents(now)))
+            }
             (Form::List { format, version, is_unknown }, Content::List(list)) => {
                 let extent = if *is_unknown { Extent::Full } else { extent };
                 let document = list.lock().write(*version, extent, *format, documents)?;
@@ -237,6 +274,7 @@ impl Teller {
             Content::Watchers(list) => tag_of_watchers(list, of.as_str()),
             Content::Registrations { state, .. } => tag_of_registrations(state),
             Content::Calls(state) => tag_of_calls(state, of.as_str()),
+            Content::Documents(now) => tag_of_documents(now),
             Content::List(list) => {
                 let format = self.format().unwrap_or(pidf::Format::Pidf);
                 list.lock().tag(format, documents)
@@ -294,6 +332,13 @@ fn tag_of_registrations(state: &reginfo::Registration) -> CompactString {
 
 fn tag_of_calls(state: &dialoginfo::Dialogs, of: &str) -> CompactString {
     tag_of(dialoginfo::print(0, Extent::Full, of, state.standing(), None).as_bytes())
+}
+
+/// In whatever order it was asked for (RFC 5875 §4.7).
+fn tag_of_documents(now: &Resources) -> CompactString {
+    let mut sorted = now.clone();
+    sorted.resources.sort_by(|one, other| one.selector.cmp(&other.selector));
+    tag_of(xcap_diff::print_full(&sorted).as_bytes())
 }
 
 /// The package whose watchers are told of.

@@ -10,6 +10,7 @@ use crate::{
     signal::Timestamp,
     sip::{
         answer::{Refusal, answer, check_require},
+        document_watch::Mode,
         events::{PACKAGES, Package},
         message::{HeaderName, Message, TokenParams},
         resource_list::RECIPIENT_LIST_SUBSCRIBE,
@@ -27,6 +28,8 @@ pub(super) struct Asked {
     pub(super) duration: Duration,
     pub(super) rates: Option<Rates>,
     pub(super) condition: Option<Condition>,
+    /// How changes of documents are to be told.
+    pub(super) mode: Mode,
     /// Whoever is watched must not learn by whom (RFC 3323, RFC 3325).
     pub(super) is_anonymous: bool,
 }
@@ -50,7 +53,8 @@ impl Subscriptions {
         let condition = message.values(HeaderName::SuppressIfMatch).next();
         let condition = condition.map(|text| Condition::parse(&text));
         let is_anonymous = wants_privacy(message)?;
-        Ok(Asked { package, format, event, duration, rates, condition, is_anonymous })
+        let mode = Mode::read(&event);
+        Ok(Asked { package, format, event, duration, rates, condition, mode, is_anonymous })
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     signal::{Address, Timestamp},
     sip::{
         clock::Clock,
+        document_watch::Wanted,
         events::{Content, Document, Documents, Memory, NO_STATE, Package, Teller},
         resource_list::Following,
         transaction::Prepared,
@@ -52,6 +53,8 @@ pub(super) struct Entry {
     pub(super) origin: Option<Origin>,
     /// What follows them; ends with the entry. Dropped and used only where nothing is locked.
     pub(super) following: Option<Arc<Following>>,
+    /// The documents that are followed, where it is a subscription to documents.
+    pub(super) wanted: Option<Arc<[Wanted]>>,
     /// What of the teller is remembered over a restart; `None` where nothing of the subscription is.
     pub(super) saved: Option<Memory>,
 }

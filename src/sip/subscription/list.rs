@@ -44,7 +44,7 @@ use crate::{
 pub(super) struct Origin {
     /// The URI that was subscribed to.
     pub(super) uri: CompactString,
-    /// The document that came with the SUBSCRIBE; `None` for the owner's contacts.
+    /// The document that came with the SUBSCRIBE last; `None` for the owner's contacts.
     pub(super) carried: Option<Bytes>,
 }
 
@@ -214,7 +214,7 @@ impl Subscriptions {
     }
 
     /// Remembers where the resources of a list come from: once, unlike the versions of its documents.
-    fn save_origin(&self, tag: &str, origin: &Origin) {
+    pub(super) fn save_origin(&self, tag: &str, origin: &Origin) {
         let value = postcard::to_stdvec(origin).unwrap_or_default();
         let put = self.lists.put(Bytes::copy_from_slice(tag.as_bytes()), value.into());
         if let Err(reject) = put {
@@ -258,10 +258,10 @@ impl Subscriptions {
     }
 }
 
-/// A subscription that was found after a restart, with its list where it is to one; `None` where that was not
-/// found.
+/// A subscription that was found after a restart, with its list where it is to one, or to documents of one;
+/// `None` where that was not found.
 pub(super) fn with_origin(entry: Entry, origins: &mut FxHashMap<CompactString, Origin>) -> Option<Entry> {
-    if entry.package != Package::PresenceList {
+    if !matches!(entry.package, Package::PresenceList | Package::Documents) {
         return Some(entry);
     }
     let origin = origins.remove(&entry.tag)?;

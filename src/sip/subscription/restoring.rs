@@ -14,7 +14,7 @@ use super::{
     table::SubscriptionId,
 };
 use crate::{
-    account::{WatchSink, WatchSpec, WatchState},
+    account::{WatchKind, WatchSink, WatchSpec, WatchState},
     signal::{Address, Timestamp},
     sip::{clock::Clock, device::locked, door::Door, transport::Protocol},
 };
@@ -103,6 +103,7 @@ impl Subscriptions {
             self.table.set_reach(id, Reach::Flow(flow));
         }
         let sink: Arc<dyn WatchSink> = match list {
+            Some((origin, _)) if spec.kind == WatchKind::Documents => self.resume_documents(id, &of, &origin),
             Some((origin, tag)) => self.resume_list(id, (&tag, &of), &origin, spec.until),
             None => Arc::new(Sink { subscriptions: Arc::downgrade(self), id }),
         };

@@ -110,6 +110,7 @@ impl Saved {
             watch: None,
             origin: None,
             following: None,
+            wanted: None,
             saved: Some(self.teller),
         })
     }

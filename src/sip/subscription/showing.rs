@@ -89,7 +89,11 @@ impl Subscriptions {
                 ended: ContactEvent::Expired,
             },
             Package::Calls => calls_for(&watcher, &of, &self.calls().of(&of, None)),
-            Package::Presence | Package::PresenceList | Package::Watchers | Package::Waiting => return,
+            Package::Presence
+            | Package::PresenceList
+            | Package::Watchers
+            | Package::Waiting
+            | Package::Documents => return,
         };
         self.table.with(id, |entry| entry.show_own(content, Instant::now()));
     }
