@@ -19,11 +19,20 @@ pub fn push(text: &mut impl Write, bytes: &[u8]) {
 
 /// Appends the last digits of a number, 16 at most.
 pub fn push_number(text: &mut impl Write, number: u64, digits: u32) {
-    for shift in (0..digits).rev().map(|digit| digit * 4) {
-        let digit = u32::try_from(number >> shift & 15).unwrap_or_default();
-        // What is written to has room for all of it.
-        let _ = text.write_char(char::from_digit(digit, 16).unwrap_or('0'));
-    }
+    let all = self::digits(number);
+    let last = all.get(all.len().saturating_sub(digits as usize)..).unwrap_or_default();
+    // What is written to has room for all of it.
+    let _ = text.write_str(str::from_utf8(last).unwrap_or_default());
+}
+
+/// The sixteen digits of a number, as ASCII.
+#[must_use]
+pub fn digits(number: u64) -> [u8; 16] {
+    std::array::from_fn(|index| {
+        #[allow(clippy::cast_possible_truncation, reason = "the last four bits")]
+        let digit = (number >> (60 - 4 * index) & 15) as u8;
+        if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }
+    })
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ impl NameAddr {
 
     /// Whether [`NameAddr::parse`] would read this, found without keeping anything.
     pub(super) fn check(text: &str) -> Result<(), Malformed> {
-        if is_plain_address(text) {
+        if is_plain_address(text.as_bytes()) {
             return Ok(());
         }
         let pieces = Pieces::split(text)?;

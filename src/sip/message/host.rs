@@ -3,6 +3,7 @@
 use std::{
     fmt,
     hash::{Hash, Hasher},
+    io::Write as _,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
@@ -42,6 +43,15 @@ impl Host {
         }
         let is_name = !text.is_empty() && text.bytes().all(|byte| NAME[usize::from(byte)]);
         if is_name { Ok(Self::Name(text.into())) } else { Err(Malformed("host")) }
+    }
+
+    /// Writes it behind what is there.
+    pub fn put(&self, buffer: &mut Vec<u8>) {
+        match self {
+            Self::Name(name) => buffer.extend_from_slice(name.as_bytes()),
+            // Writing to memory has no error of its own.
+            address => _ = write!(buffer, "{address}"),
+        }
     }
 
     /// The address, unless it is a name.

@@ -52,7 +52,7 @@ impl Lines {
     pub fn number(mut self, name: HeaderName, before: &str, number: u64, after: &str) -> Self {
         self.put_name(name.as_str());
         self.put_text(before);
-        self.put_number(number);
+        put_number(&mut self.0, number);
         self.put_text(after);
         self.0.extend_from_slice(b"\r\n");
         self
@@ -81,12 +81,12 @@ impl Lines {
 
     /// `Content-Type` where one is given, `Content-Length`, and the empty line that ends the head.
     #[must_use]
-    pub fn finish_head(self, content_type: &str, body: &[u8]) -> Bytes {
+    pub fn finish_head(self, content_type: &str, body: &[u8]) -> Vec<u8> {
         let typed =
             if content_type.is_empty() { self } else { self.text(HeaderName::ContentType, content_type) };
         let mut ended = typed.number(HeaderName::ContentLength, "", body.len() as u64, "");
         ended.0.extend_from_slice(b"\r\n");
-        ended.finish()
+        ended.0
     }
 
     fn written(mut self, name: &str, value: &str) -> Self {
@@ -101,24 +101,25 @@ impl Lines {
         self.0.extend_from_slice(b": ");
     }
 
-    fn put_number(&mut self, number: u64) {
-        let mut digits = [0; 20];
-        let mut rest = number;
-        let mut first = digits.len();
-        for (index, digit) in digits.iter_mut().enumerate().rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            first = index;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.0.extend_from_slice(digits.get(first..).unwrap_or_default());
-    }
-
     fn put_text(&mut self, text: &str) {
         push_one_line(&mut self.0, text.as_bytes());
     }
+}
+
+/// Writes a number behind what is there.
+pub fn put_number(buffer: &mut Vec<u8>, number: u64) {
+    let mut digits = [0; 20];
+    let mut rest = number;
+    let mut first = digits.len();
+    for (index, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        first = index;
+        if rest == 0 {
+            break;
+        }
+    }
+    buffer.extend_from_slice(digits.get(first..).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -140,11 +141,11 @@ mod tests {
             .extension("not a token", "c")
             .finish_head("text/plain\r\n", b"hi");
         assert_eq!(
-            lines,
+            str::from_utf8(&lines).unwrap(),
             "Subject: a  Route: <sip:x>\r\nExpires: 1 2\r\nCSeq: 18446744073709551615  X\r\n\
              Min-Expires: <0>\r\nTo: <sip:a >\r\nX-Mine:  b \r\nContent-Type: text/plain  \r\n\
              Content-Length: 2\r\n\r\n"
         );
-        assert_eq!(Lines::with_capacity(0).finish_head("", b""), "Content-Length: 0\r\n\r\n");
+        assert_eq!(Lines::with_capacity(0).finish_head("", b""), b"Content-Length: 0\r\n\r\n");
     }
 }

@@ -59,7 +59,7 @@ pub use build::Builder;
 pub use error::{HeaderError, Malformed, ParseError};
 pub use host::Host;
 pub use limits::Limits;
-pub use lines::Lines;
+pub use lines::{Lines, put_number};
 pub use method::Method;
 pub use name::HeaderName;
 pub use params::Params;

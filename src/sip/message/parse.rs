@@ -4,14 +4,14 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use memchr::memchr;
+use memchr::memchr2;
 
 use super::{
     error::ParseError,
     limits::Limits,
     method::Method,
     name::HeaderName,
-    span::{Head, Message, Span, Start},
+    span::{Fields, Head, Message, Span, Start},
     text::{is_space, is_token_byte, parse_digits, trim},
 };
 
@@ -30,7 +30,7 @@ impl Message {
     ///
     /// # Errors
     /// See [`ParseError`]; [`Message::salvage`] tells whom to answer.
-    pub fn parse_datagram(bytes: Bytes, limits: &Limits) -> Result<Self, ParseError> {
+    pub fn parse_datagram(mut bytes: Bytes, limits: &Limits) -> Result<Self, ParseError> {
         let head = parse_head(&bytes, limits, Mode::Strict)?.ok_or(ParseError::Unfinished)?;
         let rest = bytes.len().saturating_sub(head.end);
         let length = match content_length(&head, &bytes)? {
@@ -42,7 +42,7 @@ impl Message {
         if length > rest {
             return Err(ParseError::BodyTooShort);
         }
-        let bytes = bytes.slice(..head.end + length);
+        bytes.truncate(head.end + length);
         Ok(Self { bytes, head: Arc::new(head) })
     }
 
@@ -65,7 +65,7 @@ pub(super) fn parse_head(bytes: &[u8], limits: &Limits, mode: Mode) -> Result<Op
     let begin = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     let Some(line) = line_at(bytes, begin) else { return unfinished(bytes, begin, limits) };
     let start = parse_start(bytes, begin..line.end, mode)?;
-    let mut fields = Vec::with_capacity(16);
+    let mut fields = Fields::new();
     let mut at = line.next;
     loop {
         let Some(line) = field_at(bytes, at) else {
@@ -112,12 +112,21 @@ struct Line {
     end: usize,
     next: usize,
     is_folded: bool,
+    /// A carriage return that does not end a line could end one for the next hop.
+    has_stray_return: bool,
 }
 
 fn line_at(bytes: &[u8], at: usize) -> Option<Line> {
-    let feed = at + memchr(b'\n', bytes.get(at..)?)?;
-    let has_return = feed > at && bytes.get(feed - 1) == Some(&b'\r');
-    Some(Line { end: feed - usize::from(has_return), next: feed + 1, is_folded: false })
+    let mut from = at;
+    loop {
+        let sign = from + memchr2(b'\r', b'\n', bytes.get(from..)?)?;
+        let is_feed = bytes.get(sign) == Some(&b'\n');
+        let next = if is_feed { sign + 1 } else { sign + 2 };
+        if is_feed || bytes.get(sign + 1)? == &b'\n' {
+            return Some(Line { end: sign, next, is_folded: false, has_stray_return: from > at });
+        }
+        from = sign + 1;
+    }
 }
 
 /// A header line with the lines folded into it (RFC 3261 §7.3.1).
@@ -127,7 +136,9 @@ fn field_at(bytes: &[u8], at: usize) -> Option<Line> {
         return Some(line);
     }
     while matches!(bytes.get(line.next), Some(b' ' | b'\t')) {
-        line = Line { is_folded: true, ..line_at(bytes, line.next)? };
+        let more = line_at(bytes, line.next)?;
+        let has_stray_return = line.has_stray_return || more.has_stray_return;
+        line = Line { is_folded: true, has_stray_return, ..more };
     }
     Some(line)
 }
@@ -137,7 +148,7 @@ fn parse_field(bytes: &[u8], at: usize, line: &Line) -> Option<Span> {
     let name_length = text.iter().position(|byte| !is_token_byte(*byte)).filter(|length| *length > 0)?;
     let (name, rest) = text.split_at_checked(name_length)?;
     let colon = name_length + rest.iter().position(|byte| !byte.is_ascii_whitespace())?;
-    if text.get(colon) != Some(&b':') || has_stray_return(text) {
+    if text.get(colon) != Some(&b':') || line.has_stray_return {
         return None;
     }
     let value = text.get(colon + 1..)?;
@@ -153,11 +164,6 @@ fn parse_field(bytes: &[u8], at: usize, line: &Line) -> Option<Span> {
         value_start: u32::try_from(value_start).ok()?,
         value_end: u32::try_from(line.end.saturating_sub(trailing).max(value_start)).ok()?,
     })
-}
-
-/// A carriage return that does not end a line could end one for the next hop.
-fn has_stray_return(text: &[u8]) -> bool {
-    memchr::memchr_iter(b'\r', text).any(|at| text.get(at + 1) != Some(&b'\n'))
 }
 
 fn parse_start(bytes: &[u8], range: Range<usize>, mode: Mode) -> Result<Start, ParseError> {

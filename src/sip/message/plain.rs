@@ -2,6 +2,8 @@
 //! and parameters that are tokens. Whatever is anything else, good or bad, is for the full readers to
 //! judge; what is plain, they would read.
 
+use memchr::memmem;
+
 use super::text::is_token_byte;
 
 /// Whether this is a `sip` URI of a host, with or without a user and a port, and nothing more.
@@ -10,9 +12,8 @@ pub(super) fn is_plain_uri(text: &str) -> bool {
 }
 
 /// Whether this is a plain URI in angle brackets, with a `tag` or without.
-pub(super) fn is_plain_address(text: &str) -> bool {
-    let tail =
-        text.as_bytes().strip_prefix(b"<").and_then(after_uri).and_then(|rest| rest.strip_prefix(b">"));
+pub(super) fn is_plain_address(text: &[u8]) -> bool {
+    let tail = text.strip_prefix(b"<").and_then(after_uri).and_then(|rest| rest.strip_prefix(b">"));
     tail.is_some_and(|tail| match tail.strip_prefix(b";tag=") {
         Some(tag) => !tag.is_empty() && tag.iter().all(|byte| is_token_byte(*byte)),
         None => tail.is_empty(),
@@ -33,6 +34,16 @@ pub(super) fn are_plain_params(text: &str) -> bool {
     }
     has_name
 }
+
+/// The branch of a `Via`, where it stands as this server writes it.
+pub(super) fn branch_of(via: &[u8]) -> Option<&str> {
+    let text = via.get(memmem::find(via, BRANCH)? + BRANCH.len()..)?;
+    let length = text.iter().position(|byte| !is_token_byte(*byte)).unwrap_or(text.len());
+    let is_end = matches!(text.get(length), None | Some(b';' | b',' | b' ' | b'\t' | b'\r'));
+    text.get(..length).filter(|_| is_end && length > 0).and_then(|branch| str::from_utf8(branch).ok())
+}
+
+const BRANCH: &[u8] = b";branch=";
 
 /// What follows a plain URI at the start of the text.
 fn after_uri(text: &[u8]) -> Option<&[u8]> {
@@ -84,7 +95,7 @@ mod tests {
                 }
             }
             for address in [text.clone(), format!("<sip:{text}>"), format!("<sip:a@h>{text}")] {
-                if is_plain_address(&address) {
+                if is_plain_address(address.as_bytes()) {
                     plain[1] += 1;
                     assert!(NameAddr::parse(&address).is_ok(), "{address}");
                 }
@@ -100,7 +111,7 @@ mod tests {
     #[test]
     fn what_agents_write_is_plain() {
         for address in ["<sip:alice@example.org>", "<sip:a_b.c-d@192.0.2.1:65535>;tag=9fxced76sl~"] {
-            assert!(is_plain_address(address), "{address}");
+            assert!(is_plain_address(address.as_bytes()), "{address}");
         }
         assert!(is_plain_uri("sip:alice@example.org:5060"));
         assert!(are_plain_params("branch=z9hG4bK77ef4c;received=[2001:db8::1];rport"));

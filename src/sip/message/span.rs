@@ -3,6 +3,7 @@
 use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::{
     method::Method,
@@ -22,11 +23,13 @@ pub struct Message {
 #[derive(Clone, Debug)]
 pub(super) struct Head {
     pub(super) start: Start,
-    /// The headers in their order.
-    pub(super) fields: Vec<Span>,
+    /// The headers in their order; those of most messages have room in the head itself.
+    pub(super) fields: Fields,
     /// Where the body begins.
     pub(super) end: usize,
 }
+
+pub(super) type Fields = SmallVec<[Span; 12]>;
 
 #[derive(Clone, Debug)]
 pub(super) enum Start {

@@ -12,7 +12,7 @@ use super::{
     method::Method,
     name::HeaderName,
     reason::reason_phrase,
-    span::{Head, Message, Span, Start},
+    span::{Fields, Head, Message, Span, Start},
     text::is_space,
 };
 
@@ -21,7 +21,7 @@ use super::{
 pub(super) struct Writer {
     buffer: Vec<u8>,
     start: Start,
-    fields: Vec<Span>,
+    fields: Fields,
 }
 
 impl Writer {
@@ -33,7 +33,7 @@ impl Writer {
         push_line(&mut buffer, uri);
         let start = Start::Request { method: method.clone(), uri: uri_start..buffer.len() };
         buffer.extend_from_slice(b" SIP/2.0\r\n");
-        Self { buffer, start, fields: Vec::with_capacity(16) }
+        Self { buffer, start, fields: Fields::new() }
     }
 
     pub(super) fn response(status: u16, reason: Option<&[u8]>, capacity: usize) -> Self {
@@ -46,7 +46,7 @@ impl Writer {
         push_one_line(&mut buffer, reason.unwrap_or_else(|| reason_phrase(status).as_bytes()));
         let reason = reason_start..buffer.len();
         buffer.extend_from_slice(b"\r\n");
-        Self { buffer, start: Start::Response { status, reason }, fields: Vec::with_capacity(16) }
+        Self { buffer, start: Start::Response { status, reason }, fields: Fields::new() }
     }
 
     /// A header line. Line breaks in the value become spaces.

@@ -276,7 +276,7 @@ impl Dialog {
             None => ("", Bytes::new()),
         };
         let own = own.finish_head(media_type, &body);
-        Prepared::new(Method::Notify, self.line.clone(), [self.head.clone(), own, body])
+        Prepared::new(Method::Notify, self.line.clone(), self.head.clone(), own, body)
     }
 }
 

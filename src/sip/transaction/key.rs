@@ -1,4 +1,5 @@
-//! What finds the transaction of a message (RFC 3261 §17.1.3, §17.2.3).
+//! What finds the transaction of a message (RFC 3261 §17.1.3, §17.2.3), and the branches of this server's own
+//! requests, which are made so that finding is reading them.
 
 use std::{
     fmt,
@@ -8,14 +9,83 @@ use std::{
 
 use smallvec::SmallVec;
 
-use crate::sip::message::{Host, Method, Via};
+use crate::{
+    formats::hex,
+    sip::message::{Host, Method, Via},
+};
 
 /// The name of a transaction; cheap to clone. Two are equal when they name the same transaction.
 #[derive(Clone)]
 pub struct TransactionKey {
     /// Of the name, made once, under a secret: nobody can choose branches that meet in one place.
     hash: u64,
-    name: Arc<[u8]>,
+    name: Name,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Name {
+    /// The number of a branch of ours, whose seal is the hash, and the method.
+    Own(u64, Method),
+    /// Whatever tells a transaction of a peer from others.
+    Peer(Arc<[u8]>),
+}
+
+/// The branch of a request of ours: a number that counts up, and a seal that only this process makes for it.
+/// It is printed as the magic cookie, sixteen digits of the seal and the digits of the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Branch {
+    pub(super) seal: u64,
+    pub(super) number: u64,
+}
+
+impl Branch {
+    /// Reads one that is printed as ours are; whether it is ours shows when nothing has its name.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix(COOKIE)?;
+        let (seal, number) = (digits.get(..16)?, digits.get(16..)?);
+        (!number.starts_with('0')).then_some(())?;
+        Some(Self { seal: parse_hex(seal)?, number: parse_hex(number)? })
+    }
+
+    /// Writes it behind what is there.
+    pub(super) fn put(self, buffer: &mut Vec<u8>) {
+        buffer.extend_from_slice(COOKIE.as_bytes());
+        buffer.extend_from_slice(&hex::digits(self.seal));
+        let unused = hex::digits(0).len() - Self::digits(self.number) as usize;
+        buffer.extend_from_slice(hex::digits(self.number).get(unused..).unwrap_or_default());
+    }
+
+    /// How many digits a number is printed in, 1 to 16.
+    pub(super) fn digits(number: u64) -> u32 {
+        (u64::BITS - number.leading_zeros()).div_ceil(4).max(1)
+    }
+
+    /// Most bytes that one is printed in.
+    pub(super) const LENGTH: usize = COOKIE.len() + 32;
+}
+
+impl fmt::Display for Branch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(COOKIE)?;
+        hex::push_number(formatter, self.seal, 16);
+        hex::push_number(formatter, self.number, Self::digits(self.number));
+        Ok(())
+    }
+}
+
+/// One to sixteen digits in lower case.
+fn parse_hex(digits: &str) -> Option<u64> {
+    if !(1..=16).contains(&digits.len()) {
+        return None;
+    }
+    digits.bytes().try_fold(0, |number, byte| {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u64::from(digit))
+    })
 }
 
 impl TransactionKey {
@@ -23,12 +93,12 @@ impl TransactionKey {
     pub(super) fn of_server(via: &Via, method: &Method) -> Option<Self> {
         let branch = via.branch().filter(|branch| has_cookie(branch))?;
         let method = if *method == Method::Ack { &Method::Invite } else { method };
-        Some(Self::new(branch, Some(&via.host), via.port, method))
+        Some(Self::of_peer(branch, &via.host, via.port, method))
     }
 
     /// Branch and method of `CSeq`. The branch is one of ours, so it is sent-by enough.
-    pub(super) fn of_client(branch: &str, method: &Method) -> Self {
-        Self::new(branch, None, None, method)
+    pub(super) fn of_client(branch: Branch, method: &Method) -> Self {
+        Self { hash: branch.seal, name: Name::Own(branch.number, method.clone()) }
     }
 
     /// Its hash: the same for the same transaction, and not to be guessed.
@@ -37,7 +107,7 @@ impl TransactionKey {
     }
 
     /// No part can be taken for another, as their lengths come first.
-    fn new(branch: &str, host: Option<&Host>, port: Option<u16>, method: &Method) -> Self {
+    fn of_peer(branch: &str, host: &Host, port: Option<u16>, method: &Method) -> Self {
         let method = method.as_str().as_bytes();
         let mut name = SmallVec::<[u8; 128]>::new();
         name.extend_from_slice(&branch.len().to_ne_bytes());
@@ -46,15 +116,14 @@ impl TransactionKey {
         name.extend_from_slice(branch.as_bytes());
         name.extend_from_slice(method);
         match host {
-            Some(Host::V4(address)) => name.extend_from_slice(&address.octets()),
-            Some(Host::V6(address)) => name.extend_from_slice(&address.octets()),
-            Some(Host::Name(host)) => {
+            Host::V4(address) => name.extend_from_slice(&address.octets()),
+            Host::V6(address) => name.extend_from_slice(&address.octets()),
+            Host::Name(host) => {
                 name.push(b'.');
                 name.extend(host.bytes().map(|byte| byte.to_ascii_lowercase()));
             }
-            None => name.push(0),
         }
-        Self { hash: SECRET.hash_one(&name[..]), name: Arc::from(&name[..]) }
+        Self { hash: SECRET.hash_one(&name[..]), name: Name::Peer(Arc::from(&name[..])) }
     }
 }
 
@@ -74,7 +143,10 @@ impl Hash for TransactionKey {
 
 impl fmt::Debug for TransactionKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "TransactionKey({})", self.name.escape_ascii())
+        match &self.name {
+            Name::Own(number, method) => write!(formatter, "TransactionKey({method} {number})"),
+            Name::Peer(name) => write!(formatter, "TransactionKey({})", name.escape_ascii()),
+        }
     }
 }
 
@@ -111,6 +183,38 @@ mod tests {
         ] {
             assert_eq!(key(via, method) == invite, is_same, "{via} {method}");
         }
+    }
+
+    #[test]
+    fn a_branch_is_read_as_it_is_printed_and_in_no_other_way() {
+        for (seal, number) in [(0, 1), (u64::MAX, u64::MAX), (0x12ab, 0xcafe), (1 << 63, 0x10)] {
+            let branch = Branch { seal, number };
+            let text = branch.to_string();
+            assert!(text.len() <= Branch::LENGTH);
+            assert_eq!(Branch::parse(&text), Some(branch), "{text}");
+        }
+        let text = Branch { seal: 0xabc, number: 5 }.to_string();
+        assert_eq!(text, "z9hG4bK0000000000000abc5");
+        for other in [
+            "z9hG4bK",
+            "z9hG4bK0000000000000abc",
+            "z9hG4bK0000000000000ABC5",
+            "z9hG4bK0000000000000abc05",
+            "z9hG4bK0000000000000abc12345678901234567",
+            "Z9hG4bK0000000000000abc5",
+            "z9hG4bK000000000000€abc5",
+        ] {
+            assert_eq!(Branch::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn client_transactions_differ_by_seal_number_and_method() {
+        let key = |seal, number, method: &Method| TransactionKey::of_client(Branch { seal, number }, method);
+        let one = key(7, 1, &Method::Invite);
+        assert!(one == key(7, 1, &Method::Invite));
+        assert!(one != key(7, 1, &Method::Cancel) && one != key(7, 2, &Method::Invite));
+        assert!(one != key(8, 1, &Method::Invite));
     }
 
     #[test]

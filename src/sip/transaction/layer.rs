@@ -3,14 +3,13 @@
 use std::{
     hash::{BuildHasher, RandomState},
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
-use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
@@ -27,9 +26,10 @@ use crate::{
 };
 
 use super::{
-    key::TransactionKey,
+    connections::Connections,
+    key::{Branch, TransactionKey},
     machine::{Action, Actions},
-    table::{Machine, OnEvent, Table},
+    table::{Driven, Machine, OnEvent, Table},
     timers::Timers,
     user::TransactionUser,
 };
@@ -61,7 +61,7 @@ pub struct Layer {
     user: ArcSwapOption<Arc<dyn TransactionUser>>,
     pub(super) transport: Arc<Transport>,
     /// Client transactions on connections, so that they fail at once when theirs ends.
-    by_connection: Mutex<FxHashMap<Flow, FxHashSet<TransactionKey>>>,
+    by_connection: Mutex<Connections>,
     tokens: RandomState,
     next_token: AtomicU64,
     /// When the timer task wakes, in milliseconds after `begun`.
@@ -129,11 +129,17 @@ impl Layer {
     /// A text nobody can guess and this process never repeats: for tags, branches and `Call-ID`.
     #[must_use]
     pub fn new_token(&self) -> String {
-        let number = self.next_token.fetch_add(1, Ordering::Relaxed);
+        let Branch { seal, number } = self.new_branch();
         let mut token = String::with_capacity(24);
-        hex::push_number(&mut token, self.tokens.hash_one(number), 16);
-        hex::push_number(&mut token, number, (u64::BITS - number.leading_zeros()).div_ceil(4));
+        hex::push_number(&mut token, seal, 16);
+        hex::push_number(&mut token, number, Branch::digits(number));
         token
+    }
+
+    /// As [`Layer::new_token`], for a request of ours.
+    pub(super) fn new_branch(&self) -> Branch {
+        let number = self.next_token.fetch_add(1, Ordering::Relaxed);
+        Branch { seal: self.tokens.hash_one(number), number }
     }
 
     pub(super) fn user(&self) -> Option<Arc<dyn TransactionUser>> {
@@ -174,17 +180,8 @@ impl Layer {
 
     /// Gives an event to a transaction and does what its machine says; `false` when there is none.
     pub(super) fn drive(&self, key: &TransactionKey, event: impl FnOnce(&mut Machine) -> Actions) -> bool {
-        let now = Instant::now();
-        let mut shard = self.table.shard(key);
-        let Some(entry) = shard.entry(key) else { return false };
-        let actions = event(&mut entry.machine);
-        let invite = match &entry.machine {
-            Machine::InviteClient(machine) => Some(machine.request.clone()),
-            _ => None,
-        };
-        let (flow, on_event) = (entry.flow, entry.on_event.clone());
-        let wake = shard.apply(key, &actions, now);
-        drop(shard);
+        let Some(driven) = self.table.shard(key).drive(key, event, Instant::now()) else { return false };
+        let Driven { actions, flow, on_event, invite, wake } = driven;
         self.wake_before(wake);
         self.perform(key, actions, flow, on_event, invite);
         true
@@ -264,24 +261,12 @@ impl Layer {
         u64::try_from(at.saturating_duration_since(self.begun).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The connections' client transactions whose connection has ended.
-    pub(super) fn take_transactions_of(&self, flow: Flow) -> FxHashSet<TransactionKey> {
-        self.connections().remove(&flow).unwrap_or_default()
-    }
-
+    /// The connection's client transaction has ended.
     pub(super) fn forget(&self, flow: Flow, key: &TransactionKey) {
-        let mut connections = self.connections();
-        if let Some(keys) = connections.get_mut(&flow) {
-            keys.remove(key);
-            if keys.is_empty() {
-                connections.remove(&flow);
-            }
-        }
+        self.connections().remove(flow, key);
     }
 
-    pub(super) fn connections(
-        &self,
-    ) -> std::sync::MutexGuard<'_, FxHashMap<Flow, FxHashSet<TransactionKey>>> {
+    pub(super) fn connections(&self) -> MutexGuard<'_, Connections> {
         self.by_connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

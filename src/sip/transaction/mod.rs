@@ -14,6 +14,7 @@
 
 mod answered;
 mod client;
+mod connections;
 mod invite_client;
 mod invite_server;
 mod key;

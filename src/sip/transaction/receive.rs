@@ -15,7 +15,7 @@ use crate::sip::{
 use super::{
     answered::Again,
     invite_server::{self, InviteServer},
-    key::TransactionKey,
+    key::{Branch, TransactionKey},
     layer::Layer,
     machine::{Action, Actions},
     server::Server,
@@ -36,7 +36,8 @@ impl Inbound for Layer {
     }
 
     fn handle_flow_closed(self: Arc<Self>, flow: Flow) {
-        for key in self.take_transactions_of(flow) {
+        let ended = self.connections().take(flow);
+        for key in ended {
             self.drive(&key, Machine::handle_unreachable);
         }
         if let Some(user) = self.user() {
@@ -107,8 +108,7 @@ impl Layer {
         } else {
             (Machine::Server(Server::new(reply.is_reliable(), self.timers)), Actions::new())
         };
-        shard.insert(key.clone(), Entry::new(machine, reply, None));
-        let wake = shard.apply(key, &actions, Instant::now());
+        let wake = shard.begin(key.clone(), Entry::new(machine, reply, None), &actions, Instant::now());
         drop(shard);
         self.wake_before(wake);
         Begun::New
@@ -162,11 +162,11 @@ impl Layer {
     }
 
     fn handle_response(&self, response: Message) {
-        let (via, cseq) = match response.check_response() {
-            Ok(found) => found,
+        let (branch, cseq) = match response.check_response() {
+            Ok((branch, cseq)) => (branch.as_deref().and_then(Branch::parse), cseq),
             Err(error) => return debug!(%error, "bad response"),
         };
-        let Some(branch) = via.branch() else { return };
+        let Some(branch) = branch else { return debug!("stray response") };
         let key = TransactionKey::of_client(branch, &cseq.method);
         if !self.drive(&key, |machine| machine.handle_response(response)) {
             // Nothing was asked, so nobody is told (RFC 6026 §7.3).

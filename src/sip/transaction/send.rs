@@ -17,9 +17,8 @@ use crate::sip::{
 use super::{
     client::Client,
     invite_client::InviteClient,
-    key::{COOKIE, TransactionKey},
+    key::{Branch, TransactionKey},
     layer::Layer,
-    machine::Action,
     prepared::Prepared,
     request::cancel_for,
     table::{Entry, Machine, OnEvent},
@@ -62,9 +61,7 @@ impl Layer {
         destination: &Destination,
         on_event: OnEvent,
     ) -> Result<ClientTransaction, SendError> {
-        let branch = format!("{COOKIE}{}", self.new_token());
-        let key = TransactionKey::of_client(&branch, &method);
-        let attempt = Attempt { draft, branch, method, key: key.clone() };
+        let attempt = Attempt { draft, branch: self.new_branch(), method };
         let (flow, on_event) = match self.large_request_flows(attempt.draft.len(), destination) {
             Some((stream, datagrams)) => {
                 (stream, self.datagrams_after(stream, attempt.clone(), datagrams, on_event))
@@ -72,7 +69,7 @@ impl Layer {
             None => (self.transport.flow_to(destination)?, on_event),
         };
         self.begin_attempt(&attempt, flow, on_event)?;
-        Ok(ClientTransaction { layer: Arc::clone(self), key, flow })
+        Ok(ClientTransaction { layer: Arc::clone(self), key: attempt.key(), flow })
     }
 
     /// Sends a request and waits for its final response, the first one.
@@ -110,15 +107,15 @@ impl Layer {
             Some((stream, _)) => stream,
             None => self.transport.flow_to(destination)?,
         };
-        let branch = format!("{COOKIE}{}", self.new_token());
-        let request = request.splice().push_via(&self.via(flow, &branch)).finish();
+        let request = request.splice().push_via(&self.via(flow, self.new_branch())).finish();
         self.transport.send(&flow, request.bytes().clone())
     }
 
     pub(super) fn send_cancel(&self, invite: &Message, reason: Option<&'static str>, flow: Flow) {
         let cancel = cancel_for(invite, reason);
         let Ok(via) = cancel.top_via() else { return };
-        let key = TransactionKey::of_client(via.branch().unwrap_or_default(), &Method::Cancel);
+        let Some(branch) = via.branch().and_then(Branch::parse) else { return };
+        let key = TransactionKey::of_client(branch, &Method::Cancel);
         // The answer to a CANCEL says nothing the INVITE's own would not.
         if let Err(error) =
             self.begin_client(key, First::Bytes(cancel.bytes().clone()), flow, Arc::new(|_| {}))
@@ -150,23 +147,18 @@ impl Layer {
         if !shard.has_room(self.table.bound() * 2) {
             return Err(SendError::Unreachable);
         }
-        shard.insert(key.clone(), Entry::new(machine, flow, Some(on_event)));
-        let wake = shard.apply(&key, &actions, Instant::now());
+        let entry = Entry::new(machine, flow, Some(on_event));
+        let wake = shard.begin(key.clone(), entry, &actions, Instant::now());
         drop(shard);
         self.wake_before(wake);
         if flow.is_reliable() {
-            self.connections().entry(flow).or_default().insert(key.clone());
+            self.connections().insert(flow, key.clone());
         }
         // The one thing to do now is sending; the table is there first, so that no answer is too early.
         let Err(error) = self.transport.send(&flow, first) else { return Ok(()) };
         self.forget(flow, &key);
-        let mut shard = self.table.shard(&key);
-        if shard.entry(&key).is_none() {
-            // The connection ended meanwhile, and that was told.
-            return Ok(());
-        }
-        shard.apply(&key, &smallvec::smallvec![Action::End], Instant::now());
-        Err(error)
+        // Where it is gone the connection ended meanwhile, and that was told.
+        if self.table.shard(&key).remove(&key) { Err(error) } else { Ok(()) }
     }
 
     /// For a request too large for one packet to a UDP address: a stream to try first and what is left when
@@ -205,10 +197,10 @@ impl Layer {
     }
 
     fn begin_attempt(&self, attempt: &Attempt, flow: Flow, on_event: OnEvent) -> Result<(), SendError> {
-        let Attempt { draft, branch, method, key } = attempt;
+        let Attempt { draft, branch, method } = attempt;
         let first = match draft {
             Draft::Message(request) => {
-                let request = request.splice().push_via(&self.via(flow, branch)).finish();
+                let request = request.splice().push_via(&self.via(flow, *branch)).finish();
                 if *method == Method::Invite {
                     First::Invite(request)
                 } else {
@@ -216,16 +208,16 @@ impl Layer {
                 }
             }
             Draft::Prepared(prepared) => {
-                First::Bytes(prepared.bytes(flow, &self.transport.config().host, branch))
+                First::Bytes(prepared.bytes(flow, &self.transport.config().host, *branch))
             }
         };
-        self.begin_client(key.clone(), first, flow, on_event)
+        self.begin_client(attempt.key(), first, flow, on_event)
     }
 
-    fn via(&self, flow: Flow, branch: &str) -> Via {
+    fn via(&self, flow: Flow, branch: Branch) -> Via {
         let port = Some(flow.local.port()).filter(|port| *port != 0);
         let host = self.transport.config().host.clone();
-        let mut via = Via::new(flow.protocol.as_str(), host, port, branch);
+        let mut via = Via::new(flow.protocol.as_str(), host, port, &branch.to_string());
         if !flow.is_reliable() {
             via.params.set("rport", None);
         }
@@ -237,9 +229,14 @@ impl Layer {
 #[derive(Clone)]
 struct Attempt {
     draft: Draft,
-    branch: String,
+    branch: Branch,
     method: Method,
-    key: TransactionKey,
+}
+
+impl Attempt {
+    fn key(&self) -> TransactionKey {
+        TransactionKey::of_client(self.branch, &self.method)
+    }
 }
 
 /// A request without our `Via`.

@@ -3,7 +3,7 @@
 
 use std::{
     cmp::Ordering,
-    collections::BinaryHeap,
+    collections::{BinaryHeap, hash_map::Entry as MapEntry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -44,6 +44,17 @@ pub(super) struct Shard {
     /// Non-INVITE transactions that have been answered; they are no entries any more, and go before their
     /// time when there is no room.
     pub(super) answered: Answered,
+}
+
+/// What came of an event, and is to be done with no lock held.
+pub(super) struct Driven {
+    pub(super) actions: Actions,
+    pub(super) flow: Flow,
+    pub(super) on_event: Option<OnEvent>,
+    /// Of an INVITE client transaction, to make its CANCEL of.
+    pub(super) invite: Option<Message>,
+    /// When the earliest newly queued timer is due.
+    pub(super) wake: Option<Instant>,
 }
 
 /// An entry of the queue; the soonest is the greatest.
@@ -106,6 +117,13 @@ impl Entry {
     pub(super) fn new(machine: Machine, flow: Flow, on_event: Option<OnEvent>) -> Self {
         Self { machine, flow, on_event, timers: SmallVec::new(), queued: None }
     }
+
+    /// When the queue is to have it: at its next deadline.
+    fn next_look(&self, now: Instant) -> Option<Instant> {
+        let at = self.timers.iter().map(|(_, at)| *at).min()?;
+        // Client transactions mostly end long before their timeout; this keeps the queue free of them.
+        Some(if self.machine.is_client() { at.min(now + LOOK_AGAIN) } else { at })
+    }
 }
 
 impl Table {
@@ -146,8 +164,58 @@ impl Shard {
         self.entries.len() + self.answered.len()
     }
 
-    pub(super) fn insert(&mut self, key: TransactionKey, entry: Entry) {
+    /// Takes a new transaction with the timers that its machine armed. Gives when the first of them is due,
+    /// where that is news.
+    pub(super) fn begin(
+        &mut self,
+        key: TransactionKey,
+        mut entry: Entry,
+        actions: &Actions,
+        now: Instant,
+    ) -> Option<Instant> {
+        for action in actions {
+            if let Action::Arm(timer, after) = action {
+                arm(&mut entry.timers, *timer, now + *after);
+            }
+        }
+        let at = entry.next_look(now);
+        entry.queued = at;
+        if let Some(at) = at {
+            self.due.push(Due { at, key: key.clone() });
+        }
         self.entries.insert(key, entry);
+        self.drop_stale();
+        at
+    }
+
+    /// Takes a transaction out that could not begin; tells whether it was there.
+    pub(super) fn remove(&mut self, key: &TransactionKey) -> bool {
+        self.entries.remove(key).is_some()
+    }
+
+    /// Gives an event to a transaction and does what concerns the table alone: arming timers, removing. `None`
+    /// where there is no such transaction.
+    pub(super) fn drive(
+        &mut self,
+        key: &TransactionKey,
+        event: impl FnOnce(&mut Machine) -> Actions,
+        now: Instant,
+    ) -> Option<Driven> {
+        let MapEntry::Occupied(mut found) = self.entries.entry(key.clone()) else { return None };
+        let entry = found.get_mut();
+        let actions = event(&mut entry.machine);
+        let invite = match &entry.machine {
+            Machine::InviteClient(machine) => Some(machine.request.clone()),
+            _ => None,
+        };
+        let flow = entry.flow;
+        if matches!(actions.last(), Some(Action::End)) {
+            let on_event = found.remove().on_event;
+            return Some(Driven { actions, flow, on_event, invite, wake: None });
+        }
+        let on_event = entry.on_event.clone();
+        let wake = self.apply(key, &actions, now);
+        Some(Driven { actions, flow, on_event, invite, wake })
     }
 
     /// Makes room for one transaction more by forgetting the answered one that is oldest.
@@ -169,7 +237,7 @@ impl Shard {
 
     /// Does what concerns the table alone, arming timers and removing. Gives when the earliest newly queued
     /// timer is due.
-    pub(super) fn apply(&mut self, key: &TransactionKey, actions: &Actions, now: Instant) -> Option<Instant> {
+    fn apply(&mut self, key: &TransactionKey, actions: &Actions, now: Instant) -> Option<Instant> {
         let entry = self.entries.get_mut(key)?;
         let mut answered_until = None;
         for action in actions {
@@ -239,11 +307,7 @@ impl Shard {
     /// Queues a transaction at its next deadline, unless it is queued before that.
     pub(super) fn queue(&mut self, key: &TransactionKey, now: Instant) -> Option<Instant> {
         let entry = self.entries.get_mut(key)?;
-        let mut at = entry.timers.iter().map(|(_, at)| *at).min()?;
-        if entry.machine.is_client() {
-            // Client transactions mostly end long before their timeout; this keeps the queue free of them.
-            at = at.min(now + LOOK_AGAIN);
-        }
+        let at = entry.next_look(now)?;
         if entry.queued.is_some_and(|queued| queued <= at) {
             return None;
         }
@@ -295,23 +359,23 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use smallvec::smallvec;
 
     use super::*;
-    use crate::sip::{message::Method, transaction::timers::Timers, transport::Protocol};
+    use crate::sip::{
+        message::Method,
+        transaction::{key::Branch, timers::Timers},
+        transport::Protocol,
+    };
 
     #[test]
     fn transactions_that_end_early_leave_nothing_that_grows() {
         let (mut shard, now) = (Shard::default(), Instant::now());
         let flow = Flow::for_test(Protocol::Udp, ([192, 0, 2, 1], 5060).into(), 1);
         for number in 0..2_000 {
-            let key = TransactionKey::of_client(&format!("z9hG4bK{number}"), &Method::Message);
-            let mut server = Server::new(false, Timers::default());
-            let answered = server.respond(200, Bytes::from_static(b"x"));
-            shard.insert(key.clone(), Entry::new(Machine::Server(server), flow, None));
-            shard.apply(&key, &answered, now);
-            shard.apply(&key, &smallvec![Action::Arm(Timer::A, Duration::from_secs(1))], now);
-            shard.apply(&key, &smallvec![Action::End], now);
+            let key = TransactionKey::of_client(Branch { seal: number, number }, &Method::Message);
+            let (client, actions) = Client::new(Bytes::from_static(b"x"), false, Timers::default());
+            shard.begin(key.clone(), Entry::new(Machine::Client(client), flow, None), &actions, now);
+            shard.drive(&key, Machine::handle_unreachable, now);
             assert!(shard.entries.is_empty() && shard.due.len() <= SLACK + 2);
         }
     }
@@ -322,11 +386,14 @@ mod tests {
         let flow = Flow::for_test(Protocol::Udp, ([192, 0, 2, 1], 5060).into(), 1);
         let timers = Timers::default();
         for number in 0..200 {
-            let key = TransactionKey::of_client(&format!("z9hG4bK{number}"), &Method::Message);
-            let mut server = Server::new(false, timers);
-            let answered = server.respond(200, Bytes::from_static(b"x"));
-            shard.insert(key.clone(), Entry::new(Machine::Server(server), flow, None));
-            shard.apply(&key, &answered, now);
+            let key = TransactionKey::of_client(Branch { seal: number, number }, &Method::Message);
+            let server = Machine::Server(Server::new(false, timers));
+            shard.begin(key.clone(), Entry::new(server, flow, None), &Actions::new(), now);
+            let answer = |machine: &mut Machine| match machine {
+                Machine::Server(server) => server.respond(200, Bytes::from_static(b"x")),
+                _ => Actions::new(),
+            };
+            shard.drive(&key, answer, now);
         }
         shard.answered.sweep(now + timers.patience() - Duration::from_millis(1));
         assert_eq!(shard.len(), 200);

@@ -116,9 +116,9 @@ pub(in crate::sip) fn request_for(
         // As SylkServer marks what another device of the same user sent.
         lines = lines.extension("X-Replicated-Message", "yes");
     }
-    let head = lines.finish_head(&body.content_type, &body.bytes);
+    let own = lines.finish_head(&body.content_type, &body.bytes);
     let line = Lines::request(&Method::Message, contact).finish();
-    Prepared::new(Method::Message, line, [head, body.bytes.clone(), Bytes::new()])
+    Prepared::new(Method::Message, line, Bytes::new(), own, body.bytes.clone())
 }
 
 fn neutral(message: &Message, taste: Taste) -> Option<Body> {

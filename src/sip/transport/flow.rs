@@ -82,6 +82,11 @@ impl Flow {
         self.protocol == Protocol::Tls
     }
 
+    /// The number of the connection; means nothing over UDP.
+    pub(in crate::sip) fn connection(&self) -> u64 {
+        self.id
+    }
+
     /// The same UDP socket towards another address.
     #[must_use]
     pub(in crate::sip) fn with_peer(self, peer: SocketAddr) -> Self {
