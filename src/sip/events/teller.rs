@@ -172,12 +172,12 @@ impl Teller {
         documents: &mut Documents,
         now: Timestamp,
     ) -> Option<Document> {
+        if let (Form::Presence(format), Content::Presence { snapshot, view }) = (&self.form, content) {
+            return Some(documents.presence(snapshot, view, *format));
+        }
         let of = translate::uri_of(&self.of);
         let of = of.as_str();
         match (&mut self.form, content) {
-            (Form::Presence(format), Content::Presence { snapshot, view }) => {
-                Some(documents.presence(snapshot, view, *format))
-            }
             (Form::Changes(versioned), Content::Presence { snapshot, view }) => {
                 let seen = documents.seen(snapshot, view)?;
                 let print = |version: u32, _, told: Option<&pidf::Document>| {
