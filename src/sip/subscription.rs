@@ -368,12 +368,16 @@ impl Subscriptions {
                 self.due.set(at, id);
             }
             batch.records.into_iter().for_each(|record| _ = self.put(record));
-            let mut later = Vec::new();
+            let (mut later, mut datagrams) = (Vec::new(), 0);
             for mut outgoing in batch.outgoing {
+                datagrams += usize::from(!outgoing.reach.is_reliable());
                 match outgoing.first.take() {
                     Some((key, value)) => later.push((self.memory.put_durably(key, value), outgoing)),
                     None => self.send(outgoing),
                 }
+            }
+            if datagrams > 0 {
+                self.layer.transport().expect_answers(datagrams);
             }
             if !later.is_empty() {
                 let this = Arc::clone(self);

@@ -67,6 +67,7 @@ pub struct Transport {
     signal: ShutdownSignal,
     inbound: OnceLock<InboundHandle>,
     udp: udp::Sockets,
+    crowd: udp::Crowd,
     connections: Connections,
     dialler: dial::Dialler,
 }
@@ -78,7 +79,8 @@ impl Transport {
         let connections = Connections::new(config.queue, config.queue_bytes);
         let dialler = dial::Dialler::default();
         let udp = udp::Sockets::default();
-        Arc::new(Self { config, signal, inbound: OnceLock::new(), udp, connections, dialler })
+        let crowd = udp::Crowd::default();
+        Arc::new(Self { config, signal, inbound: OnceLock::new(), udp, crowd, connections, dialler })
     }
 
     /// Names the one who gets the messages, as long as he lives. What comes before this is dropped; a second
@@ -102,6 +104,11 @@ impl Transport {
             Protocol::Udp => self.udp.send(flow, &bytes),
             Protocol::Tcp | Protocol::Tls => self.connections.send(flow.id, bytes),
         }
+    }
+
+    /// So many datagrams went out together whose answers nobody is waiting for: they may be taken together.
+    pub(in crate::sip) fn expect_answers(&self, count: usize) {
+        self.crowd.expect(count, Instant::now());
     }
 
     /// The flow to a destination: an open one where there is one (RFC 3261 §18.1.1, RFC 5923), else a new

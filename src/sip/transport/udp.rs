@@ -4,12 +4,16 @@ use std::{
     io,
     net::SocketAddr,
     pin::pin,
-    sync::{Arc, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use socket2::SockRef;
-use tokio::net::UdpSocket;
+use tokio::{
+    net::UdpSocket,
+    time::{Instant, sleep},
+};
 use tracing::{debug, warn};
 
 use crate::sip::message::{Message, is_keep_alive};
@@ -34,18 +38,18 @@ type Served = (SocketAddr, Arc<UdpSocket>);
 
 impl Sockets {
     fn insert(&self, local: SocketAddr, socket: Arc<UdpSocket>) -> u64 {
-        let mut sockets = self.sockets.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut sockets = self.sockets.write().unwrap_or_else(PoisonError::into_inner);
         sockets.push(Some((local, socket)));
         sockets.len() as u64 - 1
     }
 
     fn socket(&self, index: u64) -> Option<Arc<UdpSocket>> {
-        let sockets = self.sockets.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let sockets = self.sockets.read().unwrap_or_else(PoisonError::into_inner);
         sockets.get(usize::try_from(index).ok()?)?.as_ref().map(|(_, socket)| Arc::clone(socket))
     }
 
     fn remove(&self, index: u64) {
-        let mut sockets = self.sockets.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut sockets = self.sockets.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(socket) = usize::try_from(index).ok().and_then(|index| sockets.get_mut(index)) {
             *socket = None;
         }
@@ -68,7 +72,7 @@ impl Sockets {
     /// From the socket that is bound to `local`, or else as [`Sockets::flow_to`].
     pub(super) fn flow_again(&self, local: SocketAddr, peer: SocketAddr) -> Option<Flow> {
         let index = {
-            let sockets = self.sockets.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let sockets = self.sockets.read().unwrap_or_else(PoisonError::into_inner);
             sockets.iter().position(|socket| socket.as_ref().is_some_and(|(bound, _)| *bound == local))
         };
         match index {
@@ -78,7 +82,7 @@ impl Sockets {
     }
 
     pub(super) fn flow_to(&self, peer: SocketAddr) -> Result<Flow, SendError> {
-        let sockets = self.sockets.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let sockets = self.sockets.read().unwrap_or_else(PoisonError::into_inner);
         let fits = |local: &SocketAddr| {
             local.is_ipv4() == peer.is_ipv4() && (!local.ip().is_loopback() || peer.ip().is_loopback())
         };
@@ -118,43 +122,55 @@ impl Transport {
             if let Err(error) = ready {
                 debug!(%error, "datagram error");
             }
-            if self.read_batch(socket, &mut buffer, local, id) {
+            let batch = self.read_batch(socket, &mut buffer, local, id);
+            if batch.is_full {
                 tokio::task::yield_now().await;
+            } else if self.crowd.take(&batch, Instant::now()) {
+                sleep(GATHERING).await;
             }
         }
     }
 
-    /// Handles at most a batch of what is waiting; tells whether there may be more.
-    fn read_batch(&self, socket: &UdpSocket, buffer: &mut [u8], local: SocketAddr, id: u64) -> bool {
+    /// Handles at most a batch of what is waiting.
+    fn read_batch(&self, socket: &UdpSocket, buffer: &mut [u8], local: SocketAddr, id: u64) -> Batch {
+        let mut batch = Batch { is_full: false, answers: 0, others: 0 };
         for _ in 0..BATCH {
             match socket.try_recv_from(buffer) {
                 Ok((length, peer)) => {
                     let flow = Flow { protocol: Protocol::Udp, peer, local, id };
-                    self.handle_datagram(buffer.get(..length).unwrap_or_default(), flow);
+                    match self.handle_datagram(buffer.get(..length).unwrap_or_default(), flow) {
+                        Kind::Answer => batch.answers += 1,
+                        Kind::Other => batch.others += 1,
+                    }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return batch,
                 // An earlier datagram of ours met a closed port; it says nothing of this socket.
                 Err(error) => debug!(%error, "datagram error"),
             }
         }
-        true
+        Batch { is_full: true, ..batch }
     }
 
-    fn handle_datagram(&self, datagram: &[u8], flow: Flow) {
+    fn handle_datagram(&self, datagram: &[u8], flow: Flow) -> Kind {
         self.udp.signs.note(&flow);
         if is_keep_alive(datagram) {
-            return;
+            return Kind::Other;
         }
         if let Some(answer) = stun::answer(datagram, flow.peer) {
             let _ = self.udp.send(&flow, &answer);
-            return;
+            return Kind::Other;
         }
-        let bytes = Bytes::copy_from_slice(datagram);
-        match Message::parse_datagram(bytes.clone(), &self.config.limits) {
-            Ok(message) => self.tell(|inbound| inbound.handle_message(message, flow)),
+        match Message::parse_datagram(Bytes::copy_from_slice(datagram), &self.config.limits) {
+            Ok(message) => {
+                let kind = if message.is_request() { Kind::Other } else { Kind::Answer };
+                self.tell(|inbound| inbound.handle_message(message, flow));
+                kind
+            }
             Err(error) => {
                 debug!(%error, peer = %flow.peer, "malformed datagram");
+                let bytes = Bytes::copy_from_slice(datagram);
                 self.tell(|inbound| inbound.handle_malformed(bytes, error, flow));
+                Kind::Other
             }
         }
     }
@@ -169,6 +185,66 @@ impl Transport {
     }
 }
 
+/// What was read from a socket in one go.
+#[derive(Debug, Clone, Copy)]
+struct Batch {
+    /// There may be more.
+    is_full: bool,
+    /// Responses.
+    answers: usize,
+    /// Whatever else.
+    others: usize,
+}
+
+enum Kind {
+    Answer,
+    Other,
+}
+
+/// The answers that are about to come because one change was told to many. They come one by one, each would
+/// wake the server, and nobody waits for what it does with them: so while a crowd answers, and nothing but its
+/// answers comes, they are gathered for a moment. A request that comes in such a moment waits for its end.
+#[derive(Debug, Default)]
+pub(super) struct Crowd(Mutex<Awaited>);
+
+#[derive(Debug, Default)]
+struct Awaited {
+    answers: usize,
+    /// Whoever has not answered by then is waited for no more.
+    until: Option<Instant>,
+}
+
+impl Crowd {
+    /// So many requests went out.
+    pub(super) fn expect(&self, count: usize, now: Instant) {
+        let mut awaited = self.awaited();
+        if awaited.until.is_none_or(|until| until <= now) {
+            awaited.answers = 0;
+        }
+        awaited.answers += count;
+        awaited.until = Some(now + PATIENCE);
+    }
+
+    /// This has come; tells whether to gather before more is read.
+    fn take(&self, batch: &Batch, now: Instant) -> bool {
+        let mut awaited = self.awaited();
+        awaited.answers = awaited.answers.saturating_sub(batch.answers);
+        let comes_more = awaited.answers >= CROWD && awaited.until.is_some_and(|until| now < until);
+        comes_more && batch.answers > 0 && batch.others == 0
+    }
+
+    /// It is whole after every statement, so a panic elsewhere cannot have broken it.
+    fn awaited(&self) -> MutexGuard<'_, Awaited> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long answers are gathered, at least; a tick of the timers more at most.
+const GATHERING: Duration = Duration::from_millis(1);
+/// Fewer answers than this are not worth a pause.
+const CROWD: usize = 8;
+/// How long after its requests a crowd is waited for: T1, when the first of them are sent again.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// The largest datagram there is.
 const LARGEST: usize = 65_535;
 /// Datagrams handled before other tasks get their turn.
@@ -176,8 +252,6 @@ const BATCH: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::sync::mpsc;
 
     use super::*;
@@ -188,6 +262,23 @@ mod tests {
             transport::{Config, Inbound},
         },
     };
+
+    #[test]
+    fn answers_are_gathered_while_a_crowd_answers_and_nothing_else_comes() {
+        let (crowd, now) = (Crowd::default(), Instant::now());
+        let batch = |answers, others| Batch { is_full: false, answers, others };
+        assert!(!crowd.take(&batch(1, 0), now), "nothing is expected");
+        crowd.expect(50, now);
+        assert!(crowd.take(&batch(10, 0), now));
+        assert!(!crowd.take(&batch(10, 1), now), "a request is not kept waiting twice");
+        assert!(!crowd.take(&batch(0, 0), now));
+        assert!(!crowd.take(&batch(1, 0), now + PATIENCE), "who is silent is not waited for");
+        crowd.expect(10, now + PATIENCE);
+        assert!(!crowd.take(&batch(3, 0), now + PATIENCE), "the silent ones are forgotten");
+        crowd.expect(10, now + PATIENCE);
+        assert!(crowd.take(&batch(9, 0), now + PATIENCE));
+        assert!(!crowd.take(&batch(1, 0), now + PATIENCE), "the last few are not worth it");
+    }
 
     struct Teller(mpsc::UnboundedSender<Message>);
 
