@@ -60,7 +60,8 @@ pub(super) struct Table(Mutex<Inner>);
 #[derive(Default)]
 struct Inner {
     last: u64,
-    entries: FxHashMap<SubscriptionId, Kept>,
+    /// Boxed: a map has many empty places, and they shall be small.
+    entries: FxHashMap<SubscriptionId, Box<Kept>>,
     by_tag: FxHashMap<CompactString, SubscriptionId>,
     by_flow: FxHashMap<Flow, FxHashSet<SubscriptionId>>,
     by_watcher: FxHashMap<Address, usize>,
@@ -100,7 +101,7 @@ impl Table {
             let source = (entry.package, entry.teller.of().clone());
             inner.by_source.entry(source).or_default().insert(id);
         }
-        inner.entries.insert(id, Kept { entry, is_ready: false, alarm: None });
+        inner.entries.insert(id, Box::new(Kept { entry, is_ready: false, alarm: None }));
         Some(id)
     }
 
