@@ -9,6 +9,8 @@
 //!                                           in turn, a millisecond apart; START is the time of the very
 //!                                           first, in milliseconds since 1970
 //! fill CONFIG roster ACCOUNT FROM TO        u(FROM)... as mutual contacts, in the rosters of both
+//! fill CONFIG ring COUNT EACH               each of the first COUNT accounts and the EACH that follow it as
+//!                                           mutual contacts; the first one follows the last
 //! ```
 
 use std::{
@@ -36,7 +38,9 @@ use tokio::{runtime::Runtime, task::JoinSet};
 fn main() -> anyhow::Result<()> {
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let [file, what, rest @ ..] = &words[..] else { bail!("usage: fill CONFIG accounts|archive|roster ...") };
+    let [file, what, rest @ ..] = &words[..] else {
+        bail!("usage: fill CONFIG accounts|archive|roster|ring ...")
+    };
     let filler = Filler::open(Path::new(file))?;
     match (*what, rest) {
         ("accounts", [from, to]) => filler.add_accounts(from.parse()?, to.parse()?)?,
@@ -44,6 +48,7 @@ fn main() -> anyhow::Result<()> {
             filler.add_messages(owner, from.parse()?, to.parse()?, start.parse()?)?;
         }
         ("roster", [owner, from, to]) => filler.add_contacts(owner, from.parse()?, to.parse()?)?,
+        ("ring", [count, each]) => filler.add_ring(count.parse()?, each.parse()?)?,
         _ => bail!("fill knows no {what} with {} arguments", rest.len()),
     }
     filler.store.close();
@@ -111,7 +116,6 @@ impl Filler {
     fn add_contacts(&self, owner: &str, from: usize, to: usize) -> anyhow::Result<()> {
         let owner = self.address(owner)?;
         let key = self.key_of(&owner)?;
-        let mutual = |address: &Address| Contact { to: true, from: true, ..Contact::new(address.clone()) };
         for number in from..to {
             let contact = self.address(&format!("u{number}"))?;
             self.submit(
@@ -120,6 +124,23 @@ impl Filler {
             )?;
             let other = self.key_of(&contact)?;
             self.submit(other, Write::Contact { contact: mutual(&owner), version: 1 })?;
+        }
+        self.settle()
+    }
+
+    fn add_ring(&self, count: usize, each: usize) -> anyhow::Result<()> {
+        let addresses = (0..count).map(|number| self.address(&format!("u{number}")));
+        let addresses = addresses.collect::<anyhow::Result<Vec<_>>>()?;
+        let keys =
+            addresses.iter().map(|address| self.key_of(address)).collect::<anyhow::Result<Vec<_>>>()?;
+        for one in 0..count {
+            for step in 1..=each {
+                let other = (one + step) % count;
+                let version = u64::try_from(2 * step)?;
+                self.submit(keys[one], Write::Contact { contact: mutual(&addresses[other]), version })?;
+                let version = version + 1;
+                self.submit(keys[other], Write::Contact { contact: mutual(&addresses[one]), version })?;
+            }
         }
         self.settle()
     }
@@ -148,6 +169,10 @@ impl Filler {
             failed => bail!("{failed} writes failed"),
         }
     }
+}
+
+fn mutual(address: &Address) -> Contact {
+    Contact { to: true, from: true, ..Contact::new(address.clone()) }
 }
 
 /// A message as a chat client sends it, of some three hundred bytes.

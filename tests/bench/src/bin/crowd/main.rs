@@ -13,6 +13,7 @@ mod process;
 mod registrations;
 mod sip;
 mod stream;
+mod subscriptions;
 mod web;
 mod xmpp;
 
@@ -36,6 +37,7 @@ async fn run() -> anyhow::Result<()> {
     match options.command.as_str() {
         "hold" => hold::hold(&options).await,
         "register" => registrations::register(&options).await,
+        "subscribe" => subscriptions::subscribe(&options).await,
         "login" => operations::login(&options).await,
         "message" => operations::message(&options).await,
         "offline" => operations::offline(&options).await,

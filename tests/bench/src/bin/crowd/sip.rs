@@ -20,6 +20,21 @@ pub enum Job {
     Register { user: usize, seconds: u32 },
     /// Sends a message to another phone.
     Message { user: usize, to: usize },
+    /// Subscribes to somebody's presence, or goes on with that: the dialog of this number.
+    Subscribe { dialog: usize, user: usize, to: usize, seconds: u32 },
+    /// Says how its user is.
+    Publish { user: usize },
+}
+
+/// A subscription, as its watcher knows it.
+#[derive(Default)]
+pub struct Dialog {
+    /// The server's tag; empty before it was accepted.
+    tag: String,
+    /// How many NOTIFYs came.
+    pub told: u32,
+    /// The last of them said that it is over.
+    pub is_over: bool,
 }
 
 /// All phones.
@@ -27,6 +42,7 @@ pub struct Phones {
     socket: UdpSocket,
     local: SocketAddr,
     next: u64,
+    pub dialogs: Vec<Dialog>,
 }
 
 /// A request that waits for its final response.
@@ -45,7 +61,7 @@ impl Phones {
         let local = socket.local_addr()?;
         // Branches of an earlier run must not come again.
         let next = u64::from(std::process::id()) << 32;
-        Ok(Self { socket, local, next })
+        Ok(Self { socket, local, next, dialogs: Vec::new() })
     }
 
     /// Does all jobs, `together` at a time; how long each took, in microseconds.
@@ -75,9 +91,40 @@ impl Phones {
             if text.starts_with("SIP/2.0") {
                 self.hear(&mut flights, text, &mut latencies).await?;
             } else {
-                self.socket.send(answer(text).as_bytes()).await?;
+                self.answer(text).await?;
             }
         }
+    }
+
+    /// Answers requests until `is_done`, or for as long as `patience`; tells whether it was done.
+    pub async fn listen(
+        &mut self,
+        patience: Duration,
+        is_done: impl Fn(&[Dialog]) -> bool,
+    ) -> anyhow::Result<bool> {
+        let begun = Instant::now();
+        let mut buffer = vec![0; 65_536];
+        while !is_done(&self.dialogs) {
+            let left = patience.saturating_sub(begun.elapsed());
+            let Ok(received) = timeout(left, self.socket.recv(&mut buffer)).await else { return Ok(false) };
+            let text = std::str::from_utf8(&buffer[..received?])?;
+            if !text.starts_with("SIP/2.0") {
+                self.answer(text).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Answers a request. One that comes twice counts twice: nothing is lost on the way to ourselves.
+    async fn answer(&mut self, text: &str) -> anyhow::Result<()> {
+        if text.starts_with("NOTIFY ")
+            && let Some(dialog) = dialog_of(text).and_then(|number| self.dialogs.get_mut(number))
+        {
+            dialog.told += 1;
+            dialog.is_over = text.contains("\r\nSubscription-State: terminated");
+        }
+        self.socket.send(answer(text).as_bytes()).await?;
+        Ok(())
     }
 
     async fn start(
@@ -116,6 +163,10 @@ impl Phones {
                 self.start(flights, flight.job, flight.begun, &proof).await
             }
             "200" | "202" => {
+                if let Job::Subscribe { dialog, .. } = flight.job {
+                    let tag = line_of(text, "To:").and_then(|to| to.split_once(";tag=")).context("a tag")?.1;
+                    tag.trim_end().clone_into(&mut self.dialogs[dialog].tag);
+                }
                 latencies.push(flight.begun.elapsed().as_micros() as u32);
                 Ok(())
             }
@@ -135,6 +186,14 @@ impl Phones {
         Ok(())
     }
 
+    /// What follows the address of `To` within a dialog that stands.
+    fn to_tag(&self, dialog: usize) -> String {
+        match &self.dialogs[dialog].tag {
+            tag if tag.is_empty() => String::new(),
+            tag => format!(";tag={tag}"),
+        }
+    }
+
     fn print(&self, job: Job, number: u64, proof: &str) -> String {
         let (method, user) = (job.method(), job.user());
         let (uri, extra, to) = match job {
@@ -143,21 +202,45 @@ impl Phones {
                 (job.uri(), contact, user)
             }
             Job::Message { to, .. } => (job.uri(), "Content-Type: text/plain\r\n".to_owned(), to),
+            Job::Subscribe { to, seconds, .. } => {
+                let contact = format!("Contact: <sip:u{user}@{}>\r\n", self.local);
+                let about = "Event: presence\r\nAccept: application/pidf+xml\r\n";
+                (job.uri(), format!("{contact}{about}Expires: {seconds}\r\n"), to)
+            }
+            Job::Publish { .. } => {
+                let about = "Event: presence\r\nContent-Type: application/pidf+xml\r\n";
+                (job.uri(), format!("{about}Expires: 3600\r\n"), user)
+            }
         };
         let body = match job {
-            Job::Register { .. } => "",
-            Job::Message { .. } => "among so many others, are you there?",
+            Job::Register { .. } | Job::Subscribe { .. } => String::new(),
+            Job::Message { .. } => "among so many others, are you there?".to_owned(),
+            Job::Publish { .. } => PIDF.replace("ENTITY", &job.uri()).replace("NOTE", &number.to_string()),
+        };
+        let (tag, call) = match job {
+            Job::Subscribe { dialog, .. } => {
+                (self.to_tag(dialog), format!("crowd-{dialog}-{}", self.local.port()))
+            }
+            _ => (String::new(), format!("{}-{user}-{method}", self.local.port())),
         };
         format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKcrowd{number:x}\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:u{user}@localhost>;tag=t{user}\r\nTo: <sip:u{to}@localhost>\r\n\
-             Call-ID: {}-{user}-{method}\r\nCSeq: {} {method}\r\n{extra}{proof}Content-Length: {}\r\n\r\n{body}",
+             Max-Forwards: 70\r\nFrom: <sip:u{user}@localhost>;tag=t{user}\r\nTo: <sip:u{to}@localhost>{tag}\r\n\
+             Call-ID: {call}\r\nCSeq: {} {method}\r\n{extra}{proof}Content-Length: {}\r\n\r\n{body}",
             self.local,
-            self.local.port(),
             number & 0x7fff_ffff,
             body.len(),
         )
     }
+}
+
+/// The number of the dialog that a NOTIFY is in.
+fn dialog_of(text: &str) -> Option<usize> {
+    line_of(text, "Call-ID:")?.trim().strip_prefix("crowd-")?.split('-').next()?.parse().ok()
+}
+
+fn line_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(name))
 }
 
 impl Job {
@@ -165,19 +248,25 @@ impl Job {
         match self {
             Self::Register { .. } => "REGISTER",
             Self::Message { .. } => "MESSAGE",
+            Self::Subscribe { .. } => "SUBSCRIBE",
+            Self::Publish { .. } => "PUBLISH",
         }
     }
 
     fn user(self) -> usize {
         match self {
-            Self::Register { user, .. } | Self::Message { user, .. } => user,
+            Self::Register { user, .. }
+            | Self::Message { user, .. }
+            | Self::Subscribe { user, .. }
+            | Self::Publish { user } => user,
         }
     }
 
     fn uri(self) -> String {
         match self {
             Self::Register { .. } => "sip:localhost".to_owned(),
-            Self::Message { to, .. } => format!("sip:u{to}@localhost"),
+            Self::Message { to, .. } | Self::Subscribe { to, .. } => format!("sip:u{to}@localhost"),
+            Self::Publish { user } => format!("sip:u{user}@localhost"),
         }
     }
 }
@@ -226,5 +315,8 @@ fn answer(request: &str) -> String {
     text + "Content-Length: 0\r\n\r\n"
 }
 
+const PIDF: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n\
+    <presence xmlns=\"urn:ietf:params:xml:ns:pidf\" entity=\"ENTITY\"><tuple id=\"t1\">\
+    <status><basic>open</basic></status><contact>ENTITY</contact><note>NOTE</note></tuple></presence>\r\n";
 const RETRANSMIT: Duration = Duration::from_millis(500);
 const GIVE_UP: Duration = Duration::from_secs(32);
