@@ -26,6 +26,7 @@ mod sip_subscriptions;
 mod story;
 mod support;
 mod tls;
+mod watched;
 mod web;
 mod xmpp;
 mod xmpp_interop;
