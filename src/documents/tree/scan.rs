@@ -170,6 +170,9 @@ impl<'a> Scanner<'a> {
         if target.eq_ignore_ascii_case("xml") {
             return self.malformed("xml declaration that is not at the start");
         }
+        if target.contains(':') {
+            return self.malformed("colon in the target of an instruction");
+        }
         if !self.is_at("?>") && !self.take_space() {
             return self.malformed("no white space behind the target of an instruction");
         }
