@@ -6,7 +6,8 @@ from html import escape
 from .scenarios import SCENARIOS
 from .servers import PEER_SERVERS
 
-COLORS = {'rollcall': '#0b6e4f', 'prosody': '#3a6ea5', 'ejabberd': '#c8553d', 'ejabberd-sqlite': '#e0a458', 'kamailio': '#7a4b94'}
+COLORS = {'rollcall': '#0b6e4f', 'prosody': '#3a6ea5', 'ejabberd': '#c8553d', 'ejabberd-sqlite': '#e0a458', 'kamailio': '#7a4b94',
+          'nginx': '#6b6b6b'}
 LEFT, WIDTH, ROW, TOP = 210, 560, 22, 78
 UNITS = (('µs', 'CPU time of the server per operation, µs'), ('kB', 'memory of a session, kB'))
 

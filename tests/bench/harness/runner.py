@@ -107,6 +107,8 @@ class Run:
             options = ['--port', port_of(server, scenario.load), '--server-pid', pid]
             if server.sip:
                 options += ['--sip-port', server.sip]
+            if name == 'nginx':
+                options += ['--style', 'files']
             try:
                 return self.load(scenario, type(server).name, options)
             except process.Failed as error:
@@ -144,7 +146,7 @@ def port_of(server, arguments):
     kind = arguments.split()[0]
     if kind.startswith('sip-'):
         return server.sip
-    if kind == 'web-chat':
+    if kind.startswith('web-'):
         return server.web
     return server.xmpp_tls if '--tls direct' in arguments else server.xmpp
 

@@ -7,6 +7,7 @@ XMPP = ('rollcall', 'prosody', 'ejabberd')
 STORING = ('rollcall', 'prosody', 'ejabberd', 'ejabberd-sqlite')
 SIP = ('rollcall', 'kamailio')
 OURS = ('rollcall',)
+DOCUMENTS = ('rollcall', 'nginx')
 
 
 @dataclass
@@ -103,6 +104,10 @@ SCENARIOS = [
     Scenario('xmpp to sip', 'a message of 300 bytes from an XMPP client to a phone (UDP), archived (fsync), and its 200; 4 on their way each',
              'xmpp-to-sip --pairs 10 --window 4', OURS, ops={'else': 4000}, warm_up=LOGIN,
              limit={'': {'relay tcp w4': 0.5, 'relay udp w1': 1, 'append 32': 1}}),
+    Scenario('document known', 'whether a document of 100 KB has changed (If-None-Match, 304), by Digest at Rollcall; 10 connections',
+             'web-document --mode known', DOCUMENTS, ops={'else': 30000}, limit={'': {'relay tcp w1': 1}}),
+    Scenario('document change', 'one element of a document of 100 KB put, checked, on disk (fsync), by Digest; nginx gets the whole file, '
+             'without fsync', 'web-document --mode change', DOCUMENTS, ops={'else': 2000}, limit={'': {'relay tcp w1': 1, 'append 1': 1}}),
     *[Scenario(f'relay {mode} w{window}', f'the limit: 300 bytes through a bare relay, {mode.upper()}, {window} on their way',
                f'relay-limit --mode {mode} --pairs 10 --window {window}', ('relay',), ops={'else': {'tcp': 50000, 'udp': 25000}[mode]})
       for mode in ('tcp', 'udp') for window in (1, 4)],

@@ -257,6 +257,25 @@ class Kamailio(Server):
         return package_version('kamailio')
 
 
+class Nginx(Server):
+    """Serves files, and nothing but files: what a document costs that nobody looks into."""
+    name, title = 'nginx', 'nginx'
+    ports = [16080]
+    web = 16080
+
+    def command(self):
+        return ['/usr/sbin/nginx', '-p', self.data, '-c', self.data / 'nginx.conf']
+
+    def add_accounts(self, accounts):
+        (self.data / 'files').mkdir()
+        if os.geteuid() == 0:
+            # Its worker is not root.
+            shutil.chown(self.data / 'files', 'www-data')
+
+    def version(self):
+        return package_version('nginx')
+
+
 def ask(connection, path, body, headers={}):
     connection.request('POST', path, body, headers)
     answer = connection.getresponse()
@@ -281,7 +300,7 @@ def make_certificate():
     (folder / 'both.pem').write_text(certificate.read_text() + key.read_text())
 
 
-PEER_SERVERS = {server.name: server for server in (Rollcall, Prosody, Ejabberd, EjabberdSqlite, Kamailio)}
+PEER_SERVERS = {server.name: server for server in (Rollcall, Prosody, Ejabberd, EjabberdSqlite, Kamailio, Nginx)}
 
 # Servers that are none: what a bare relay and a file take.
 LIMITS = ('relay', 'file')

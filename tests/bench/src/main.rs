@@ -50,6 +50,7 @@ async fn scenario(args: &Arguments) -> anyhow::Result<()> {
         "sip-call" => sip::call(args, &sip).await,
         "sip-offline" => sip::offline(args, &sip).await,
         "web-chat" => web::chat(args).await,
+        "web-document" => web::document(args).await,
         "xmpp-to-sip" => cross::xmpp_to_sip(args, &xmpp, &sip).await,
         "process" => measure::process(args).await,
         "relay" => limit::serve(args).await,

@@ -17,6 +17,7 @@ use crate::measure::Arguments;
 
 pub use agent::Agent;
 pub use call::call;
+pub use digest::Credentials;
 pub use message::message;
 pub use offline::offline;
 pub use options::options;
