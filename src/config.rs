@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use toml::{Spanned, de::DeTable, de::DeValue};
 
-use crate::{account, api, auth, net, signal::Address, sip, storage, xmpp};
+use crate::{account, api, auth, net, signal::Address, sip, storage, xcap, xmpp};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,8 @@ pub struct Config {
     pub xmpp: xmpp::Config,
     /// Browsers and programs.
     pub api: api::Config,
+    /// Documents of accounts over HTTP.
+    pub xcap: xcap::Config,
     /// The SIP listeners, and what phones may do.
     pub sip: sip::Config,
 }
@@ -146,6 +148,7 @@ impl Config {
         self.account.check()?;
         self.xmpp.check()?;
         self.api.check()?;
+        self.xcap.check()?;
         self.sip.check()
     }
 }

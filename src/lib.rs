@@ -44,4 +44,5 @@ pub mod signal;
 pub mod sip;
 pub mod storage;
 pub mod welcome;
+pub mod xcap;
 pub mod xmpp;

@@ -24,7 +24,7 @@ use crate::{
     sip,
     storage::{Store, StoreError},
     welcome::{self, Welcome},
-    xmpp,
+    xcap, xmpp,
 };
 
 /// Why a server does not start.
@@ -58,6 +58,8 @@ pub struct Server {
     https: Vec<SocketAddr>,
     sip: sip::Addresses,
     admin: Admin,
+    /// The path of the XCAP root; empty where no XCAP is served.
+    xcap_root: String,
     shutdown: Shutdown,
     tasks: Tasks,
     drain: Duration,
@@ -107,6 +109,14 @@ impl Server {
                 gate: gate.clone(),
                 limits: config.limits.clone(),
                 session_lifetime: Duration::from_secs(config.auth.session_seconds.into()),
+                guests: xcap::router(
+                    &config.xcap,
+                    xcap::Parts {
+                        accounts: accounts.clone(),
+                        authenticator: authenticator.clone(),
+                        documents: documents.clone(),
+                    },
+                ),
             },
         )?;
         let (shutdown, signal) = Shutdown::new();
@@ -150,6 +160,7 @@ impl Server {
             https,
             sip: sip_addresses,
             admin,
+            xcap_root: config.xcap.root.clone(),
             shutdown,
             tasks,
             drain: config.limits.drain(),
@@ -213,9 +224,12 @@ impl Server {
         let each = |kind, addresses: &[SocketAddr]| -> Vec<(&'static str, SocketAddr)> {
             addresses.iter().map(|address| (kind, *address)).collect()
         };
-        let domain = self.accounts.domains().first().map(ToString::to_string);
+        let domain = self.accounts.domains().first().map(ToString::to_string).unwrap_or_default();
+        let https = self.https.first().map(|address| format!("https://{domain}:{}/", address.port()));
+        let xcap = public.clone().or(https).filter(|_| !self.xcap_root.is_empty());
         Welcome {
-            domain: domain.unwrap_or_default(),
+            xcap: xcap.map(|page| format!("{}{}", page.trim_end_matches('/'), self.xcap_root)),
+            domain,
             page: public.or_else(|| page("http", &self.http)).or_else(|| page("https", &self.https)),
             xmpp: self.xmpp.iter().map(|(entrance, address)| (entrance.name(), *address)).collect(),
             sip: [each("UDP", &self.sip.udp), each("TCP", &self.sip.tcp), each("TLS", &self.sip.tls)]

@@ -9,6 +9,8 @@ pub struct Welcome {
     pub domain: String,
     /// Where the page is, `https://localhost:5281/`; `None` where no page is served.
     pub page: Option<String>,
+    /// The XCAP root that clients of presence look for; `None` where none is served over TLS.
+    pub xcap: Option<String>,
     /// Where XMPP clients connect, each with its kind of security.
     pub xmpp: Vec<(&'static str, SocketAddr)>,
     /// Where phones connect, each with its transport.
@@ -28,6 +30,10 @@ impl fmt::Display for Welcome {
         }
         print_entrances(f, "XMPP client", &format!("you@{domain}"), &self.xmpp)?;
         print_entrances(f, "SIP phone", &format!("sip:you@{domain}"), &self.sip)?;
+        if let Some(root) = &self.xcap {
+            writeln!(f, "\nPhones find contacts and rules by this DNS record:")?;
+            writeln!(f, "  xcap.{domain}. IN TXT \"{root}\"")?;
+        }
         if self.self_signed {
             writeln!(f, "\nThe certificate is self-signed: programs will ask whether to trust it.")?;
         }
@@ -79,6 +85,7 @@ mod tests {
         Welcome {
             domain: "localhost".to_owned(),
             page: Some("https://localhost:5281/".to_owned()),
+            xcap: Some("https://localhost:5281/xcap-root".to_owned()),
             xmpp: vec![
                 ("STARTTLS", "127.0.0.1:5222".parse().unwrap()),
                 ("TLS", "[::1]:5223".parse().unwrap()),
@@ -97,6 +104,7 @@ mod tests {
             "  XMPP client  you@localhost, server localhost:5222 (STARTTLS) or localhost:5223 (TLS)\n",
             "  SIP phone    sip:you@localhost, server this machine, port 5060 (UDP)\n",
             "  https://localhost:5281/setup?token=abc\n",
+            "  xcap.localhost. IN TXT \"https://localhost:5281/xcap-root\"\n",
             "self-signed",
         ] {
             assert!(text.contains(line), "{line:?} is not in:\n{text}");

@@ -41,7 +41,7 @@ use crate::{
     account::Accounts,
     admin::Admin,
     auth::Authenticator,
-    net::{BindError, Gate, Gcra, Limits, Listener, ShutdownSignal, Stream, Tasks, Tls},
+    net::{BindError, Gate, Gcra, Limits, Listener, ShutdownSignal, Stream, Tasks, Tls, Visitor},
     signal::{Address, AddressError, Reason, Reject},
 };
 
@@ -55,6 +55,8 @@ pub struct Parts {
     pub limits: Limits,
     /// How long a browser stays logged in after its last use.
     pub session_lifetime: Duration,
+    /// Routes of other rooms on the same listeners; their requests carry a [`Visitor`].
+    pub guests: Router,
 }
 
 /// The room, listening.
@@ -95,7 +97,7 @@ impl Door {
     /// Serves until the server drains and every connection has ended or was cut off.
     pub async fn serve(self, signal: ShutdownSignal) {
         let Self { config, parts, http, https } = self;
-        let Parts { accounts, authenticator, admin, limits, session_lifetime, .. } = parts;
+        let Parts { accounts, authenticator, admin, limits, session_lifetime, guests, .. } = parts;
         let shared = Arc::new(Shared {
             config,
             limits,
@@ -105,7 +107,7 @@ impl Door {
             session_lifetime,
             signal: signal.clone(),
         });
-        let router = routes(Arc::clone(&shared));
+        let router = routes(Arc::clone(&shared), guests);
         let mut tasks = Tasks::new();
         for listener in http.into_iter().chain(https) {
             let (shared, router) = (Arc::clone(&shared), router.clone());
@@ -155,9 +157,8 @@ impl Shared {
     }
 }
 
-/// Every route. A room whose paths must stay as they came over the wire is to be asked in the
-/// fallback, before the assets.
-fn routes(shared: Arc<Shared>) -> Router {
+/// Every route.
+fn routes(shared: Arc<Shared>, guests: Router) -> Router {
     let api = Router::new()
         .route("/api/login", post(login::log_in))
         .route("/api/logout", post(login::log_out))
@@ -200,10 +201,11 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/api/admin/accounts/{address}", delete(administration::remove_account))
         .route("/api/admin/accounts/{address}/password", post(administration::set_password));
     api.method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
+        .with_state(Arc::clone(&shared))
+        .merge(guests)
         .fallback(assets::serve)
         .layer(DefaultBodyLimit::max(shared.config.body_bytes))
-        .layer(middleware::from_fn_with_state(Arc::clone(&shared), around))
-        .with_state(shared)
+        .layer(middleware::from_fn_with_state(shared, around))
 }
 
 /// What holds for every request: a time limit, and the headers that keep browsers safe.
@@ -215,11 +217,14 @@ async fn around(State(shared): State<Arc<Shared>>, mut request: Request, next: N
     let Connection { peer, is_secure, .. } = connection;
     let client = Client::of(peer, is_secure, shared.config.behind_proxy, request.headers());
     request.extensions_mut().insert(client);
+    request.extensions_mut().insert(Visitor { address: client.address, is_secure: client.is_secure });
     let patience = Duration::from_secs(shared.config.request_seconds.into());
     let mut response = match connection.take_turn(&shared.limits) {
         Err(failure) => failure.into_response(),
         Ok(()) => match timeout(patience, next.run(request)).await {
-            Ok(response) if response.status() == StatusCode::METHOD_NOT_ALLOWED => refuse_method(response),
+            Ok(response) if is_api && response.status() == StatusCode::METHOD_NOT_ALLOWED => {
+                refuse_method(response)
+            }
             Ok(response) => response,
             Err(_) => Failure::from(Reason::Timeout).into_response(),
         },

@@ -20,6 +20,7 @@ mod rate;
 mod shutdown;
 mod stream;
 mod tls;
+mod visitor;
 
 pub use gate::{Full, Gate, Place};
 pub use limits::Limits;
@@ -28,3 +29,4 @@ pub use rate::{Gcra, Rate};
 pub use shutdown::{Phase, Shutdown, ShutdownSignal, Tasks};
 pub use stream::Stream;
 pub use tls::{Acceptor, CertificateFiles, Connector, HandshakeError, Tls, TlsConfig, TlsError};
+pub use visitor::Visitor;

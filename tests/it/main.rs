@@ -28,5 +28,6 @@ mod support;
 mod tls;
 mod watched;
 mod web;
+mod xcap;
 mod xmpp;
 mod xmpp_interop;

@@ -15,6 +15,7 @@ mod sipp;
 mod site;
 mod slixmpp;
 mod web;
+mod xcap;
 mod xmpp;
 
 use std::{future::Future, path::PathBuf, time::Duration};
@@ -31,6 +32,7 @@ pub(crate) use sipp::{Sipp, Transport as SipTransport};
 pub(crate) use site::Site;
 pub(crate) use slixmpp::Slixmpp;
 pub(crate) use web::{Socket, Web};
+pub(crate) use xcap::Xcap;
 pub(crate) use xmpp::RawXmpp;
 
 /// How long anything may take before the test gives up. Generous: a busy machine is no failure.
