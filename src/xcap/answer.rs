@@ -102,7 +102,7 @@ impl From<Reject> for Refusal {
             Reason::NotFound => Self::NOT_FOUND,
             Reason::TooLarge => Self::TOO_LARGE,
             Reason::Forbidden => Self::FORBIDDEN,
-            Reason::PolicyViolation => {
+            Reason::PolicyViolation | Reason::NotAcceptable => {
                 let text =
                     reject.text.map_or_else(|| "the account is full".to_owned(), |text| text.to_string());
                 Self::Conflict(Conflict::Constraint(text))
