@@ -141,6 +141,11 @@ impl Account {
         Ok(Reply::Avatar(self.avatar().cloned()))
     }
 
+    /// Whether the account would take a picture.
+    pub(super) fn accept_picture(&self, bytes: &Bytes) -> Result<(), Reject> {
+        self.check_picture(bytes, Timestamp(0)).map(drop)
+    }
+
     fn check_picture(&self, bytes: &Bytes, now: Timestamp) -> Result<Avatar, Reject> {
         if bytes.len() > self.shared.limits.avatar_bytes {
             return Err(Reject::with_text(Reason::TooLarge, "the picture is too large"));
@@ -187,6 +192,7 @@ impl Account {
         }
         let content = postcard::to_allocvec(&avatar).unwrap_or_default();
         personal.avatar = avatar.map_or(AvatarState::Without, AvatarState::Has);
+        self.documents.touch();
         effects.push(Effect::Store(Write::Shelve(Shelved {
             shelf: OWN.into(),
             name: WORN.into(),

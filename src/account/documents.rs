@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     signal::{
-        Address, Contact, ContactEvent, DocumentEntry, DocumentId, Native, Presence, Reason, Reject, Ruleset,
-        RulesetLimits, Timestamp,
+        Address, Avatar, Contact, ContactEvent, DocumentEntry, DocumentId, Native, Presence, Reason, Reject,
+        Ruleset, RulesetLimits, Timestamp,
     },
     storage::Write,
 };
@@ -39,6 +39,8 @@ pub struct Facts {
     /// Who may write to the owner.
     pub message_rules: Option<Arc<Ruleset>>,
     pub hard_state: Option<Arc<Presence>>,
+    /// The owner's picture.
+    pub avatar: Option<Arc<Avatar>>,
 }
 
 /// A change of documents together with what they tell.
@@ -85,6 +87,8 @@ pub enum FactChange {
     Rules(Option<Arc<Ruleset>>),
     MessageRules(Option<Arc<Ruleset>>),
     HardState(Option<Arc<Presence>>),
+    /// The owner wears this picture, or none.
+    Avatar(Option<Bytes>),
 }
 
 /// The documents of one account, without their bytes. Boxed: most accounts have none.
@@ -167,6 +171,7 @@ impl Account {
                 rules: self.rules().cloned(),
                 message_rules: self.message_rules().cloned(),
                 hard_state: self.hard_state().cloned(),
+                avatar: self.avatar().cloned(),
             })
         })
     }
@@ -258,6 +263,7 @@ impl Account {
                 {
                     return Err(Reject::with_text(Reason::TooLarge, "too many rules"));
                 }
+                FactChange::Avatar(Some(picture)) => self.accept_picture(picture)?,
                 _ => {}
             }
         }
@@ -281,6 +287,7 @@ impl Account {
             FactChange::Rules(rules) => self.set_rules(rules, now, effects),
             FactChange::MessageRules(rules) => self.set_message_rules(rules, effects),
             FactChange::HardState(presence) => Ok(self.set_hard_state(presence, now, effects)),
+            FactChange::Avatar(picture) => self.set_avatar(picture.as_ref(), now, effects),
         };
         // Who is gone already need not be removed.
         debug_assert!(

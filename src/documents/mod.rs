@@ -18,6 +18,7 @@
 mod application;
 mod conflict;
 mod contacts;
+mod icon;
 mod rules;
 mod schema;
 mod shelves;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{
     Document,
     contacts::{self, Told, Wanted},
-    rules,
+    icon, rules,
     tree::{Edits, Tree, TreeLimits},
 };
 use crate::{
@@ -34,6 +34,8 @@ pub(super) enum Unfit {
     Rules(#[from] RulesError),
     #[error("presence cannot be shown: {0}")]
     Presence(#[from] pidf::PidfError),
+    #[error("picture cannot be shown: {0}")]
+    Icon(#[from] icon::NoPicture),
 }
 
 impl Unfit {
@@ -84,6 +86,9 @@ pub(super) fn take(
     if changed(&HARD_STATE) {
         let state = new.get(&HARD_STATE).map(|document| hard_state(&document.bytes, now)).transpose()?;
         changes.push(FactChange::HardState(state.map(Arc::new)));
+    }
+    if changed(&icon::ICON) {
+        changes.extend(icon::taken(facts, new)?);
     }
     Ok(changes)
 }

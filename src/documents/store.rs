@@ -7,6 +7,8 @@ use compact_str::{CompactString, format_compact};
 use sha2::{Digest, Sha256};
 
 use super::{
+    application::print_icon,
+    icon,
     shelves::{Shelf, Shelves},
     step::{self, Step},
 };
@@ -15,7 +17,7 @@ use crate::{
         Accounts, Amendment, DocumentChange, Facts, Reply, Request, StoredDocument, Watch, WatchKind,
         WatchSink, WatchSpec,
     },
-    signal::{Address, DocumentEntry, DocumentId, Reason, Reject, Timestamp},
+    signal::{Address, DocumentEntry, DocumentId, Reason, Reject, Timestamp, Wanted},
 };
 
 /// The documents of all accounts. Cheap to clone.
@@ -186,7 +188,9 @@ impl Documents {
                 _ => return Err(Reason::Internal.into()),
             };
             let Some(shelf) = self.fill(account, facts, attempt > 0).await? else { continue };
-            let step = step::keep(account, &shelf.facts, &shelf.documents, &self.lists_url(account), now());
+            let mut step =
+                step::keep(account, &shelf.facts, &shelf.documents, &self.lists_url(account), now());
+            self.keep_icon(account, &shelf, &mut step).await?;
             // What does not come to rest is a defect, and is served as it is.
             if step.is_empty() || steps >= STEPS || !self.follow(account, &shelf, step).await? {
                 self.shelves.put(account, &shelf);
@@ -195,6 +199,28 @@ impl Documents {
             steps += 1;
         }
         Err(Reason::Overloaded.into())
+    }
+
+    /// Makes the picture that the document shows the one that the account has.
+    async fn keep_icon(&self, account: &Address, shelf: &Shelf, step: &mut Step) -> Result<(), Reject> {
+        let icon = match icon::wanted(&shelf.facts, &shelf.documents) {
+            icon::Wanted::Same => return Ok(()),
+            icon::Wanted::Nothing => None,
+            icon::Wanted::Picture(hash) => {
+                let wanted = Wanted::Picture { hash: Some(hash) };
+                match self.accounts.ask(account, Request::Enquire { of: account.clone(), wanted }).await {
+                    Ok(Reply::Picture { avatar, bytes }) => {
+                        Some(print_icon(&avatar.media_type, &bytes).into())
+                    }
+                    Ok(_) => return Err(Reason::Internal.into()),
+                    // She has another one by now, or none.
+                    Err(reject) if reject.reason == Reason::NotFound => return Ok(()),
+                    Err(reject) => return Err(reject),
+                }
+            }
+        };
+        step.documents.push((icon::ICON, icon));
+        Ok(())
     }
 
     /// Brings the documents up to the account; tells whether they may be other ones now.

@@ -11,6 +11,7 @@ use crate::{
         tree::{Element, Tree},
     },
     formats::xml,
+    signal::Avatar,
 };
 
 /// The application.
@@ -65,7 +66,7 @@ pub struct Icon {
 /// The picture that a document has.
 ///
 /// # Errors
-/// [`Conflict::Constraint`]: it is of another kind, in another encoding, or too large.
+/// [`Conflict::Constraint`]: it is of another kind, or in another encoding.
 pub fn read(tree: &Tree) -> Result<Icon, Conflict> {
     picture(tree.root())
 }
@@ -82,37 +83,37 @@ pub fn print(media_type: &str, data: &[u8]) -> String {
 }
 
 fn check(root: Element<'_>, _: &Context<'_>) -> Result<(), Conflict> {
+    if base64(root).len() > MOST_BASE64 {
+        return Err(refusal("the picture is larger than 300 KiB in base64"));
+    }
     picture(root).map(drop)
 }
 
 fn picture(root: Element<'_>) -> Result<Icon, Conflict> {
     let text =
         |name| root.element(PRES_CONTENT, name).map(|element| element.text().trim().to_ascii_lowercase());
-    let kind = text("mime-type").and_then(|kind| MEDIA_TYPES.iter().find(|known| **known == kind));
-    let Some(media_type) = kind else {
-        return Err(refusal("the picture is no image/jpeg, image/png or image/gif"));
-    };
+    let kind = text("mime-type").and_then(|kind| Avatar::TYPES.iter().find(|known| **known == kind));
+    let Some(media_type) = kind else { return Err(refusal("the picture is no PNG, JPEG, GIF or WebP")) };
     if text("encoding").is_none_or(|encoding| encoding != "base64") {
         return Err(refusal("the picture is not in base64"));
     }
-    let data = root.element(PRES_CONTENT, "data").map(Element::text).unwrap_or_default();
-    let data: Vec<u8> = data.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    if data.len() > MOST_BASE64 {
-        return Err(refusal("the picture is larger than 300 KiB in base64"));
-    }
-    match STANDARD.decode(&data) {
+    match STANDARD.decode(base64(root)) {
         Ok(data) if !data.is_empty() => Ok(Icon { media_type, data }),
         Ok(_) => Err(refusal("there is no picture")),
         Err(_) => Err(refusal("the picture is not in base64")),
     }
 }
 
+/// The picture as it is written, white space left out.
+fn base64(root: Element<'_>) -> Vec<u8> {
+    let data = root.element(PRES_CONTENT, "data").map(Element::text).unwrap_or_default();
+    data.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect()
+}
+
 fn refusal(phrase: &str) -> Conflict {
     Conflict::Constraint(phrase.into())
 }
 
-/// Kinds of pictures that every client shows.
-const MEDIA_TYPES: &[&str] = &["image/jpeg", "image/png", "image/gif"];
 /// Most bytes of a picture as it is written, white space left out.
 const MOST_BASE64: usize = 300 * 1024;
 

@@ -1,5 +1,6 @@
 //! Documents over a real store: bytes, tags, refusals, and changes made at the same time.
 
+mod icon;
 mod people;
 mod policy;
 
