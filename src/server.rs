@@ -86,6 +86,7 @@ impl Server {
         let authenticator = Authenticator::open(config.auth.clone(), &data_dir, store.clone())?;
         let tls = Tls::open(&config.tls, &data_dir, &config.server.domain_names())?;
         let accounts = Accounts::new(store.clone(), config.server.domains.clone(), config.account.clone());
+        accounts.load_rules().await?;
         let gate = Gate::new(&config.limits);
         let xmpp = xmpp::Door::open(
             &config.xmpp,

@@ -25,6 +25,10 @@ use crate::{
 pub struct Accounts(Arc<Inner>);
 
 impl Accounts {
+    pub(super) fn inner(&self) -> Arc<Inner> {
+        Arc::clone(&self.0)
+    }
+
     /// The accounts in `store` that belong to `domains`. Must be called within a Tokio runtime,
     /// which accounts use for what they do in the background.
     #[must_use]
@@ -225,6 +229,32 @@ impl Accounts {
             Ok(Ok(None)) => Err(Reason::NotFound.into()),
             Ok(Err(fault)) => {
                 error!(%fault, "refusals cannot be read");
+                Err(Reason::Internal.into())
+            }
+            Err(_) => Err(Reason::Internal.into()),
+        }
+    }
+
+    /// The labels of the messages of an archive page, in order of the messages.
+    ///
+    /// # Errors
+    /// As [`Accounts::archive`].
+    pub async fn marks(
+        &self,
+        address: &Address,
+        first: MessageId,
+        last: MessageId,
+    ) -> Result<Vec<(MessageId, String)>, Reject> {
+        let store = self.0.store.clone();
+        let address = address.clone();
+        let read = move || {
+            let account = store.account(&address)?;
+            account.map(|account| store.marks(account.key, first, last)).transpose()
+        };
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(marks)) => Ok(marks.unwrap_or_default()),
+            Ok(Err(fault)) => {
+                error!(%fault, "labels cannot be read");
                 Err(Reason::Internal.into())
             }
             Err(_) => Err(Reason::Internal.into()),

@@ -30,6 +30,8 @@ pub struct Config {
     /// Inputs that may wait for one account; more are refused as overloaded. 16 to 1000000.
     /// Default: 10000.
     pub mailbox: usize,
+    /// Seconds of ringing after which nobody answers, for automated rules about that; 1 to 170. Default: 25.
+    pub no_answer_seconds: u32,
     /// Who may see an account's presence. Default: `rules`.
     pub authorization: Authorization,
     /// Whether who watches an account can be followed. Default: true.
@@ -80,6 +82,7 @@ impl Default for Config {
             idle_seconds: 60,
             avatar_bytes: 300 * 1024,
             mailbox: 10_000,
+            no_answer_seconds: 25,
             authorization: Authorization::Rules,
             watcher_info: true,
             watcher_info_authorization: ListAuthorization::Implicit,
@@ -110,6 +113,7 @@ impl Config {
             ("idle_seconds", self.idle_seconds as usize, 1, 86_400),
             ("avatar_bytes", self.avatar_bytes, 1024, 16 << 20),
             ("mailbox", self.mailbox, 16, 1_000_000),
+            ("no_answer_seconds", self.no_answer_seconds as usize, 1, 170),
             ("offline_watcher_info_seconds", waits, 1, 31_536_000),
             ("offline_watcher_info_cleanup_seconds", cleanup, 1, 86_400),
         ];

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::{
     Effect, Event, Reply,
     announce::tell,
+    automation::ContactFate,
     state::{Account, Effects},
     subscription::{State, inbound, outbound},
     watcher_list::{listed_contact, listed_request},
@@ -173,6 +174,16 @@ impl Account {
                 None => {}
             }
         }
+        if signal.event == ContactEvent::Subscribe && !before.flags().1 && !before.is_pending_in() {
+            match self.rules_on_contact(&signal.from, now, effects) {
+                ContactFate::Open => {}
+                ContactFate::Grant => return self.grant_at_once(signal, now, effects),
+                ContactFate::Deny => {
+                    return self.pass(&signal.from, ContactEvent::Unsubscribed, None, Native::None, effects);
+                }
+                ContactFate::Ignore => return,
+            }
+        }
         if signal.event == ContactEvent::Subscribe {
             self.note_contact_request(&signal.from, effects);
         }
@@ -206,7 +217,7 @@ impl Account {
     }
 
     /// The owner said yes in advance (RFC 6121 §3.4.2), or her rules do.
-    fn grant_at_once(&mut self, signal: &ContactSignal, now: Timestamp, effects: &mut Effects) {
+    pub(super) fn grant_at_once(&mut self, signal: &ContactSignal, now: Timestamp, effects: &mut Effects) {
         let known = self.roster.find(&signal.from).cloned();
         let Some(mut contact) = known.or_else(|| self.new_contact(signal.from.clone()).ok()) else { return };
         contact.from = true;

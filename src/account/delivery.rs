@@ -6,6 +6,7 @@ use smallvec::smallvec;
 
 use super::{
     About, Answer, Copy, Effect, Event, Reply, ReplyTo, Sent,
+    automation::{HOPS, Inbound},
     endpoints::{Endpoint, Sessions},
     policy::Verdict,
     session::SessionKind,
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     presence::Standing,
-    signal::{Message, MessageKind, Query, Reason, Reject, SessionId, Signal, SignalKind, Timestamp},
+    signal::{Message, MessageKind, Query, Reason, Reject, SessionId, Signal, SignalKind, Stage, Timestamp},
     storage::Write,
 };
 
@@ -24,10 +25,19 @@ enum Place {
     Sessions(Sessions),
     /// Nobody is there: into the offline file.
     Offline,
+    /// Older ones are on their way to who is there: behind them, into the offline file.
+    Behind,
     /// Nobody is there, and it is of no use later.
     Drop,
     /// Nobody is there, and the sender must know.
     Bounce,
+}
+
+impl Place {
+    /// Whether it is where messages end that nobody is there for.
+    fn is_absent(&self) -> bool {
+        matches!(self, Self::Offline | Self::Bounce)
+    }
 }
 
 impl Account {
@@ -42,6 +52,9 @@ impl Account {
         if message.from.address != self.address {
             answer(reply, &message, Err(Reason::Forbidden.into()), effects);
             return;
+        }
+        if message.content.body().is_some() || message.content.receipt.is_some() {
+            self.note_answered(&message.to.address);
         }
         let with = message.to.address.clone();
         let to_herself = with == self.address;
@@ -60,41 +73,49 @@ impl Account {
         effects.push(Effect::Route { signal: Signal::Message(message), reply });
     }
 
-    /// A message for the owner arrives.
+    /// A message for the owner arrives: her policy says whether, her rules how, her sessions where.
     pub(super) fn handle_message(
         &mut self,
-        message: Arc<Message>,
-        reply: Option<ReplyTo>,
+        inbound: &Inbound<'_>,
+        mut reply: Option<ReplyTo>,
         now: Timestamp,
         effects: &mut Effects,
     ) {
+        let message = inbound.message;
         if message.kind != MessageKind::Error
-            && let Some(outcome) = self.refusal_of(&message, now, effects)
+            && let Some(outcome) = self.refusal_of(message, now, effects)
         {
-            answer(reply, &message, outcome, effects);
+            answer(reply, message, outcome, effects);
             return;
         }
-        let place = self.place(&message);
-        let dormant = self.dormant_for(&place, &message);
+        let Some(leave) = self.apply_rules(inbound, Stage::AtOnce, &mut reply, now, effects) else { return };
+        let place = if leave.store { Place::Offline } else { self.place(message, leave.quiet) };
+        let dormant = if leave.store { Sessions::new() } else { self.dormant_for(&place, message) };
+        // Whose connection broke is as good as there.
+        if !leave.store
+            && place.is_absent()
+            && dormant.is_empty()
+            && self.apply_rules(inbound, Stage::Offline, &mut reply, now, effects).is_none()
+        {
+            return;
+        }
         if message.keep.archive && place != Place::Bounce {
             let with = message.from.address.clone();
-            effects.push(Effect::Store(Write::Archive {
-                message: Arc::clone(&message),
-                with,
-                outgoing: false,
-            }));
+            let message = Arc::clone(message);
+            effects.push(Effect::Store(Write::Archive { message, with, outgoing: false }));
         }
         if let Place::Sessions(sessions) = &place
             && message.keep.carbons
         {
+            let is_wanted = |other: &Endpoint| !leave.quiet || other.spec.kind != SessionKind::Device;
             let wanted = |other: &Endpoint| {
                 let has_it = sessions.contains(&other.session) || dormant.contains(&other.session);
-                !has_it && self.takes_copies(other, Copy::Received)
+                !has_it && self.takes_copies(other, Copy::Received) && is_wanted(other)
             };
-            copy_to(self.endpoints.ids(wanted), &message, Copy::Received, effects);
+            copy_to(self.endpoints.ids(wanted), message, Copy::Received, effects);
         }
-        copy_to(dormant, &message, Copy::Original, effects);
-        self.put(place, message, reply, 0, effects);
+        copy_to(dormant, message, Copy::Original, effects);
+        self.put(place, Arc::clone(message), reply, 0, effects);
     }
 
     /// What the sender of a message is told that the policy does not let through.
@@ -123,8 +144,10 @@ impl Account {
         message: Arc<Message>,
         reply: Option<ReplyTo>,
         tries: u8,
+        now: Timestamp,
         effects: &mut Effects,
     ) {
+        let mut reply = reply;
         let others = self.endpoints.ids(|endpoint| {
             endpoint.takes_unasked() && matches!(endpoint.spec.kind, SessionKind::Client | SessionKind::Page)
         });
@@ -133,6 +156,14 @@ impl Account {
         } else {
             Place::Sessions(others)
         };
+        if place.is_absent() {
+            // How it came here is not known any more, so it is passed on to nobody.
+            let via = vec![self.address.clone(); HOPS];
+            let inbound = Inbound { message: &message, via: &via, is_automatic: true };
+            if self.apply_rules(&inbound, Stage::Offline, &mut reply, now, effects).is_none() {
+                return;
+            }
+        }
         self.put(place, message, reply, tries, effects);
     }
 
@@ -165,7 +196,7 @@ impl Account {
     }
 
     /// Decides where a message goes.
-    fn place(&self, message: &Message) -> Place {
+    fn place(&self, message: &Message, quiet: bool) -> Place {
         if let Some(resource) = &message.to.resource {
             let named = self.endpoints.named(resource);
             match named.filter(|endpoint| endpoint.spec.takes_messages) {
@@ -184,9 +215,16 @@ impl Account {
             MessageKind::Group => return Place::Bounce,
             MessageKind::Chat | MessageKind::Normal | MessageKind::Headline => {}
         }
-        let sessions = self.endpoints.ids(|endpoint| self.takes_unasked(endpoint));
-        if sessions.is_empty() || self.waits_its_turn(&sessions, message) {
+        let makes_noise = |endpoint: &Endpoint| quiet && endpoint.spec.kind == SessionKind::Device;
+        let takes = |endpoint: &Endpoint| self.takes_unasked(endpoint) && !makes_noise(endpoint);
+        let sessions = self.endpoints.ids(takes);
+        if sessions.is_empty() {
             self.place_absent(message)
+        } else if self.waits_its_turn(&sessions, message) {
+            match self.place_absent(message) {
+                Place::Offline => Place::Behind,
+                other => other,
+            }
         } else {
             Place::Sessions(sessions)
         }
@@ -242,7 +280,7 @@ impl Account {
             Place::Sessions(sessions) => {
                 effects.push(Effect::Deliver { sessions, message, reply, tries });
             }
-            Place::Offline => {
+            Place::Offline | Place::Behind => {
                 self.offline.note_append();
                 effects.push(Effect::Store(Write::OfflineAppend(Arc::clone(&message))));
                 self.count_waiting(effects);
@@ -259,7 +297,7 @@ impl Account {
             && (endpoint.spec.kind != SessionKind::Device || self.preferences.device_messages)
     }
 
-    fn takes_copies(&self, endpoint: &Endpoint, copy: Copy) -> bool {
+    pub(super) fn takes_copies(&self, endpoint: &Endpoint, copy: Copy) -> bool {
         let wanted = match endpoint.spec.kind {
             SessionKind::Device => {
                 copy == Copy::Sent
@@ -273,13 +311,13 @@ impl Account {
     }
 }
 
-fn copy_to(sessions: Sessions, message: &Arc<Message>, copy: Copy, effects: &mut Effects) {
+pub(super) fn copy_to(sessions: Sessions, message: &Arc<Message>, copy: Copy, effects: &mut Effects) {
     if !sessions.is_empty() {
         effects.push(Effect::Copy { sessions, message: Arc::clone(message), copy });
     }
 }
 
-fn answer(
+pub(super) fn answer(
     reply: Option<ReplyTo>,
     message: &Arc<Message>,
     outcome: Result<Reply, Reject>,

@@ -9,7 +9,7 @@ use super::{
     event::About,
 };
 use crate::{
-    signal::{Address, Message, News, Reject, SessionId, Signal, Timestamp},
+    signal::{Address, HookCall, Message, News, Reject, SessionId, Signal, Timestamp},
     storage::Write,
 };
 
@@ -47,6 +47,8 @@ pub enum Effect {
     Fetch(Box<Fetch>),
     /// Post [`super::Input::Tick`] then, or soon after.
     Wake(Timestamp),
+    /// Tell a program on the web. Told at most once; what finds no room is not told.
+    Webhook(Box<HookCall>),
     /// The session is over from the account's side: tell it and forget its sink.
     End { session: SessionId, reason: CloseReason },
 }

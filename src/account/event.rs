@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::Reply;
 use crate::{
     signal::{
-        Address, Contact, ContactSignal, Message, PersonalNews, PresenceNotice, Query, Reject, RequestId,
+        Address, Contact, ContactSignal, Message, MessageId, PersonalNews, PresenceNotice, Query, Reject,
+        RequestId,
     },
     storage::Preferences,
 };
@@ -34,6 +36,12 @@ pub enum Event {
     /// Something about the owner or somebody she follows, of what the session wants to hear of.
     Personal(Arc<PersonalNews>),
     Preferences(Arc<Preferences>),
+    /// Automated rules gave a message labels, or want no attention called to it.
+    Marked {
+        message: MessageId,
+        marks: Vec<CompactString>,
+        quiet: bool,
+    },
     /// The reply to a request, or the failure of something sent without tag.
     Reply(Box<Replied>),
     /// The session is over.

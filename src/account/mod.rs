@@ -27,6 +27,7 @@
 mod accounts;
 mod alarms;
 mod announce;
+mod automation;
 mod avatar;
 mod blocks;
 mod config;
@@ -36,6 +37,7 @@ mod documents;
 mod effect;
 mod endpoints;
 mod event;
+mod hooks;
 mod input;
 mod mailbox;
 mod memory;
@@ -61,6 +63,7 @@ mod watcher_list;
 mod watchers;
 
 pub use accounts::{Accounts, Session, Watch};
+pub use automation::{Ring, SharedRules, Trial, Tried, TriedRule, TriedVerdict};
 pub use config::{Authorization, Config, ListAuthorization};
 pub use documents::{Amendment, DocumentChange, FactChange, Facts};
 pub use effect::{Answer, Effect};

@@ -7,11 +7,11 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::{Amendment, Facts, Sent, SessionSpec, event::About};
+use super::{Amendment, Facts, Ring, Sent, SessionSpec, Trial, Tried, event::About};
 use crate::{
     signal::{
-        Address, Avatar, AvatarHash, Contact, ContactEvent, ContactRequest, DocumentEntry, Message, Native,
-        Presence, Query, Ruleset, SessionId, Text, Wanted, WatcherList,
+        Address, Automation, Avatar, AvatarHash, Contact, ContactEvent, ContactRequest, DocumentEntry,
+        Message, Native, Presence, Query, Ruleset, SessionId, Text, Wanted, WatcherList,
     },
     storage::Preferences,
 };
@@ -54,6 +54,12 @@ pub enum Request {
     MessageRules,
     /// Replies [`Reply::Done`] once they are durable; they decide from now on.
     SetMessageRules(Option<Arc<Ruleset>>),
+    /// The owner's automated rules. Replies [`Reply::Automation`].
+    Automation,
+    /// Replies [`Reply::Done`] once they are durable; signals meet them from now on.
+    SetAutomation(Option<Box<Automation>>),
+    /// What would happen to a signal. Replies [`Reply::Tried`]; changes nothing.
+    Try(Box<Trial>),
     /// Forget what was refused. Replies [`Reply::Done`].
     RemoveRefusals,
     /// What is shown of the owner while no session shows anything. Replies [`Reply::HardState`].
@@ -115,8 +121,11 @@ pub enum Reply {
     },
     Watchers(Arc<WatcherList>),
     Summary(Box<Summary>),
-    /// The sessions that a call rings at, all at once.
-    Ring(Vec<SessionId>),
+    /// `None` where the owner set none.
+    Automation(Option<Box<Automation>>),
+    Tried(Box<Tried>),
+    /// Where a call rings.
+    Ring(Box<Ring>),
 }
 
 /// A roster, or what changed in it.

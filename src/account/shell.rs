@@ -2,7 +2,7 @@
 //! store, the bus and the sinks of its sessions.
 
 use std::sync::{
-    Arc, OnceLock, Weak,
+    Arc, Mutex, OnceLock, Weak,
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
@@ -18,6 +18,7 @@ use super::{
     alarms::Alarms,
     endpoints::Sessions,
     event::{About, Replied},
+    hooks::Hooks,
     mailbox::{Cell, Mail},
     registry::Registry,
     sink::Delivery,
@@ -42,6 +43,9 @@ pub(super) struct Inner {
     watches: Registry<WatchId, Arc<dyn WatchSink>>,
     waiters: Registry<RequestId, oneshot::Sender<Result<super::Reply, Reject>>>,
     pub(super) alarms: Alarms,
+    pub(super) hooks: Hooks,
+    /// Whoever sets the rules of administrators.
+    pub(super) rules_turn: Mutex<()>,
     next: AtomicU64,
     /// Inputs on their way to a mailbox by a task of their own.
     errands: AtomicUsize,
@@ -56,7 +60,7 @@ pub(super) struct Inner {
 impl Inner {
     pub(super) fn new(store: Store, bus: Bus<ReplyTo>, limits: super::Config) -> Arc<Self> {
         let home = bus.domains().into();
-        let shared = Arc::new(Shared { limits, home });
+        let shared = Arc::new(Shared { limits, home, automation: Arc::default() });
         let inner = Arc::new(Self {
             store,
             bus,
@@ -67,6 +71,8 @@ impl Inner {
             watches: Registry::default(),
             waiters: Registry::default(),
             alarms: Alarms::default(),
+            hooks: Hooks::default(),
+            rules_turn: Mutex::default(),
             next: AtomicU64::new(1),
             errands: AtomicUsize::new(0),
             idle: Notify::new(),
@@ -173,6 +179,7 @@ impl Inner {
         if let Some(to) = reply {
             let about = match signal {
                 Signal::Message(message) => Some(About::Message(Arc::clone(message))),
+                Signal::Passed(passed) => Some(About::Message(Arc::clone(&passed.message))),
                 Signal::Query(query) => Some(About::Query(Arc::clone(query))),
                 _ => None,
             };
@@ -270,6 +277,7 @@ impl Inner {
             Effect::CountOffline { asked } => self.count_offline(cell, key, asked),
             Effect::Fetch(fetch) => self.fetch(cell, key, *fetch),
             Effect::Wake(at) => self.alarms.set(at, cell.address.clone()),
+            Effect::Webhook(call) => self.hooks.send(*call),
             Effect::End { session, reason } => self.end_session(session, reason),
             Effect::Store(_) | Effect::Deliver { .. } => {}
         }

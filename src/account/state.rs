@@ -5,13 +5,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use arc_swap::ArcSwap;
+
 use super::{
     Answer, CloseReason, Config, Effect, Event, Input, Reply, ReplyTo, Request, SessionView, Summary,
+    automation::{Automated, Inbound, Scopes},
     config::Authorization,
     documents::Documents,
     endpoints::{Endpoint, Endpoints, Sessions},
     personal::Personal,
-    policy::Verdict,
     roster::Roster,
     rules::Own,
     session::{SessionKind, SessionSpec},
@@ -20,8 +22,7 @@ use super::{
 use crate::{
     presence::{Standing, standing},
     signal::{
-        Address, CallOffer, ContactRequest, Enquiry, Party, Presence, Reason, Reject, SessionId, Signal,
-        SignalKind, Timestamp,
+        Address, ContactRequest, Enquiry, Party, Presence, Reason, Reject, SessionId, Signal, Timestamp,
     },
     storage::{AccountRecord, Preferences, Write},
 };
@@ -34,6 +35,7 @@ pub(super) struct Account {
     pub(super) roster: Roster,
     pub(super) own: Option<Box<Own>>,
     pub(super) personal: Option<Box<Personal>>,
+    pub(super) automated: Option<Box<Automated>>,
     /// Who asked to see the owner's presence and waits for her answer.
     pub(super) requests: BTreeMap<Address, ContactRequest>,
     pub(super) endpoints: Endpoints,
@@ -50,6 +52,8 @@ pub(super) struct Shared {
     pub(super) limits: Config,
     /// The domains of this server: whose users have proved who they are.
     pub(super) home: Arc<[Address]>,
+    /// The automated rules that administrators set.
+    pub(super) automation: Arc<ArcSwap<Scopes>>,
 }
 
 /// Where rules put what is to be done.
@@ -65,6 +69,7 @@ impl Account {
             preferences: record.preferences,
             roster,
             own: Own::new(record.rules, record.message_rules, record.hard_state, record.blocked),
+            automated: Automated::new(record.automation, record.replies),
             personal: Personal::new(record.shelves),
             requests,
             endpoints: Endpoints::default(),
@@ -85,7 +90,7 @@ impl Account {
 
     /// Whether nothing would be lost if this state were forgotten and read anew.
     pub(super) fn is_idle(&self) -> bool {
-        self.endpoints.is_empty() && self.watchers.is_empty() && self.offline.is_idle()
+        self.endpoints.is_empty() && self.watchers.is_empty() && self.offline.is_idle() && !self.has_late()
     }
 
     /// Whether one more session like this may open.
@@ -112,7 +117,7 @@ impl Account {
             }
             Input::Signal { signal, reply } => self.handle_signal(signal, reply, now, effects),
             Input::Returned { message, reply, tries } => {
-                self.handle_returned(message, reply, tries, effects);
+                self.handle_returned(message, reply, tries, now, effects);
             }
             Input::Watch { watch, spec } => self.handle_watch(watch, *spec, now, effects),
             Input::WatchRenewed { watch, until } => self.watchers.renew(watch, until),
@@ -140,6 +145,7 @@ impl Account {
             self.review_all(now, effects);
         }
         self.forget_waiting(now, effects);
+        self.ask_due(now, effects);
         if let Some(next) = self.next_forgotten() {
             self.wake_at(next, effects);
         }
@@ -227,6 +233,12 @@ impl Account {
             Request::SetRules(rules) => self.set_rules(rules, now, effects),
             Request::MessageRules => Ok(Reply::Rules(self.message_rules().cloned())),
             Request::SetMessageRules(rules) => self.set_message_rules(rules, effects),
+            Request::Automation => {
+                let rules = self.own_rules().map(|list| Box::new(list.rules.clone()));
+                Ok(Reply::Automation(rules))
+            }
+            Request::SetAutomation(rules) => self.set_automation(rules.map(|rules| *rules), effects),
+            Request::Try(trial) => self.try_rules(&trial, now).map(|tried| Reply::Tried(Box::new(tried))),
             Request::RemoveRefusals => {
                 effects.push(Effect::Store(Write::RefusalsRemoved));
                 Ok(Reply::Done)
@@ -254,7 +266,12 @@ impl Account {
         effects: &mut Effects,
     ) {
         match signal {
-            Signal::Message(message) => self.handle_message(message, reply, now, effects),
+            Signal::Message(message) => {
+                self.handle_message(&Inbound::straight(&message), reply, now, effects);
+            }
+            Signal::Passed(passed) => {
+                self.handle_message(&Inbound::passed(&passed), reply, now, effects);
+            }
             Signal::Query(query) => self.handle_query(query, reply, effects),
             Signal::Contact(contact) => self.handle_contact_signal(&contact, now, effects),
             Signal::Presence { to, notice } => self.handle_notice(&to, notice, effects),
@@ -265,29 +282,6 @@ impl Account {
             Signal::Personal { to, news } => self.handle_personal(&to, news, effects),
             Signal::Call(offer) => self.handle_call(&offer, reply, now, effects),
         }
-    }
-
-    /// A call rings at every session that takes calls.
-    fn handle_call(
-        &mut self,
-        offer: &CallOffer,
-        reply: Option<ReplyTo>,
-        now: Timestamp,
-        effects: &mut Effects,
-    ) {
-        let Some(to) = reply else { return };
-        let caller = &offer.from.address;
-        let sessions = self.endpoints.ids(|endpoint| endpoint.spec.takes_calls && endpoint.is_available());
-        let outcome = if let Verdict::Refuse(why) = self.may_call(caller, now) {
-            let reason = why.as_refusal();
-            reason.map(|reason| self.note_refusal(caller, SignalKind::Call, reason, now, effects));
-            Err(why.as_reject())
-        } else if sessions.is_empty() {
-            Err(Reason::NoSession.into())
-        } else {
-            Ok(Reply::Ring(sessions.into_vec()))
-        };
-        effects.push(Effect::Answer(Answer { to, about: None, outcome }));
     }
 
     fn adopt(&mut self, preferences: Preferences, effects: &mut Effects) {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Effect, Event, WatchId, WatchState,
     announce::tell,
+    automation::ContactFate,
     config::ListAuthorization,
     permission::Permission,
     state::{Account, Effects},
@@ -104,7 +105,22 @@ impl Account {
 
     /// Somebody begins to watch the presence. A stranger is a question to the owner, and waits.
     fn watch_presence(&mut self, watch: WatchId, spec: WatchSpec, now: Timestamp, effects: &mut Effects) {
-        let permission = self.permission_to_watch(&spec.watcher, now);
+        let mut permission = self.permission_to_watch(&spec.watcher, now);
+        if permission.handling == Handling::Confirm && !self.requests.contains_key(&spec.watcher) {
+            match self.rules_on_contact(&spec.watcher, now, effects) {
+                ContactFate::Open => {}
+                ContactFate::Grant => {
+                    self.grant_at_once(&self.question_of(&spec.watcher), now, effects);
+                    permission = self.permission_to_watch(&spec.watcher, now);
+                }
+                ContactFate::Deny => return reject(watch, effects),
+                ContactFate::Ignore => {
+                    let live = Live::presence(watch, spec, now, WatchState::Pending, &permission);
+                    show(watch, WatchState::Pending, None, effects);
+                    return self.watchers.add(live);
+                }
+            }
+        }
         let asks = permission.handling == Handling::Confirm;
         let waits_too_often = asks && self.watchers.pending_of(&spec.watcher) >= PENDING_EACH;
         let was_refused = asks && self.watchers.is_refused(&spec.watcher, now);
@@ -198,13 +214,7 @@ impl Account {
         }
         let was_asked = self.requests.contains_key(from);
         if !was_asked {
-            let signal = ContactSignal {
-                from: from.clone(),
-                to: self.address.clone(),
-                event: ContactEvent::Subscribe,
-                note: None,
-                native: Native::None,
-            };
+            let signal = self.question_of(from);
             if !self.note_request(&signal, now, effects) {
                 return;
             }
@@ -212,6 +222,17 @@ impl Account {
             tell(sessions, Event::Contact(Arc::new(signal)), effects);
         }
         self.note_waiting(live, was_asked, now, effects);
+    }
+
+    /// What somebody asks who begins to watch.
+    fn question_of(&self, watcher: &Address) -> ContactSignal {
+        ContactSignal {
+            from: watcher.clone(),
+            to: self.address.clone(),
+            event: ContactEvent::Subscribe,
+            note: None,
+            native: Native::None,
+        }
     }
 
     fn snapshot(&self) -> Snapshot {

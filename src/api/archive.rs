@@ -64,12 +64,17 @@ struct Line<'a> {
     message: MessageView<'a>,
     with: &'a Address,
     outgoing: bool,
+    /// Labels that automated rules gave it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    marks: Vec<&'a str>,
 }
 
-impl<'a> From<&'a ArchivedMessage> for Line<'a> {
-    fn from(line: &'a ArchivedMessage) -> Self {
+impl<'a> Line<'a> {
+    fn new(line: &'a ArchivedMessage, marks: &'a [(MessageId, String)]) -> Self {
         let ArchivedMessage { message, with, outgoing } = line;
-        Self { message: MessageView::new(message, None), with, outgoing: *outgoing }
+        let own = marks.iter().filter(|(id, _)| *id == message.id);
+        let marks = own.map(|(_, mark)| mark.as_str()).collect();
+        Self { message: MessageView::new(message, None), with, outgoing: *outgoing, marks }
     }
 }
 
@@ -91,7 +96,14 @@ pub(super) async fn show(
     let (limit, from) = (query.limit - 1, query.from);
     let found = shared.accounts.archive(&identity.address, query).await?;
     let (lines, complete) = cut(&found, limit, from);
-    let document = Document { messages: lines.iter().map(Line::from).collect(), complete };
+    let marks = match (lines.first(), lines.last()) {
+        (Some(first), Some(last)) => {
+            shared.accounts.marks(&identity.address, first.message.id, last.message.id).await?
+        }
+        _ => Vec::new(),
+    };
+    let messages = lines.iter().map(|line| Line::new(line, &marks)).collect();
+    let document = Document { messages, complete };
     Ok(Json(document).into_response())
 }
 

@@ -30,6 +30,7 @@ mod pace;
 mod pending;
 mod policy;
 mod presence;
+mod rules;
 mod server;
 mod session;
 mod translate;

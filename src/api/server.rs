@@ -35,7 +35,7 @@ use super::{
     error::{Failure, Outcome},
     extract::account_address,
     identity::{Client, Identity},
-    login, policy, presence, session,
+    login, policy, presence, rules, session,
 };
 use crate::{
     account::Accounts,
@@ -194,6 +194,10 @@ fn routes(shared: Arc<Shared>, guests: Router) -> Router {
                 .put(presence::set_offline_status)
                 .delete(presence::remove_offline_status),
         )
+        .route("/api/rules", get(rules::show).put(rules::set))
+        .route("/api/rules/try", post(rules::try_out))
+        .route("/api/admin/rules/server", get(rules::show_server).put(rules::set_server))
+        .route("/api/admin/rules/domains/{domain}", get(rules::show_domain).put(rules::set_domain))
         .route("/api/refusals", get(policy::show_refusals).delete(policy::remove_refusals))
         .route("/api/watchers", get(presence::show_watchers))
         .route("/api/ws", get(open_socket))

@@ -122,7 +122,7 @@ pub enum When {
     /// Its text has one of these in it, in whatever case. Something without text has none.
     Text(Vec<CompactString>),
     /// The inner one does not hold.
-    Not(Box<When>),
+    Not(Box<Self>),
 }
 
 /// What the sender is to the owner.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Address, CallOffer, ContactSignal, Enquiry, Message, Party, PersonalNews, PresenceNotice, Query,
+    Address, CallOffer, ContactSignal, Enquiry, Message, Party, Passed, PersonalNews, PresenceNotice, Query,
 };
 
 /// One thing that an account, or somebody outside, tells an account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Signal {
     Message(Arc<Message>),
+    /// A message that does not come straight from its sender.
+    Passed(Arc<Passed>),
     Query(Arc<Query>),
     Contact(Arc<ContactSignal>),
     /// The presence of a contact, or presence directed at this account.
@@ -41,6 +43,7 @@ impl Signal {
     pub fn to(&self) -> &Address {
         match self {
             Self::Message(message) => &message.to.address,
+            Self::Passed(passed) => &passed.message.to.address,
             Self::Query(query) => &query.to.address,
             Self::Contact(contact) => &contact.to,
             Self::Presence { to, .. } => &to.address,

@@ -9,11 +9,11 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, Weak,
-    atomic::{AtomicU16, Ordering},
+    atomic::{AtomicBool, AtomicU16, Ordering},
 };
 
 use compact_str::{CompactString, ToCompactString};
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
 use tracing::debug;
 
 use super::{
@@ -22,21 +22,22 @@ use super::{
     astray,
     auth::{Role, Sender},
     call_book::{Call, CallBook, Counts, End, Token, Way},
+    call_stages::{self, Follower, Following, News, expand, want_more},
     device::Device,
     door::Door,
     events::{Beginning, CallEnd, Heard},
     gruu::gruu_of,
     message::{HeaderName, Message, Method, StartLine, Uri},
     onward::{strip, to_target},
-    proxy::{Branch, Hop, Observer, check_proxy_require, next_hops, record_routes},
+    proxy::{Branch, Hop, Observer, PassageId, check_proxy_require, next_hops, record_routes},
     succession::{parse_referrer, parse_replaces},
     target::Target,
     transaction::{ClientEvent, IncomingRequest},
     transport::{Destination, Flow},
 };
 use crate::{
-    account::{Reply, SessionChange},
-    signal::{Address, CallId, CallOffer, Party, SessionId, Signal, Timestamp},
+    account::{Ring, SessionChange},
+    signal::{Address, CallId, CallOffer, SessionId, Timestamp},
 };
 
 /// The calls of this door.
@@ -52,8 +53,18 @@ pub(in crate::sip) fn handle_invite(door: &Arc<Door>, request: IncomingRequest) 
     let passage = door.proxy.begin(&request);
     let this = Arc::clone(door);
     door.run(async move {
-        match place_call(&this, &request).await {
-            Ok((branches, observer)) => this.proxy.send(passage, branches, &observer),
+        match place_call(&this, &request, passage).await {
+            Ok(Start { branches, placed, follower }) => {
+                let observer: Arc<dyn Observer> = placed;
+                match follower {
+                    None => this.proxy.send(passage, branches, &observer),
+                    Some(follower) => {
+                        this.proxy.ask_at_end(passage);
+                        this.proxy.send(passage, branches, &observer);
+                        follower.run(Arc::clone(&this)).await;
+                    }
+                }
+            }
             Err(refusal) => {
                 debug!(status = refusal.status, peer = %request.flow.peer, "call refused");
                 this.proxy.refuse(passage, &refusal);
@@ -96,11 +107,30 @@ pub(in crate::sip) fn handle_ack(door: &Door, ack: &Message, flow: Flow) {
     }
 }
 
+/// A call that is about to ring.
+struct Start {
+    branches: Vec<Branch>,
+    placed: Arc<Placed>,
+    /// Who follows it, where an account wants to be asked again.
+    follower: Option<Follower>,
+}
+
+/// What the INVITEs of a call are made of.
+pub(super) struct Origin {
+    message: Message,
+    flow: Flow,
+    /// `Max-Forwards` as it goes on.
+    hops: u8,
+    /// The phone that calls: no call rings where it comes from.
+    caller: Option<SessionId>,
+}
+
 /// Asks the account where a call rings.
 async fn place_call(
     door: &Arc<Door>,
     request: &IncomingRequest,
-) -> Result<(Vec<Branch>, Arc<dyn Observer>), Refusal> {
+    passage: PassageId,
+) -> Result<Start, Refusal> {
     let message = &request.message;
     let hops = next_hops(message)?;
     check_proxy_require(message)?;
@@ -109,30 +139,25 @@ async fn place_call(
     door.calls.check_loop(message)?;
     let token = Token::from(format!("c{}", door.layer.new_token()));
     let callee = target.address.clone();
-    let devices = ring(door, &token, &sender, target).await?;
-    let (mut branches, mut called) = (Vec::new(), Vec::new());
-    for device in &devices {
-        let targets = device.targets();
-        let branch: Branch =
-            targets.iter().filter_map(|target| hop_to(door, request, target, &token, hops)).collect();
-        if let Some(first) = branch.front() {
-            called.push((device.session_id(), first.destination.clone()));
-            branches.push(branch);
-        }
-    }
+    let offer = CallOffer::new(CallId(token.clone()), sender.party(), target);
+    let rings = expand(door, call_stages::offer(door, offer).await?).await;
+    let caller = sender.device.as_ref().and_then(|device| device.session_id());
+    let origin = Origin { message: message.clone(), flow: request.flow, hops, caller };
+    let (notes, heard) = mpsc::channel(NOTES);
+    let placed = Arc::new(Placed::new(door, token.clone(), want_more(&rings).then_some(notes)));
+    let branches = placed.branches(door, &origin, &rings);
     if branches.is_empty() {
         return Err(Refusal::new(480));
     }
     door.calls.begin(door, &token, request, &sender)?;
     let beginning = beginning_of(message, &sender, callee)?;
     door.subscriptions.note_calls(|calls| calls.begin(&token, beginning));
-    let observer = InviteObserver {
-        door: Arc::downgrade(door),
-        token,
-        called: Mutex::new(called),
-        refused: AtomicU16::new(0),
-    };
-    Ok((branches, Arc::new(observer)))
+    let follower = want_more(&rings).then(|| {
+        let now = Instant::now();
+        let rings = rings.into_iter().map(|ring| Following::new(ring, now)).collect();
+        Follower { passage, origin, placed: Arc::clone(&placed), heard, rings }
+    });
+    Ok(Start { branches, placed, follower })
 }
 
 /// What the package `dialog` tells of a call.
@@ -152,37 +177,12 @@ fn beginning_of(message: &Message, sender: &Sender, called: Address) -> Result<B
     })
 }
 
-/// The phones that a call rings at: all that the account names, or the one that is asked for.
-async fn ring(
-    door: &Door,
-    token: &Token,
-    sender: &Sender,
-    target: Party,
-) -> Result<Vec<Arc<Device>>, Refusal> {
-    let wanted = target.resource.clone();
-    let offer = CallOffer { id: CallId(token.clone()), from: sender.party(), to: target };
-    let reply = door.accounts.signal(Signal::Call(Arc::new(offer))).await?;
-    let Reply::Ring(sessions) = reply else { return Err(Refusal::new(480)) };
-    let own = sender.device.as_ref().and_then(|device| device.session_id());
-    let is_meant = |device: &Arc<Device>| wanted.as_ref().is_none_or(|wanted| device.resource() == wanted);
-    let others = sessions.into_iter().filter(|session| Some(*session) != own);
-    let devices: Vec<_> =
-        others.filter_map(|session| door.locations.device(session)).filter(is_meant).collect();
-    if devices.is_empty() { Err(Refusal::new(480)) } else { Ok(devices) }
-}
-
 /// The INVITE as it goes to one phone (RFC 3261 §16.6).
-fn hop_to(
-    door: &Door,
-    request: &IncomingRequest,
-    target: &Arc<Target>,
-    token: &Token,
-    hops: u8,
-) -> Option<Hop> {
+fn hop_to(door: &Door, origin: &Origin, target: &Arc<Target>, token: &Token) -> Option<Hop> {
     let flow = door.layer.transport().flow_to(&target.destination).ok()?;
-    let mut splice = strip(&request.message, hops).remove(HeaderName::Route);
+    let mut splice = strip(&origin.message, origin.hops).remove(HeaderName::Route);
     // The last one that is pushed stands on top.
-    for route in record_routes(&door.layer, token, &request.flow, &flow).iter().rev() {
+    for route in record_routes(&door.layer, token, &origin.flow, &flow).iter().rev() {
         splice = splice.push_record_route(route);
     }
     Some(to_target(splice, target))
@@ -239,24 +239,85 @@ struct Within {
     routes: usize,
 }
 
-/// Learns from the responses to an INVITE who rings and who talks.
-struct InviteObserver {
+/// A call on its way. Learns from the responses to its INVITEs who rings and who talks.
+pub(super) struct Placed {
     door: Weak<Door>,
     token: Token,
     /// By branch.
     called: Mutex<Vec<(Option<SessionId>, Destination)>>,
     /// The status by which it was refused, as far as is known; 0 where none was.
     refused: AtomicU16,
+    is_over: AtomicBool,
+    /// Who is told when no phone is left, where somebody wants to know. A note that finds no room
+    /// is lost; there is room for more than one call has.
+    follower: Option<mpsc::Sender<News>>,
 }
 
-impl InviteObserver {
+impl Placed {
+    fn new(door: &Arc<Door>, token: Token, follower: Option<mpsc::Sender<News>>) -> Self {
+        Self {
+            door: Arc::downgrade(door),
+            token,
+            called: Mutex::default(),
+            refused: AtomicU16::new(0),
+            is_over: AtomicBool::new(false),
+            follower,
+        }
+    }
+
+    /// The INVITEs to all phones that accounts name, each phone once: a branch each, in the order of their
+    /// numbers. Where one phone is asked for, no other rings.
+    pub(super) fn branches(&self, door: &Door, origin: &Origin, rings: &[Ring]) -> Vec<Branch> {
+        let (mut branches, mut called) = (Vec::new(), self.called());
+        let mut known: Vec<Option<SessionId>> = vec![origin.caller];
+        for ring in rings {
+            let wanted = ring.offer.to.resource.as_ref();
+            let is_meant = |device: &Arc<Device>| wanted.is_none_or(|wanted| device.resource() == wanted);
+            let devices = ring.sessions.iter().filter_map(|session| door.locations.device(*session));
+            for device in devices.filter(is_meant) {
+                if known.contains(&device.session_id()) {
+                    continue;
+                }
+                known.push(device.session_id());
+                let targets = device.targets();
+                let hop = |target| hop_to(door, origin, target, &self.token);
+                let branch: Branch = targets.iter().filter_map(hop).collect();
+                if let Some(first) = branch.front() {
+                    called.push((device.session_id(), first.destination.clone()));
+                    branches.push(branch);
+                }
+            }
+        }
+        branches
+    }
+
+    /// Has further phones ring; with `leave`, those that ring now stop.
+    pub(super) fn ring_on(
+        self: &Arc<Self>,
+        door: &Door,
+        passage: PassageId,
+        branches: Vec<Branch>,
+        leave: bool,
+    ) {
+        let observer: Arc<dyn Observer> = Arc::<Self>::clone(self);
+        if !door.proxy.send_more(passage, branches, leave, &observer) {
+            observer.handle_end();
+        }
+    }
+
     /// The list is whole after every statement.
     fn called(&self) -> MutexGuard<'_, Vec<(Option<SessionId>, Destination)>> {
         self.called.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn note(&self, news: News) {
+        if let Some(follower) = &self.follower {
+            let _ = follower.try_send(news);
+        }
+    }
 }
 
-impl Observer for InviteObserver {
+impl Observer for Placed {
     fn handle_event(&self, branch: usize, event: &ClientEvent) {
         let Some(door) = self.door.upgrade() else { return };
         let (response, is_talking) = match event {
@@ -295,7 +356,15 @@ impl Observer for InviteObserver {
         }
     }
 
+    fn handle_exhausted(&self, best: u16) {
+        self.note(News::Exhausted(best));
+    }
+
     fn handle_end(&self) {
+        if self.is_over.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.note(News::Over);
         if let Some(door) = self.door.upgrade() {
             door.calls.book().fail(&self.token);
             let status = Some(self.refused.load(Ordering::Relaxed)).filter(|status| *status > 0);
@@ -442,3 +511,6 @@ fn request_uri(message: &Message) -> CompactString {
         StartLine::Response { .. } => CompactString::default(),
     }
 }
+
+/// Notes on their way to a call's follower.
+const NOTES: usize = 16;

@@ -89,6 +89,7 @@ pub(in crate::sip) struct Door {
     pub(in crate::sip) alarm: Alarm<Due>,
     /// The second that was last printed as a `Date`, and the text.
     pub(in crate::sip) date: Mutex<(i64, String)>,
+    pub(super) signal: ShutdownSignal,
     /// Requests that wait for something.
     tasks: Mutex<Tasks>,
 }
@@ -118,7 +119,7 @@ impl Door {
             subscriptions: Subscriptions::new(Arc::clone(&layer), accounts.clone(), limits, documents),
             proxy: Proxy::new(Arc::clone(&layer)),
             calls: Calls::default(),
-            keeper: Keeper::new(accounts.memory("registrations"), signal),
+            keeper: Keeper::new(accounts.memory("registrations"), signal.clone()),
             turns: Turns::default(),
             seal: Seal::new(&authenticator.secret("temporary GRUUs")),
             config,
@@ -128,6 +129,7 @@ impl Door {
             locations: Locations::default(),
             alarm: Alarm::default(),
             date: Mutex::default(),
+            signal,
             tasks: Mutex::default(),
         })
     }

@@ -18,6 +18,8 @@ pub(super) struct Fork {
     is_answered: bool,
     /// The sender wants no answer any more.
     is_cancelled: bool,
+    /// Somebody is asked before a request that nobody took ends.
+    asks: bool,
 }
 
 /// RFC 3261 §16.7, a branch.
@@ -45,6 +47,8 @@ pub(super) enum Step {
     Forward(Message),
     /// Answer with this status.
     Respond(u16),
+    /// No branch is left; this is the best that any of them said. Somebody may know more.
+    Ask(u16),
     /// Cancel a branch.
     Cancel(usize, Why),
 }
@@ -58,6 +62,8 @@ pub(super) enum Why {
     Declined,
     /// The sender gave up.
     Sender,
+    /// It goes elsewhere.
+    Moved,
 }
 
 pub(super) type Steps = SmallVec<[Step; 2]>;
@@ -65,7 +71,7 @@ pub(super) type Steps = SmallVec<[Step; 2]>;
 impl Fork {
     /// A request that goes nowhere yet: see [`Fork::open`].
     pub(super) fn new() -> Self {
-        Self { branches: SmallVec::new(), best: None, is_answered: false, is_cancelled: false }
+        Self { branches: SmallVec::new(), best: None, is_answered: false, is_cancelled: false, asks: false }
     }
 
     /// Opens so many branches. `false` where the sender has given up already.
@@ -75,6 +81,56 @@ impl Fork {
         }
         self.branches = smallvec![State::Open; branches];
         true
+    }
+
+    /// From now on somebody is asked before a request that nobody took ends: see [`Step::Ask`].
+    pub(super) fn ask_at_end(&mut self) {
+        self.asks = true;
+    }
+
+    /// Opens further branches; the index of the first. `None` where nobody waits for them any more.
+    pub(super) fn open_more(&mut self, branches: usize) -> Option<usize> {
+        if !self.is_pending() {
+            return None;
+        }
+        let first = self.branches.len();
+        self.branches.extend(std::iter::repeat_n(State::Open, branches));
+        Some(first)
+    }
+
+    /// The request goes elsewhere: branches before this one are to end.
+    pub(super) fn leave(&mut self, first: usize) -> Steps {
+        self.cancel_open(first, Why::Moved)
+    }
+
+    /// Nobody knows more: a request that no branch took ends.
+    pub(super) fn release(&mut self) -> Steps {
+        self.asks = false;
+        if !self.is_pending() || !self.is_exhausted() {
+            return Steps::new();
+        }
+        self.is_answered = true;
+        self.best.take().map(|best| self.last_step(best)).into_iter().collect()
+    }
+
+    /// The request is refused, whatever its branches say.
+    pub(super) fn refuse(&mut self, status: u16) -> Steps {
+        if !self.is_pending() {
+            return Steps::new();
+        }
+        self.is_answered = true;
+        let mut steps = smallvec![Step::Respond(status)];
+        steps.extend(self.cancel_open(usize::MAX, Why::Moved));
+        steps
+    }
+
+    /// Whether the sender still waits.
+    pub(super) fn is_pending(&self) -> bool {
+        !self.is_answered && !self.is_cancelled
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.branches.iter().all(|state| *state == State::Done)
     }
 
     /// A branch responds.
@@ -105,11 +161,11 @@ impl Fork {
             return Steps::new();
         }
         self.is_cancelled = true;
-        if self.branches.is_empty() {
+        if self.is_exhausted() {
             self.is_answered = true;
             return smallvec![Step::Respond(487)];
         }
-        self.cancel_open(Why::Sender)
+        self.cancel_open(usize::MAX, Why::Sender)
     }
 
     /// Whether every branch has come to its end.
@@ -140,7 +196,7 @@ impl Fork {
         self.finish(branch);
         self.is_answered = true;
         let mut steps = smallvec![Step::Forward(response)];
-        steps.extend(self.cancel_open(Why::Answered));
+        steps.extend(self.cancel_open(usize::MAX, Why::Answered));
         steps
     }
 
@@ -155,9 +211,11 @@ impl Fork {
         }
         let mut steps = Steps::new();
         if status >= 600 {
-            steps.extend(self.cancel_open(Why::Declined));
+            steps.extend(self.cancel_open(usize::MAX, Why::Declined));
         }
-        if !self.is_answered && self.branches.iter().all(|state| *state == State::Done) {
+        if self.asks && self.is_pending() && self.is_exhausted() {
+            steps.push(Step::Ask(self.best.as_ref().map_or(480, Candidate::status)));
+        } else if !self.is_answered && self.is_exhausted() {
             self.is_answered = true;
             steps.extend(self.best.take().map(|best| self.last_step(best)));
         }
@@ -175,9 +233,10 @@ impl Fork {
         }
     }
 
-    fn cancel_open(&mut self, why: Why) -> Steps {
+    /// Cancels what is open of the first so many branches.
+    fn cancel_open(&mut self, first: usize, why: Why) -> Steps {
         let mut steps = Steps::new();
-        for (branch, state) in self.branches.iter_mut().enumerate() {
+        for (branch, state) in self.branches.iter_mut().enumerate().take(first) {
             if *state == State::Open {
                 *state = State::Cancelled(why);
                 steps.push(Step::Cancel(branch, why));
@@ -231,6 +290,7 @@ mod tests {
             Step::Forward(response) => format!(">{}", response.status().unwrap()),
             Step::Respond(status) => format!("={status}"),
             Step::Cancel(branch, _) => format!("x{branch}"),
+            Step::Ask(status) => format!("?{status}"),
         };
         steps.iter().map(show).collect::<Vec<_>>().join(" ")
     }
@@ -324,6 +384,65 @@ mod tests {
         fork.open(1);
         fork.handle_response(0, response(200));
         assert_eq!(show(&fork.cancel()), "");
+        assert!(fork.is_over());
+    }
+
+    fn asking(branches: usize) -> Fork {
+        let mut fork = Fork::new();
+        fork.ask_at_end();
+        fork.open(branches);
+        fork
+    }
+
+    #[test]
+    fn somebody_is_asked_before_a_request_that_nobody_took_ends() {
+        let mut fork = asking(2);
+        assert_eq!(show(&fork.handle_response(0, response(480))), "");
+        assert_eq!(show(&fork.handle_response(1, response(486))), "?486");
+        assert!(!fork.is_over());
+        assert_eq!(show(&fork.release()), ">486");
+        assert!(fork.is_over());
+        let mut fork = asking(1);
+        assert_eq!(show(&fork.handle_response(0, response(200))), ">200");
+        assert_eq!(show(&fork.release()), "");
+    }
+
+    #[test]
+    fn further_branches_ring_when_the_first_ones_do_not() {
+        let mut fork = asking(1);
+        assert_eq!(show(&fork.handle_response(0, response(486))), "?486");
+        assert_eq!(fork.open_more(2), Some(1));
+        assert_eq!(show(&fork.handle_response(1, response(180))), ">180");
+        assert_eq!(show(&fork.handle_response(2, response(200))), ">200 x1");
+        assert_eq!(fork.open_more(1), None);
+    }
+
+    #[test]
+    fn a_request_that_goes_elsewhere_leaves_its_branches() {
+        let mut fork = asking(2);
+        let first = fork.open_more(1).unwrap();
+        assert_eq!(show(&fork.leave(first)), "x0 x1");
+        assert_eq!(show(&fork.handle_response(0, response(487))), "");
+        assert_eq!(show(&fork.handle_response(1, response(487))), "");
+        assert_eq!(show(&fork.handle_response(2, response(200))), ">200");
+    }
+
+    #[test]
+    fn a_request_may_be_refused_while_it_rings() {
+        let mut fork = asking(2);
+        assert_eq!(show(&fork.refuse(486)), "=486 x0 x1");
+        assert_eq!(show(&fork.handle_response(0, response(487))), "");
+        assert_eq!(show(&fork.handle_response(1, response(487))), "");
+        assert!(fork.is_over());
+    }
+
+    #[test]
+    fn who_gives_up_while_somebody_is_asked_is_answered_at_once() {
+        let mut fork = asking(1);
+        fork.handle_response(0, response(480));
+        assert_eq!(show(&fork.cancel()), "=487");
+        assert_eq!(fork.open_more(1), None);
+        assert_eq!(show(&fork.release()), "");
         assert!(fork.is_over());
     }
 }

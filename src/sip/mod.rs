@@ -39,6 +39,7 @@ mod auth;
 mod bindings;
 mod call;
 mod call_book;
+mod call_stages;
 mod clock;
 mod config;
 mod device;

@@ -69,7 +69,10 @@ pub(super) trait Observer: Send + Sync + 'static {
     /// A branch is tried at another place.
     fn handle_hop(&self, _branch: usize, _destination: &Destination) {}
 
-    /// Every branch has come to its end, or none was begun.
+    /// No branch is left that might succeed, and somebody is to be asked: see [`Proxy::ask_at_end`].
+    fn handle_exhausted(&self, _best: u16) {}
+
+    /// Every branch has come to its end, or none was begun. May be told more than once.
     fn handle_end(&self) {}
 }
 
@@ -77,6 +80,8 @@ pub(super) trait Observer: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
     Going,
+    /// It waits for somebody's word.
+    Held(u16),
     /// Just now.
     Over,
     /// Some time ago.
@@ -107,6 +112,56 @@ impl Proxy {
         let passage = self.lock().remove(id);
         if let Some(passage) = passage {
             passage.server.respond(refusal.response(&passage.request, &self.layer.new_token()));
+        }
+    }
+
+    /// The observer is asked before a request that nobody took ends. He has it go on by [`Proxy::send_more`],
+    /// or end by [`Proxy::release`] or [`Proxy::refuse_late`].
+    pub(super) fn ask_at_end(&self, id: PassageId) {
+        if let Some(passage) = self.lock().passages.get_mut(&id) {
+            passage.fork.ask_at_end();
+        }
+    }
+
+    /// Sends a request on its way to further phones; with `leave`, those that ring now are to end.
+    /// `false` where nobody waits for it any more.
+    pub(super) fn send_more(
+        self: &Arc<Self>,
+        id: PassageId,
+        mut branches: Vec<Branch>,
+        leave: bool,
+        observer: &Arc<dyn Observer>,
+    ) -> bool {
+        let hops: SmallVec<[Option<Hop>; 2]> = branches.iter_mut().map(VecDeque::pop_front).collect();
+        let Some((server, first)) = self.open_more(id, branches) else { return false };
+        for (index, hop) in (first..).zip(hops) {
+            match hop {
+                Some(hop) => self.send_hop(id, index, &hop, &server, observer),
+                None => self.handle(id, index, &server, observer, ClientEvent::Failed(Failure::Unreachable)),
+            }
+        }
+        if leave {
+            self.drive(id, |fork| fork.leave(first));
+        }
+        true
+    }
+
+    /// Whether the sender still waits for his answer.
+    pub(super) fn is_pending(&self, id: PassageId) -> bool {
+        self.lock().passages.get(&id).is_some_and(|passage| passage.fork.is_pending())
+    }
+
+    /// A request that nobody took ends, if it waits for that.
+    pub(super) fn release(&self, id: PassageId, observer: &Arc<dyn Observer>) {
+        if matches!(self.drive(id, Fork::release), Progress::Over | Progress::Gone) {
+            observer.handle_end();
+        }
+    }
+
+    /// A request ends by a refusal, whatever its phones do.
+    pub(super) fn refuse_late(&self, id: PassageId, status: u16, observer: &Arc<dyn Observer>) {
+        if matches!(self.drive(id, |fork| fork.refuse(status)), Progress::Over | Progress::Gone) {
+            observer.handle_end();
         }
     }
 
@@ -154,6 +209,19 @@ impl Proxy {
             passage.spares = spares;
         }
         Some(passage.server.clone())
+    }
+
+    /// Makes room for further branches; the index of the first.
+    fn open_more(&self, id: PassageId, mut spares: Vec<Branch>) -> Option<(ServerTransaction, usize)> {
+        let mut inner = self.lock();
+        let passage = inner.passages.get_mut(&id)?;
+        let first = passage.fork.open_more(spares.len())?;
+        passage.clients.extend(spares.iter().map(|_| None));
+        if !passage.spares.is_empty() || spares.iter().any(|branch| !branch.is_empty()) {
+            passage.spares.resize_with(first, VecDeque::new);
+            passage.spares.append(&mut spares);
+        }
+        Some((passage.server.clone(), first))
     }
 
     /// Where a branch is tried next, if this event says that its place has failed, not its phone.
@@ -217,14 +285,16 @@ impl Proxy {
         {
             server.respond(response.splice().pop_via().finish());
         }
-        if progress == Progress::Over {
-            observer.handle_end();
+        match progress {
+            Progress::Over => observer.handle_end(),
+            Progress::Held(best) => observer.handle_exhausted(best),
+            Progress::Going | Progress::Gone => {}
         }
     }
 
     /// Tells the fork something and does what it says.
     fn drive(&self, id: PassageId, event: impl FnOnce(&mut Fork) -> Steps) -> Progress {
-        let (steps, server, request, clients, progress) = {
+        let (steps, server, request, clients, mut progress) = {
             let mut inner = self.lock();
             let Some(passage) = inner.passages.get_mut(&id) else { return Progress::Gone };
             let steps = event(&mut passage.fork);
@@ -242,6 +312,7 @@ impl Proxy {
                 Step::Respond(status) => {
                     server.respond(answer(&request, status, &self.layer.new_token()).finish());
                 }
+                Step::Ask(best) => progress = Progress::Held(best),
                 Step::Cancel(branch, why) => {
                     if let Some(Some(client)) = clients.get(branch) {
                         cancel(client, why);
@@ -286,7 +357,7 @@ fn cancel(client: &ClientTransaction, why: Why) {
     match why {
         Why::Answered => client.cancel_because("SIP;cause=200;text=\"Call completed elsewhere\""),
         Why::Declined => client.cancel_because("SIP;cause=600;text=\"Busy Everywhere\""),
-        Why::Sender => client.cancel(),
+        Why::Sender | Why::Moved => client.cancel(),
     }
 }
 

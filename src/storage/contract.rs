@@ -1,5 +1,6 @@
 //! What every backend of the store must do. A second backend runs the same cases.
 
+mod automation;
 mod documents;
 mod memory;
 mod refusals;
@@ -116,6 +117,8 @@ fn account_is_what_was_written_after_a_restart() {
         disabled: false,
         preferences,
         message_rules: None,
+        automation: None,
+        replies: Vec::new(),
         rules: Some(rules),
         hard_state: Some(Presence::offline(Timestamp(7))),
         roster: vec![RosterRow { contact: contact("bob"), version: 1 }],

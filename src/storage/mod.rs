@@ -32,9 +32,9 @@ mod journal;
 mod memory;
 mod messages;
 mod pending;
+mod policy;
 mod queue;
 mod records;
-mod refusal;
 mod shelf;
 mod sqlite;
 mod store;
@@ -48,11 +48,11 @@ mod crash;
 pub use config::Config;
 pub use error::StoreError;
 pub use memory::Memory;
+pub use policy::{MARKED, REFUSALS, Refusal, RefusalReason, SENT_REPLIES, SentReply};
 pub use records::{
     AcceptedSenders, AccountKey, AccountRecord, AccountSummary, ArchiveEnd, ArchiveQuery, ArchivedMessage,
     CredentialRecord, DeviceRecord, NewAccount, OfflineChunk, Preferences, RosterRow, StoredDocument,
     TOMBSTONES, TokenKind, TokenRecord, WaitingWatcher, Write,
 };
-pub use refusal::{REFUSALS, Refusal, RefusalReason};
 pub use shelf::{AT_HAND, Pick, ShelfDone, Shelved};
 pub use store::{CountDone, Done, OfflineDone, Store};

@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use super::shelf::Shelved;
 use crate::signal::{
-    Address, Contact, ContactRequest, DocumentEntry, DocumentId, Message, MessageId, Presence, Ruleset,
-    Timestamp, Watcher,
+    Address, Automation, Contact, ContactRequest, DocumentEntry, DocumentId, Message, MessageId, Presence,
+    Ruleset, Timestamp, Watcher,
 };
 
-use super::Refusal;
+use super::{Refusal, SentReply};
 
 /// The store's name for one account. Never used again after the account is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -35,6 +35,10 @@ pub struct AccountRecord {
     pub rules: Option<Ruleset>,
     /// Who may write to her, as far as she set rules.
     pub message_rules: Option<Ruleset>,
+    /// Her automated rules.
+    pub automation: Option<Automation>,
+    /// Who got which automatic answer; at most [`super::SENT_REPLIES`].
+    pub replies: Vec<SentReply>,
     /// What is shown of her while no session shows anything.
     pub hard_state: Option<Presence>,
     /// In the order of their addresses.
@@ -182,6 +186,12 @@ pub enum Write {
     Refused(Refusal),
     /// What was refused is of no interest any more.
     RefusalsRemoved,
+    /// The automated rules; `None` where there are none any more.
+    Automation(Option<Box<Automation>>),
+    /// Somebody got an automatic answer now.
+    Replied { sent: SentReply, now: Timestamp },
+    /// The message has these labels, beside those that it had.
+    Marked { message: MessageId, marks: Vec<CompactString> },
     /// What is shown of her while no session shows anything.
     HardState(Option<Arc<Presence>>),
     /// The owner blocked somebody, or everybody of a domain.

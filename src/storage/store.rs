@@ -10,7 +10,7 @@ use std::{
 
 use compact_str::CompactString;
 
-use crate::signal::{Address, DocumentId, Timestamp};
+use crate::signal::{Address, DocumentId, MessageId, Timestamp};
 
 use super::{
     AccountKey, AccountRecord, AccountSummary, ArchiveEnd, ArchiveQuery, ArchivedMessage, Config,
@@ -203,6 +203,19 @@ impl Store {
     /// What the database says.
     pub fn refusals(&self, account: AccountKey) -> Result<Vec<Refusal>, StoreError> {
         self.read(|database| database.refusals(account))
+    }
+
+    /// The labels of messages from `first` to `last`, in order of the messages. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn marks(
+        &self,
+        account: AccountKey,
+        first: MessageId,
+        last: MessageId,
+    ) -> Result<Vec<(MessageId, String)>, StoreError> {
+        self.read(|database| database.marks(account, first, last))
     }
 
     /// Makes an account. Blocks.

@@ -221,7 +221,7 @@ impl Client {
                 self.note_sent(before);
             }
             Event::Reply(replied) => self.handle_reply(*replied),
-            Event::Personal(_) | Event::Preferences(_) | Event::Blocked(_) => {}
+            Event::Personal(_) | Event::Preferences(_) | Event::Blocked(_) | Event::Marked { .. } => {}
             Event::Closed(reason) => return Err(error_of(reason)),
         }
         Ok(())

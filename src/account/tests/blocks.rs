@@ -46,7 +46,7 @@ fn nothing_of_the_blocked_reaches_the_owner() {
     assert!(world.send("bob/lair", "alice", "hi").is_err());
     world.say("bob", "alice", ContactEvent::Unsubscribe);
     world.say("bob", "alice", ContactEvent::Subscribe);
-    let offer = CallOffer { id: CallId("1".into()), from: party("bob"), to: party("alice") };
+    let offer = CallOffer::new(CallId("1".into()), party("bob"), party("alice"));
     let reply = Some(ReplyTo::Waiter(RequestId(1)));
     world.answers.clear();
     world.input("alice", Input::Signal { signal: Signal::Call(offer.into()), reply });

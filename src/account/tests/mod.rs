@@ -1,6 +1,7 @@
 //! The rules of several accounts played against each other: what one routes, the others handle.
 //! No disk, no clock: time is a number, stores are only counted.
 
+mod automation;
 mod avatar;
 mod blocks;
 mod contacts;
@@ -24,9 +25,9 @@ use crate::{
         state::{Account, Shared},
     },
     signal::{
-        Address, Availability, AvatarMark, ContactEvent, Content, Keep, Message, MessageId, MessageKind,
-        Native, Party, Piece, Presence, Reason, Reject, RequestId, Resource, SessionId, Snapshot, Text,
-        Timestamp,
+        Address, Availability, AvatarMark, ContactEvent, Content, HookCall, Keep, Message, MessageId,
+        MessageKind, Native, Party, Piece, Presence, Reason, Reject, RequestId, Resource, SessionId,
+        Snapshot, Text, Timestamp,
     },
     storage::{AT_HAND, AccountKey, AccountRecord, Pick, Preferences, Shelved, Write},
 };
@@ -45,6 +46,7 @@ struct World {
     reads: Vec<(Address, SessionId)>,
     counts: Vec<(Address, u32)>,
     wakes: Vec<(Address, Timestamp)>,
+    hooks: Vec<HookCall>,
     /// Deliveries are confirmed unless the session is in here.
     deaf: Vec<SessionId>,
 }
@@ -70,9 +72,10 @@ impl World {
             reads: Vec::new(),
             counts: Vec::new(),
             wakes: Vec::new(),
+            hooks: Vec::new(),
             deaf: Vec::new(),
         };
-        let shared = Arc::new(Shared { limits, home: home() });
+        let shared = Arc::new(Shared { limits, home: home(), automation: Arc::default() });
         for name in names {
             let address = address(name);
             let account = Account::new(record(&address), Arc::clone(&shared), world.now);
@@ -168,6 +171,7 @@ impl World {
                 queue.push_back((owner.clone(), Input::Fetched { purpose, found: Some(found) }));
             }
             Effect::Wake(at) => self.wakes.push((owner.clone(), at)),
+            Effect::Webhook(call) => self.hooks.push(*call),
             Effect::End { session, reason } => self.tell(session, format!("closed {reason:?}")),
         }
     }
@@ -396,6 +400,7 @@ fn event_words(event: &Event) -> String {
                 format!("avatar of {}: {hash}", news.from)
             }
         },
+        Event::Marked { marks, quiet, .. } => format!("marked {marks:?} {quiet}"),
         Event::Preferences(_) => "preferences".to_owned(),
         Event::Reply(replied) => format!("reply {:?}", replied.outcome),
         Event::Closed(reason) => format!("closed {reason:?}"),
@@ -432,6 +437,8 @@ fn record(address: &Address) -> AccountRecord {
         preferences: Preferences::default(),
         rules: None,
         message_rules: None,
+        automation: None,
+        replies: Vec::new(),
         hard_state: None,
         roster: Vec::new(),
         roster_version: 0,

@@ -44,6 +44,7 @@ fn fate(world: &mut World) -> String {
                 RefusalReason::Blocked => format!("{outcome}: blocked"),
                 RefusalReason::MessageRule { id } => format!("{outcome}: rule {id}"),
                 RefusalReason::AcceptedSenders { choice } => format!("{outcome}: {choice}"),
+                RefusalReason::Rule { id, .. } => format!("{outcome}: automated {id}"),
             }
         }
     }
@@ -159,14 +160,16 @@ fn who_is_blocked_finds_no_phone_and_others_do() {
     let phone = world.open("bob", SessionKind::Device, "phone");
     let rules = ruleset(&[rule("p", &[one("mallory")], Handling::Block)]);
     world.ask("bob", None, Request::SetRules(rules)).unwrap();
-    for (caller, expect) in
-        [("mallory", Err(Reason::NoSession.into())), ("alice", Ok(Reply::Ring(vec![phone])))]
-    {
-        let offer = CallOffer { id: CallId("c".into()), from: party(caller), to: party("bob") };
+    for (caller, expect) in [("mallory", Err(Reason::NoSession.into())), ("alice", Ok(vec![phone]))] {
+        let offer = CallOffer::new(CallId("c".into()), party(caller), party("bob"));
         world.forget();
         let reply = Some(ReplyTo::Waiter(RequestId(7)));
         world.input("bob", Input::Signal { signal: Signal::Call(Arc::new(offer)), reply });
-        assert_eq!(world.answers[0].outcome, expect);
+        let outcome = match world.answers[0].outcome.clone() {
+            Ok(Reply::Ring(ring)) => Ok(ring.sessions),
+            other => Err(other.expect_err("a ring")),
+        };
+        assert_eq!(outcome, expect);
         let noted = world.stored.iter().any(|(_, write)| matches!(write, Write::Refused(_)));
         assert_eq!(noted, caller == "mallory");
     }

@@ -1,5 +1,6 @@
 //! The frames that a WebSocket gets.
 
+use compact_str::CompactString;
 use serde::Serialize;
 
 use super::{
@@ -49,6 +50,11 @@ enum Frame<'a> {
     },
     Preferences {
         preferences: PreferencesView,
+    },
+    Marked {
+        message: String,
+        marks: &'a [CompactString],
+        quiet: bool,
     },
     Reply {
         id: Option<&'a str>,
@@ -140,6 +146,9 @@ pub(in crate::api) fn print_event(event: &Event) -> Option<String> {
             let Piece::Avatar(avatar) = &news.what;
             let hash = avatar.as_ref().map(|avatar| avatar.hash.to_string());
             Frame::Avatar { from: &news.from, hash }
+        }
+        Event::Marked { message, marks, quiet } => {
+            Frame::Marked { message: message.to_string(), marks, quiet: *quiet }
         }
         Event::Preferences(preferences) => Frame::Preferences { preferences: preferences.as_ref().into() },
         Event::Contact(_) | Event::Query(_) | Event::Reply(_) | Event::Closed(_) => return None,

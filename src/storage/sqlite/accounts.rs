@@ -7,7 +7,7 @@ use crate::{
     storage::{AccountKey, AccountRecord, AccountSummary, NewAccount, Preferences, StoreError, codec},
 };
 
-use super::{Database, value};
+use super::{Database, automation::parse_rules, value};
 
 impl Database {
     pub(in crate::storage) fn create_account(&self, new: &NewAccount) -> Result<AccountKey, StoreError> {
@@ -136,23 +136,22 @@ impl Database {
         let Some(account) = self.account(address)? else { return Ok(None) };
         let key = account.key;
         let sql = "SELECT preferences, roster_version, roster_floor, rules, hard_state,
-                          documents_version, message_rules
+                          documents_version, message_rules, automation
                    FROM account WHERE id = ?1";
-        let (preferences, roster_version, roster_floor, rules, hard_state, documents_version, message_rules) =
-            self.one(sql, [key.0], |row| {
+        let (preferences, versions, records, automation) = self
+            .one(sql, [key.0], |row| {
                 let bytes = |index| row.get::<_, Option<Vec<u8>>>(index);
                 let version = |index| row.get::<_, i64>(index);
                 Ok((
                     row.get::<_, String>(0)?,
-                    version(1)?,
-                    version(2)?,
-                    bytes(3)?,
-                    bytes(4)?,
-                    version(5)?,
-                    bytes(6)?,
+                    (version(1)?, version(2)?, version(5)?),
+                    (bytes(3)?, bytes(4)?, bytes(6)?),
+                    row.get(7)?,
                 ))
             })?
             .ok_or(StoreError::NoSuchAccount)?;
+        let (roster_version, roster_floor, documents_version) = versions;
+        let (rules, hard_state, message_rules) = records;
         Ok(Some(AccountRecord {
             key,
             address: account.address,
@@ -164,6 +163,8 @@ impl Database {
             message_rules: message_rules
                 .map(|bytes| codec::decode(&bytes, "the message rules"))
                 .transpose()?,
+            automation: parse_rules(automation)?,
+            replies: self.replies(key)?,
             hard_state: hard_state.map(|bytes| codec::decode(&bytes, "the hard state")).transpose()?,
             roster: self.roster(key)?,
             roster_version: roster_version.unsigned_abs(),

@@ -37,6 +37,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../storage/sqlite/0008_documents.sql"),
     include_str!("../../../storage/sqlite/0009_shelves.sql"),
     include_str!("../../../storage/sqlite/0010_refusals.sql"),
+    include_str!("../../../storage/sqlite/0011_automation.sql"),
 ];
 
 #[cfg(test)]

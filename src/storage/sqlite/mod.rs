@@ -11,6 +11,7 @@
 
 mod accounts;
 mod archive;
+mod automation;
 mod blocked;
 mod credentials;
 mod documents;

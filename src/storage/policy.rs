@@ -1,8 +1,9 @@
-//! What the owner's policy refused lately, for her to look at.
+//! What the owner's policy and her automated rules remember.
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use crate::signal::{Address, SignalKind, Timestamp};
+use crate::signal::{Address, RuleScope, SignalKind, Timestamp};
 
 use super::AcceptedSenders;
 
@@ -28,7 +29,25 @@ pub enum RefusalReason {
     MessageRule { id: String },
     /// The owner's preference for senders who are no contacts.
     AcceptedSenders { choice: AcceptedSenders },
+    /// An automated rule.
+    Rule { scope: RuleScope, id: String },
 }
 
 /// How many refusals are kept per account; the oldest go first.
 pub const REFUSALS: usize = 200;
+
+/// An automatic answer that somebody got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentReply {
+    /// The rule, with whose it is.
+    pub rule: CompactString,
+    pub to: Address,
+    /// He gets it again no sooner.
+    pub until: Timestamp,
+}
+
+/// How many automatic answers are remembered per account.
+pub const SENT_REPLIES: usize = 1000;
+
+/// How many messages of an account keep their labels; those of the oldest go first.
+pub const MARKED: usize = 10_000;
