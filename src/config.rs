@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use toml::{Spanned, de::DeTable, de::DeValue};
 
-use crate::{account, api, auth, net, signal::Address, sip, storage, xcap, xmpp};
+use crate::{account, api, auth, net, signal::Address, sip, storage, webhook, xcap, xmpp};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,8 @@ pub struct Config {
     pub xcap: xcap::Config,
     /// The SIP listeners, and what phones may do.
     pub sip: sip::Config,
+    /// What automated rules tell programs on the web.
+    pub webhooks: webhook::Config,
 }
 
 /// Section `[server]`.
@@ -149,7 +151,8 @@ impl Config {
         self.xmpp.check()?;
         self.api.check()?;
         self.xcap.check()?;
-        self.sip.check()
+        self.sip.check()?;
+        self.webhooks.check()
     }
 }
 

@@ -17,6 +17,7 @@
 //!   sip   xmpp   xcap   api ---> admin     the doors: each translates its wire to signals
 //!              ^
 //!   config  control  cli  server      composition root: wiring and administration
+//!   webhook                           what rules tell programs: knows signal and net alone
 //! ```
 //!
 //! - A door imports `signal`, `formats`, `net`, `auth` and `account`. Never another door, never
@@ -43,6 +44,7 @@ pub mod server;
 pub mod signal;
 pub mod sip;
 pub mod storage;
+pub mod webhook;
 pub mod welcome;
 pub mod xcap;
 pub mod xmpp;

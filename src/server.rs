@@ -23,6 +23,7 @@ use crate::{
     net::{BindError, Gate, Shutdown, ShutdownSignal, Tasks, Tls, TlsError},
     sip,
     storage::{Store, StoreError},
+    webhook,
     welcome::{self, Welcome},
     xcap, xmpp,
 };
@@ -149,6 +150,9 @@ impl Server {
         tasks.spawn(follow_credentials(accounts.clone(), authenticator.changes(), signal.clone()));
         let forget_every = Duration::from_secs(config.account.offline_watcher_info_cleanup_seconds.into());
         tasks.spawn(keep_time(accounts.clone(), forget_every, signal.clone()));
+        if let Some(calls) = accounts.take_hooks() {
+            tasks.spawn(webhook::Caller::new(&config.webhooks).run(calls, signal.clone()));
+        }
         tasks.spawn(retire_idle(accounts.clone(), signal));
         Ok(Self {
             accounts,

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::support::Web;
 
 mod calls;
+mod hooks;
 mod messages;
 mod policy;
 mod routes;
