@@ -35,6 +35,11 @@ async fn page_fits_its_screen() {
     pass("looks.test.mjs").await;
 }
 
+#[tokio::test]
+async fn rules_are_made_tried_and_ordered() {
+    pass("rules.test.mjs").await;
+}
+
 /// One browser at a time: each wants a core of its own, and their deadlines run meanwhile.
 static TURN: Mutex<()> = Mutex::const_new(());
 

@@ -4,12 +4,13 @@ export type Route =
   | { view: 'home' }
   | { view: 'conversation'; with: string }
   | { view: 'preferences' }
+  | { view: 'rules' }
   | { view: 'accounts' };
 
 export function parseRoute(hash: string): Route {
   const [view, rest] = hash.replace(/^#\/?/, '').split('/', 2);
   if (view === 'with' && rest) return { view: 'conversation', with: decode(rest) };
-  if (view === 'preferences' || view === 'accounts') return { view };
+  if (view === 'preferences' || view === 'rules' || view === 'accounts') return { view };
   return { view: 'home' };
 }
 
