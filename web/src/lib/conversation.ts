@@ -24,6 +24,8 @@ export interface Line {
   error: string | null;
   /** The media type of a content that cannot be shown here. */
   unsupported: string | null;
+  /** Labels that automated rules gave it. */
+  marks: readonly string[];
 }
 
 export interface Conversation {
@@ -121,7 +123,7 @@ export function takeDraft(all: Conversations, { to, originId, body, subject, at 
   const before = conversationWith(all, to);
   const line: Line = {
     key: originId, id: null, originId, mine: true, body, subject: subject || null, at,
-    progress: 'sending', error: null, unsupported: null,
+    progress: 'sending', error: null, unsupported: null, marks: [],
   };
   return put(all, { ...before, lines: [...before.lines, line] });
 }
@@ -133,6 +135,14 @@ export function takeOutcome(all: Conversations, to: string, originId: string, ou
   // A receipt that overtook the answer says more than the answer.
   const change = (line: Line): Line => (line.progress === 'sending' ? { ...line, progress: outcome } : line);
   return put(all, changed(before, originId, change));
+}
+
+/** Takes the word of automated rules on a message that is here already: its labels, and whether to be quiet about it. */
+export function takeMarks(all: Conversations, id: string, marks: readonly string[], quiet: boolean): Conversations {
+  const found = [...all.values()].find(({ lines }) => lines.some((line) => line.id === id));
+  if (!found) return all;
+  const lines = found.lines.map((line) => (line.id === id ? { ...line, marks } : line));
+  return put(all, { ...found, lines, unread: quiet ? Math.max(0, found.unread - 1) : found.unread });
 }
 
 export function markRead(all: Conversations, address: string): Conversations {
@@ -195,8 +205,10 @@ function merge(before: Conversation, messages: Message[]): Conversation {
     const at = lines.findIndex((line) => isSame(line, message, before.with));
     const known = lines[at];
     const line = lineFrom(message, isOwn(message, before.with));
-    if (known) lines[at] = { ...line, key: known.key, progress: confirmed(known.progress), error: known.error };
-    else lines.push(line);
+    if (known) {
+      const marks = line.marks.length ? line.marks : known.marks;
+      lines[at] = { ...line, key: known.key, progress: confirmed(known.progress), error: known.error, marks };
+    } else lines.push(line);
   }
   const order = (one: Line, other: Line) =>
     Number(isUnanswered(one)) - Number(isUnanswered(other)) || Date.parse(one.at) - Date.parse(other.at);
@@ -213,6 +225,7 @@ function lineFrom(message: Message, mine: boolean): Line {
     key: message.id, id: message.id, originId: message.originId ?? null, mine,
     body: message.body ?? '', subject: message.subject || null, at: message.sent,
     progress: null, error: null, unsupported: message.unsupported ?? null,
+    marks: message.marks ?? [],
   };
 }
 

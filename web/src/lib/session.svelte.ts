@@ -2,7 +2,7 @@
 import { bare } from './address';
 import {
   conversationWith, latest, markRead, oldestId, partner, stopTyping, takeDraft, takeMessage, takeNewest, takeOlder,
-  takeOutcome, takeOverview, unreadOf, withdraw, type Conversations, type Draft,
+  takeMarks, takeOutcome, takeOverview, unreadOf, withdraw, type Conversations, type Draft,
 } from './conversation';
 import { Memory, type OwnPresence } from './memory';
 import { takeAvatar } from './avatars.svelte';
@@ -14,6 +14,8 @@ import type { Archive, Me, Message, Preferences, Roster, ServerEvent, Typing } f
 
 const PAGE = 50;
 const OVERVIEW = 200;
+/** Words of rules on messages that are kept until the messages come. */
+const MARKED = 200;
 /** They stopped without saying so (RFC 3994 §4 lets a composing state expire). */
 const TYPING_LASTS_MS = 60_000;
 /** Reasons to close a session for which connecting again helps nobody. */
@@ -51,6 +53,8 @@ export class Session {
   #loaded: Promise<unknown> = Promise.resolve();
   /** The password is being changed: until that is done, this browser has no valid login. */
   #renewal: Promise<unknown> = Promise.resolve();
+  /** What automated rules said of messages that may still be on their way, by id. */
+  #marked = new Map<string, Extract<ServerEvent, { type: 'marked' }>>();
   #typingEnds = new Map<string, ReturnType<typeof setTimeout>>();
 
   /** `over` is called when the session ended for good, with words why. */
@@ -208,6 +212,11 @@ export class Session {
       case 'preferences':
         void this.reloadPreferences().catch(() => undefined);
         break;
+      case 'marked':
+        this.#marked.set(event.message, event);
+        if (this.#marked.size > MARKED) this.#marked.delete([...this.#marked.keys()][0]!);
+        this.conversations = takeMarks(this.conversations, event.message, event.marks, event.quiet);
+        break;
       case 'reply':
         this.#takeReply(event);
         break;
@@ -247,7 +256,9 @@ export class Session {
   #takeMessage(message: Message): void {
     const other = partner(message, this.address);
     const isSeen = this.#isLooking(other);
-    this.conversations = takeMessage(this.conversations, message, this.address, isSeen);
+    const marked = this.#marked.get(message.id);
+    const shown = marked ? { ...message, marks: marked.marks } : message;
+    this.conversations = takeMessage(this.conversations, shown, this.address, isSeen || (marked?.quiet ?? false));
     this.#socket.send({ type: 'ack', id: message.id });
     if (isSeen) this.#looked();
     if (message.typing) this.#expectTypingToEnd(other);

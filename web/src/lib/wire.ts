@@ -68,6 +68,8 @@ export interface Message {
   error?: Refusal | null;
   /** A content that this page cannot show, by its media type. */
   unsupported?: string | null;
+  /** Labels that automated rules gave it. */
+  marks?: string[];
 }
 
 export interface Archive {
@@ -149,6 +151,8 @@ export type ServerEvent =
   | { type: 'settled'; from: string; granted: boolean }
   | { type: 'avatar'; from: string; hash: string | null }
   | { type: 'preferences'; preferences: Preferences }
+  /** Automated rules gave a message labels, or want no attention called to it. */
+  | { type: 'marked'; message: string; marks: string[]; quiet: boolean }
   /** Without `id`: something sent earlier failed after all. */
   | { type: 'reply'; id: string | null; ok: boolean; sent?: Sent; message?: Message; error?: Refusal }
   | { type: 'closed'; reason: string };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import {
-  conversationWith, markRead, oldestId, takeDraft, takeMessage, takeNewest, takeOlder, takeOutcome, takeOverview, unreadOf, withdraw,
+  conversationWith, markRead, oldestId, takeDraft, takeMarks, takeMessage, takeNewest, takeOlder, takeOutcome, takeOverview, unreadOf, withdraw,
   type Conversations,
 } from '../conversation';
 import type { Message } from '../wire';
@@ -28,6 +28,23 @@ const draft = (originId: string) => ({ to: BOB, originId, body: 'hello', at: '20
 const bob = (all: Conversations) => conversationWith(all, BOB);
 const texts = (all: Conversations) => bob(all).lines.map(({ body }) => body);
 const progress = (all: Conversations) => bob(all).lines.map((line) => line.progress);
+
+describe('labels', () => {
+  const marks = (all: Conversations) => bob(all).lines.map((line) => line.marks);
+
+  it('come with the message, after it or from the archive, and stay', () => {
+    const all = takeMarks(live(live(EMPTY, fromBob(1)), fromBob(2, { marks: ['b'] })), 'm1', ['a'], false);
+    expect(marks(all)).toEqual([['a'], ['b']]);
+    expect(unreadOf(all)).toBe(2);
+    expect(marks(takeNewest(all, BOB, { messages: [fromBob(1), fromBob(2)], complete: true }))).toEqual([['a'], ['b']]);
+    expect(takeMarks(all, 'unknown', ['x'], true)).toBe(all);
+  });
+
+  it('may ask for silence', () => {
+    expect(unreadOf(takeMarks(live(live(EMPTY, fromBob(1)), fromBob(2)), 'm1', [], true))).toBe(1);
+    expect(unreadOf(takeMarks(markRead(live(EMPTY, fromBob(1)), BOB), 'm1', [], true))).toBe(0);
+  });
+});
 
 describe('live messages', () => {
   it('are shown once, however often they come', () => {
