@@ -99,7 +99,7 @@ impl Server {
                 limits: config.limits.clone(),
             },
         )?;
-        let documents = Documents::new(accounts.clone());
+        let documents = Documents::new(accounts.clone()).with_root(&config.xcap.root);
         let admin = Admin::new(accounts.clone(), authenticator.clone(), store.clone());
         let api = api::Door::open(
             &config.api,
@@ -107,6 +107,7 @@ impl Server {
                 accounts: accounts.clone(),
                 authenticator: authenticator.clone(),
                 admin: admin.clone(),
+                documents: documents.clone(),
                 tls: Arc::clone(&tls),
                 gate: gate.clone(),
                 limits: config.limits.clone(),
@@ -153,6 +154,7 @@ impl Server {
         if let Some(calls) = accounts.take_hooks() {
             tasks.spawn(webhook::Caller::new(&config.webhooks).run(calls, signal.clone()));
         }
+        tasks.spawn(keep_documents(documents.clone(), signal.clone()));
         tasks.spawn(retire_idle(accounts.clone(), signal));
         Ok(Self {
             accounts,
@@ -349,6 +351,14 @@ async fn keep_time(accounts: Accounts, forget_every: Duration, shutdown: Shutdow
     tokio::select! {
         () = accounts.keep_time() => {}
         () = forget => {}
+        () = shutdown.draining() => {}
+    }
+}
+
+/// Brings documents up to the accounts until the server stops.
+async fn keep_documents(documents: Documents, shutdown: ShutdownSignal) {
+    tokio::select! {
+        () = documents.keep_in_step() => {}
         () = shutdown.draining() => {}
     }
 }

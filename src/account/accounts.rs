@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 use super::{
@@ -205,6 +205,13 @@ impl Accounts {
         let store = self.0.store.clone();
         let id = id.clone();
         reading(move || store.documents_of_all(&id, after, limit).map(Some), "documents").await
+    }
+
+    /// Accounts that have documents and of which something has changed that these may tell. For one who keeps
+    /// documents up to them; a second one gets `None`. At most 10000 wait; more are left out.
+    #[must_use]
+    pub fn documents_to_keep(&self) -> Option<mpsc::Receiver<Address>> {
+        self.0.keeper()
     }
 
     /// How large documents may be.

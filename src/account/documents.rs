@@ -214,6 +214,9 @@ impl Account {
             let shown = Shown::Documents(self.documents.revision);
             show(watch, WatchState::Active, Some(shown), effects);
         }
+        if self.documents.entries.is_some() {
+            effects.push(Effect::KeepDocuments);
+        }
     }
 
     fn check_documents(&self, changes: &[DocumentChange]) -> Result<(), Reject> {

@@ -45,6 +45,8 @@ pub enum Effect {
     CountOffline { asked: u32 },
     /// Read something, for [`super::Input::Fetched`].
     Fetch(Box<Fetch>),
+    /// Have the documents brought up to the account, soon: something that they may tell has changed.
+    KeepDocuments,
     /// Post [`super::Input::Tick`] then, or soon after.
     Wake(Timestamp),
     /// Tell a program on the web. Told at most once; what finds no room is not told.

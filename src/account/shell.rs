@@ -9,7 +9,7 @@ use std::sync::{
 use smallvec::SmallVec;
 use tokio::{
     runtime,
-    sync::{Notify, oneshot},
+    sync::{Notify, mpsc, oneshot},
 };
 use tracing::error;
 
@@ -46,6 +46,8 @@ pub(super) struct Inner {
     pub(super) hooks: Hooks,
     /// Whoever sets the rules of administrators.
     pub(super) rules_turn: Mutex<()>,
+    /// Accounts whose documents may have to be changed, for whoever does that.
+    keeper: OnceLock<mpsc::Sender<Address>>,
     next: AtomicU64,
     /// Inputs on their way to a mailbox by a task of their own.
     errands: AtomicUsize,
@@ -73,6 +75,7 @@ impl Inner {
             alarms: Alarms::default(),
             hooks: Hooks::default(),
             rules_turn: Mutex::default(),
+            keeper: OnceLock::new(),
             next: AtomicU64::new(1),
             errands: AtomicUsize::new(0),
             idle: Notify::new(),
@@ -276,10 +279,24 @@ impl Inner {
             Effect::ReadOffline { session } => self.read_offline(cell, key, session),
             Effect::CountOffline { asked } => self.count_offline(cell, key, asked),
             Effect::Fetch(fetch) => self.fetch(cell, key, *fetch),
+            Effect::KeepDocuments => self.call_keeper(&cell.address),
             Effect::Wake(at) => self.alarms.set(at, cell.address.clone()),
             Effect::Webhook(call) => self.hooks.send(*call),
             Effect::End { session, reason } => self.end_session(session, reason),
             Effect::Store(_) | Effect::Deliver { .. } => {}
+        }
+    }
+
+    /// Becomes the one that is called when documents may have to be changed; `None` for a second one.
+    pub(super) fn keeper(&self) -> Option<mpsc::Receiver<Address>> {
+        let (call, called) = mpsc::channel(CALLS);
+        self.keeper.set(call).is_ok().then_some(called)
+    }
+
+    fn call_keeper(&self, account: &Address) {
+        if let Some(keeper) = self.keeper.get() {
+            // Where too many wait, the documents are kept when somebody reads them.
+            let _ = keeper.try_send(account.clone());
         }
     }
 
@@ -351,6 +368,9 @@ impl Inner {
         );
     }
 }
+
+/// Most calls to whoever keeps documents that may wait.
+const CALLS: usize = 10_000;
 
 /// Whether an effect is a store, or promises what the stores before it do.
 fn waits(effect: &Effect) -> bool {

@@ -3,7 +3,7 @@
 //! Rules go both ways as the document that other programs know, `application/auth-policy+xml` (RFC 5025);
 //! all else is JSON.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     Json,
@@ -21,16 +21,15 @@ use super::{
 };
 use crate::{
     account::{Reply, Request},
+    documents::{Change, ChangeError, Document, Tree, TreeLimits, find_application},
     formats::{rules, xml},
-    signal::{Reason, Ruleset, Timestamp},
+    signal::{DocumentId, Reason, Ruleset, Timestamp},
 };
 
 /// `GET /api/presence-rules`: a ruleset without rules where the owner set none.
 pub(super) async fn show_rules(State(shared): State<Arc<Shared>>, identity: Identity) -> Outcome<Response> {
-    let Reply::Rules(found) = shared.accounts.ask(&identity.address, Request::Rules).await? else {
-        return Err(Reason::Internal.into());
-    };
-    let document = found.map_or_else(|| rules::print(&Ruleset::default()), |found| rules::print(&found));
+    let found = shared.documents.read(&identity.address, &PRESENCE_RULES).await?;
+    let document = found.map_or_else(|| rules::print(&Ruleset::default()).into(), |found| found.bytes);
     Ok(([(header::CONTENT_TYPE, rules::MEDIA_TYPE)], document).into_response())
 }
 
@@ -48,9 +47,22 @@ pub(super) async fn set_rules(
     }
     let limits = xml::Limits { bytes: body.len(), nodes: RULES_NODES, ..xml::Limits::default() };
     let ruleset = rules::parse(&body, &limits).map_err(|fault| Failure::malformed(&fault.to_string()))?;
-    let request = Request::SetRules(Some(Arc::new(ruleset)));
-    shared.accounts.ask(&identity.address, request).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let fits = find_application(&PRESENCE_RULES.application)
+        .zip(Tree::parse(&body, &TreeLimits::default()).ok())
+        .is_some_and(|(application, tree)| application.check_schema(&tree).is_ok());
+    // What was written by an old shape is kept in that of the RFCs, for all clients to read.
+    let document = if fits { body } else { rules::print(&ruleset).into() };
+    change_rules(&shared, &identity, Change::Put(document)).await
+}
+
+/// The rules are the document that other programs reach by its own protocol, too.
+async fn change_rules(shared: &Shared, identity: &Identity, change: Change) -> Outcome<StatusCode> {
+    let edit = |_: Option<&Document>| Ok::<_, Infallible>(change.clone());
+    match shared.documents.change(&identity.address, &PRESENCE_RULES, edit).await {
+        Ok(_) => Ok(StatusCode::NO_CONTENT),
+        Err(ChangeError::Rejected(reject)) => Err(reject.into()),
+        Err(ChangeError::Edit(never)) => match never {},
+    }
 }
 
 /// `DELETE /api/presence-rules`
@@ -58,8 +70,7 @@ pub(super) async fn remove_rules(
     State(shared): State<Arc<Shared>>,
     identity: Identity,
 ) -> Outcome<StatusCode> {
-    shared.accounts.ask(&identity.address, Request::SetRules(None)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    change_rules(&shared, &identity, Change::Remove).await
 }
 
 /// `GET /api/offline-status`
@@ -105,5 +116,7 @@ pub(super) async fn show_watchers(
     }
 }
 
+/// Where the rules are kept.
+static PRESENCE_RULES: DocumentId = DocumentId::of("pres-rules");
 /// Most elements and texts of a document of rules.
 const RULES_NODES: u32 = 50_000;

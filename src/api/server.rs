@@ -41,6 +41,7 @@ use crate::{
     account::Accounts,
     admin::Admin,
     auth::Authenticator,
+    documents::Documents,
     net::{BindError, Gate, Gcra, Limits, Listener, ShutdownSignal, Stream, Tasks, Tls, Visitor},
     signal::{Address, AddressError, Reason, Reject},
 };
@@ -50,6 +51,7 @@ pub struct Parts {
     pub accounts: Accounts,
     pub authenticator: Authenticator,
     pub admin: Admin,
+    pub documents: Documents,
     pub tls: Arc<Tls>,
     pub gate: Gate,
     pub limits: Limits,
@@ -97,13 +99,14 @@ impl Door {
     /// Serves until the server drains and every connection has ended or was cut off.
     pub async fn serve(self, signal: ShutdownSignal) {
         let Self { config, parts, http, https } = self;
-        let Parts { accounts, authenticator, admin, limits, session_lifetime, guests, .. } = parts;
+        let Parts { accounts, authenticator, admin, documents, limits, session_lifetime, guests, .. } = parts;
         let shared = Arc::new(Shared {
             config,
             limits,
             accounts,
             authenticator,
             admin,
+            documents,
             session_lifetime,
             signal: signal.clone(),
         });
@@ -126,6 +129,7 @@ pub(super) struct Shared {
     pub(super) accounts: Accounts,
     pub(super) authenticator: Authenticator,
     pub(super) admin: Admin,
+    pub(super) documents: Documents,
     pub(super) session_lifetime: Duration,
     pub(super) signal: ShutdownSignal,
 }

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use super::{
     Document,
     contacts::{self, Told, Wanted},
-    icon, rules,
+    icon,
+    rules::{self, About},
     tree::{Edits, Tree, TreeLimits},
 };
 use crate::{
@@ -75,12 +76,17 @@ pub(super) fn take(
     if changed(&LISTS) || changed(&RULES) {
         changes.extend(contacts::changes(&told(owner, old), &told(owner, new), facts));
     }
-    if changed(&RULES)
-        || new.keys().chain(old.keys()).any(|id| id.application == LISTS.application && changed(id))
-    {
+    let has_lists = new.keys().chain(old.keys()).any(|id| id.application == LISTS.application && changed(id));
+    if has_lists || changed(&RULES) {
         let ruleset = derived(owner, new)?;
         if ruleset.as_ref() != facts.rules.as_deref() {
             changes.push(FactChange::Rules(ruleset.map(Arc::new)));
+        }
+    }
+    if changed(&MESSAGE_RULES) || (has_lists && new.contains_key(&MESSAGE_RULES)) {
+        let ruleset = message_rules(owner, new)?;
+        if ruleset.as_ref() != facts.message_rules.as_deref() {
+            changes.push(FactChange::MessageRules(ruleset.map(Arc::new)));
         }
     }
     if changed(&HARD_STATE) {
@@ -111,6 +117,11 @@ pub(super) fn keep(owner: &Address, facts: &Facts, documents: &All, lists_url: &
         && ruleset.as_ref() != facts.rules.as_deref()
     {
         step.facts.push(FactChange::Rules(ruleset.map(Arc::new)));
+    }
+    if let Ok(Some(ruleset)) = message_rules(owner, documents)
+        && Some(&ruleset) != facts.message_rules.as_deref()
+    {
+        step.facts.push(FactChange::MessageRules(Some(Arc::new(ruleset))));
     }
     keep_hard_state(owner, facts, documents, now, &mut step);
     step
@@ -186,7 +197,14 @@ fn told(owner: &Address, documents: &All) -> Told {
 }
 
 fn derived(owner: &Address, documents: &All) -> Result<Option<Ruleset>, RulesError> {
-    documents.get(&RULES).map(|document| rules::ruleset(&document.bytes, owner, documents)).transpose()
+    let rules = |document: &Document| rules::ruleset(&document.bytes, About::Presence, owner, documents);
+    documents.get(&RULES).map(rules).transpose()
+}
+
+/// The rules on who may write.
+fn message_rules(owner: &Address, documents: &All) -> Result<Option<Ruleset>, RulesError> {
+    let rules = |document: &Document| rules::ruleset(&document.bytes, About::Messages, owner, documents);
+    documents.get(&MESSAGE_RULES).map(rules).transpose()
 }
 
 /// The state that a document means, which goes with it to those who understand such documents.
@@ -224,4 +242,5 @@ fn tree(documents: &All, id: &DocumentId) -> Option<Tree> {
 static LISTS: DocumentId = DocumentId::of("resource-lists");
 static SERVICES: DocumentId = DocumentId::of("rls-services");
 pub(super) static RULES: DocumentId = DocumentId::of("pres-rules");
+static MESSAGE_RULES: DocumentId = DocumentId::of("im-rules");
 static HARD_STATE: DocumentId = DocumentId::of("pidf-manipulation");

@@ -170,6 +170,22 @@ impl Documents {
         self.accounts.watch(account, spec, sink)
     }
 
+    /// Brings documents up to their accounts whenever these change, until it is dropped. Runs once. Without it,
+    /// that is done when somebody reads them.
+    pub async fn keep_in_step(self) {
+        let Some(mut changed) = self.accounts.documents_to_keep() else { return };
+        let mut waiting = Vec::new();
+        while changed.recv_many(&mut waiting, KEPT_TOGETHER).await > 0 {
+            waiting.sort_unstable();
+            waiting.dedup();
+            for account in waiting.drain(..) {
+                if let Err(reject) = self.shelf(&account).await {
+                    tracing::debug!(%account, %reject, "documents are left for later");
+                }
+            }
+        }
+    }
+
     /// Largest document, in bytes.
     #[must_use]
     pub fn document_bytes(&self) -> usize {
@@ -306,5 +322,7 @@ fn hash(bytes: &[u8]) -> u64 {
 const TRIES: usize = 16;
 /// Below which path of the web clients find documents, unless the operator chose another.
 const ROOT: &str = "/xcap-root";
+/// Most accounts whose documents are looked at in one round.
+const KEPT_TOGETHER: usize = 1000;
 /// How often documents are brought up to the account for one reading. Once is enough, unless it changes.
 const STEPS: usize = 4;

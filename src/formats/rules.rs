@@ -37,6 +37,8 @@ pub enum RulesError {
 
 const COMMON_POLICY: &str = "urn:ietf:params:xml:ns:common-policy";
 const PRES_RULES: &str = "urn:ietf:params:xml:ns:pres-rules";
+/// Of rules on who may write, as SER's modules had them.
+const IM_RULES: &str = "urn:iptel:xml:ns:im-rules";
 const OMA: &str = "urn:oma:xml:xdm:common-policy";
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod crash;
 mod crossing;
 mod document_watch;
 mod linphone;
+mod one_policy;
 mod operator;
 mod page;
 mod presence_documents;

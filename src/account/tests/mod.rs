@@ -170,6 +170,7 @@ impl World {
                 let purpose = Box::new(fetch.purpose);
                 queue.push_back((owner.clone(), Input::Fetched { purpose, found: Some(found) }));
             }
+            Effect::KeepDocuments => {}
             Effect::Wake(at) => self.wakes.push((owner.clone(), at)),
             Effect::Webhook(call) => self.hooks.push(*call),
             Effect::End { session, reason } => self.tell(session, format!("closed {reason:?}")),

@@ -119,8 +119,10 @@ impl<'a> Changes<'a> {
         }
         let is_granted = self.granted.added.contains(somebody)
             || (is_gone && self.still_granted.contains(somebody) && known.is_some_and(is_granted));
-        // A block hides what was granted and does not take it back.
-        let is_revoked = self.granted.removed.contains(somebody) && !self.still_blocked.contains(somebody);
+        // A block hides what was granted and does not take it back; who ends it says whether that stands.
+        let is_said = self.granted.removed.contains(somebody) || self.blocked.removed.contains(somebody);
+        let is_revoked =
+            is_said && !self.still_granted.contains(somebody) && !self.still_blocked.contains(somebody);
         if is_granted && !was_granted {
             out.push(say(ContactEvent::Subscribed));
         } else if is_revoked && was_granted {

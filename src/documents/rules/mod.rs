@@ -23,6 +23,15 @@ use crate::{
     signal::{Address, Condition, DocumentId, Entity, Identity, Rule, Ruleset},
 };
 
+/// What rules decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    /// Who may watch.
+    Presence,
+    /// Who may write. Whom such a rule names is neither approved nor blocked by it.
+    Messages,
+}
+
 /// The rules of a document as the account keeps them: with the members of the lists that they name, as far as
 /// those are the owner's, and people who are granted or blocked only as long as the account has them so.
 ///
@@ -30,11 +39,12 @@ use crate::{
 /// What is wrong with the document.
 pub(super) fn ruleset(
     bytes: &[u8],
+    about: About,
     owner: &Address,
     documents: &BTreeMap<DocumentId, Document>,
 ) -> Result<Ruleset, RulesError> {
     let mut ruleset = rules::parse(bytes, &Limits { bytes: bytes.len(), nodes: NODES, ..Limits::default() })?;
-    for rule in &mut ruleset.rules {
+    for rule in ruleset.rules.iter_mut().filter(|_| about == About::Presence) {
         if let Some(condition) = as_fact(rule, owner) {
             rule.conditions.push(condition);
         }

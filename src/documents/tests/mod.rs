@@ -1,6 +1,7 @@
 //! Documents over a real store: bytes, tags, refusals, and changes made at the same time.
 
 mod icon;
+mod model;
 mod people;
 mod policy;
 

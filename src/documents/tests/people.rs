@@ -17,6 +17,8 @@ impl World {
     pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (documents, accounts, store) = start(folder.path(), Config::default());
+        // Ends with the test's runtime.
+        tokio::spawn(documents.clone().keep_in_step());
         Self { documents, accounts, _store: store, _folder: folder }
     }
 

@@ -147,6 +147,14 @@ async fn rule_about_a_list_of_the_owners_is_asked_with_its_members() {
     world.replace(LISTS, "sip:eve@example.org", "sip:frank@example.org").await;
     assert_eq!(standing(&world, "eve").await, WatchState::Pending);
     assert_eq!(standing(&world, "frank").await, WatchState::Active);
+    // Another client takes somebody out of the list, and nobody looks at documents.
+    world.ask(Request::RemoveContact { address: address("frank") }).await;
+    let gone = async {
+        while standing(&world, "frank").await != WatchState::Pending {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), gone).await.unwrap();
     world.delete(RULES).await;
     assert_eq!(standing(&world, "frank").await, WatchState::Pending);
     assert_eq!(world.get(RULES).await, None);
@@ -211,4 +219,25 @@ async fn offline_status_is_one_whoever_sets_it() {
     world.put(state, document).await;
     world.delete(state).await;
     assert_eq!(hard().await, None);
+}
+
+#[tokio::test]
+async fn rules_on_who_may_write_are_those_of_their_document() {
+    let world = World::new();
+    let rules = concat!(
+        "<ruleset xmlns=\"urn:ietf:params:xml:ns:common-policy\" xmlns:im=\"urn:iptel:xml:ns:im-rules\">",
+        "<rule id=\"foe\"><conditions><identity><one id=\"sip:mallory@example.org\"/></identity></conditions>",
+        "<actions><im:im-handling>block</im:im-handling></actions></rule></ruleset>",
+    );
+    let facts = async || match world.ask(Request::Facts { unless: None }).await {
+        Reply::Facts(Some(facts)) => facts,
+        other => panic!("{other:?}"),
+    };
+    world.put("im-rules", rules).await;
+    let found = facts().await;
+    assert_eq!(found.message_rules.as_ref().unwrap().rules[0].handling, Some(Handling::Block));
+    // It is about messages alone.
+    assert!(found.blocked.is_empty() && found.rules.is_none());
+    world.delete("im-rules").await;
+    assert_eq!(facts().await.message_rules, None);
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use compact_str::CompactString;
 use roxmltree::Node;
 
-use super::{COMMON_POLICY, OMA, PRES_RULES, RulesError};
+use super::{COMMON_POLICY, IM_RULES, OMA, PRES_RULES, RulesError};
 use crate::{
     formats::xml::{self, Limits, child, children, text_of},
     signal::{
@@ -41,7 +41,9 @@ fn read_rule(rule: Node<'_, '_>) -> Result<Rule, RulesError> {
     let conditions = child(rule, COMMON_POLICY, "conditions");
     let conditions = conditions.map(|all| elements(all).map(read_condition).collect()).transpose()?;
     let actions = child(rule, COMMON_POLICY, "actions");
-    let handling = actions.and_then(|actions| child(actions, PRES_RULES, "sub-handling"));
+    let handling = actions.and_then(|actions| {
+        child(actions, PRES_RULES, "sub-handling").or_else(|| child(actions, IM_RULES, "im-handling"))
+    });
     let transformations = child(rule, COMMON_POLICY, "transformations");
     let says_something = |all: &Node<'_, '_>| elements(*all).next().is_some();
     Ok(Rule {
