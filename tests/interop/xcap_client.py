@@ -70,4 +70,5 @@ class Client(Driver):
         return await sending
 
 
-asyncio.run(Client().run())
+if __name__ == "__main__":
+    asyncio.run(Client().run())

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod blink;
+mod blink_book;
 mod crash;
 mod crossing;
 mod document_watch;
