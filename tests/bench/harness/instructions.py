@@ -28,6 +28,7 @@ SERVER_SCENARIOS = {
     'server: sip message': ('sip-message --pairs 1 --window 1 --ops 300', 'sip', 600),
     'server: sip options': ('sip-options --users 1 --ops 500', 'sip', 500),
     'server: sip call': ('sip-call --pairs 1 --ops 100', 'sip', 100),
+    'server: publish': ('sip-publish --watchers 50 --ops 100', 'sip', 5000),
     'server: xmpp to sip': ('xmpp-to-sip --pairs 1 --window 1 --ops 300', 'xmpp', 300),
     'server: web chat': ('web-chat --pairs 1 --window 1 --ops 300', 'web', 600),
 }
@@ -87,12 +88,12 @@ def count_servers(wanted):
     counts = {}
     for name, (load, port, operations) in SERVER_SCENARIOS.items():
         if wanted(name):
-            counts[name] = count_server(load, port) / operations
+            counts[name] = count_server(name.removeprefix('server: '), load, port) / operations
             say(f'{name:32} {counts[name]:12,.0f}')
     return counts
 
 
-def count_server(load, port):
+def count_server(name, load, port):
     """Plays the scenario twice: what happens only once is not counted. Logging in and registering is, and
     belongs to the operations."""
     folder = Path(tempfile.mkdtemp())
@@ -101,6 +102,7 @@ def count_server(load, port):
     server.is_counting = True
     try:
         pid = server.start(100)
+        server.ready_for(name)
         play(server, load, port)
         switch('on', pid)
         play(server, load, port)
