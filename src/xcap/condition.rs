@@ -88,8 +88,9 @@ impl Tags {
                 }
             }
         }
-        let is_sound = list.len() <= MOST && (is_any != !list.is_empty());
-        is_sound.then(|| Some(if is_any { Self::Any } else { Self::List(list) }))
+        let is_sound = list.len() <= MOST && is_any == list.is_empty();
+        let tags = if is_any { Self::Any } else { Self::List(list) };
+        is_sound.then_some(Some(tags))
     }
 
     fn have(&self, tag: Option<&str>, is_same: impl Fn(&Tag, &str) -> bool) -> bool {

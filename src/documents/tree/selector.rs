@@ -160,11 +160,10 @@ impl Step {
     pub(super) fn select<'a>(&self, tree: &'a Tree, context: Option<Element<'a>>) -> Option<Element<'a>> {
         let root = context.is_none().then(|| tree.root());
         let candidates = root.into_iter().chain(context.into_iter().flat_map(Element::elements));
-        let mut named = 0;
+        let named = candidates.filter(|element| self.name.matches(*element));
         let mut found = None;
-        for element in candidates.filter(|element| self.name.matches(*element)) {
-            named += 1;
-            if self.position.is_some_and(|position| position != named) || !self.is_passed_by(element) {
+        for (before, element) in named.enumerate() {
+            if self.position.is_some_and(|position| position != before + 1) || !self.is_passed_by(element) {
                 continue;
             }
             if found.replace(element).is_some() {
