@@ -39,7 +39,7 @@ impl Account {
         if is_first {
             self.welcome(session, effects);
             let topics = self.endpoints.find(session).map_or(&[][..], Endpoint::topics);
-            self.catch_up(session, topics, effects);
+            self.catch_up(session, topics, now, effects);
         }
         self.collect_offline(session, effects);
     }
@@ -68,7 +68,7 @@ impl Account {
         if endpoint.change(change) {
             self.spread(session, now, effects);
         }
-        self.catch_up(session, &new_topics, effects);
+        self.catch_up(session, &new_topics, now, effects);
         self.collect_offline(session, effects);
     }
 

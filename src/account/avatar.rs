@@ -13,7 +13,8 @@ use super::{
     state::{Account, Effects},
 };
 use crate::{
-    signal::{Avatar, AvatarHash, AvatarMark, Piece, Reason, Reject, Timestamp},
+    presence::Standing,
+    signal::{Address, Avatar, AvatarHash, AvatarMark, Piece, Reason, Reject, Timestamp},
     storage::{Pick, Shelved, Write},
 };
 
@@ -55,6 +56,28 @@ impl Account {
     /// What there is to tell of it; `None` where she never had one.
     pub(super) fn avatar_piece(&self) -> Option<Piece> {
         (self.avatar_mark() != AvatarMark::Untold).then(|| Piece::Avatar(self.avatar().cloned()))
+    }
+
+    /// Whether everybody may see it.
+    pub(super) fn is_avatar_open(&self) -> bool {
+        self.personal.as_ref().is_none_or(|personal| !personal.is_avatar_private)
+    }
+
+    /// Whether somebody may see it.
+    pub(super) fn may_see_avatar(&self, somebody: &Address) -> bool {
+        self.is_avatar_open() || self.standing(somebody) == Standing::Allowed
+    }
+
+    /// The owner says whether everybody may see it.
+    pub(super) fn show_avatar(&mut self, is_open: bool, effects: &mut Effects) -> Reply {
+        if is_open != self.is_avatar_open() {
+            self.personal.get_or_insert_default().is_avatar_private = !is_open;
+            effects.push(Effect::Store(match is_open {
+                true => Write::Unshelve { shelf: OWN.into(), name: Some(PRIVATE.into()) },
+                false => Write::Shelve(Shelved::new(OWN.into(), PRIVATE.into(), 0, Bytes::new())),
+            }));
+        }
+        Reply::Done
     }
 
     /// Has a picture read, which `reply` gets.
@@ -168,13 +191,8 @@ impl Account {
         }
         personal.staged.push(hash);
         let name = CompactString::from(hash.to_string());
-        let content = Some(bytes.clone());
-        effects.push(Effect::Store(Write::Shelve(Shelved {
-            shelf: PICTURES.into(),
-            name,
-            number: 0,
-            content,
-        })));
+        let it = Shelved::new(PICTURES.into(), name, 0, bytes.clone());
+        effects.push(Effect::Store(Write::Shelve(it)));
     }
 
     /// Wears this picture, keeps no other, and tells everybody who may know.
@@ -193,15 +211,11 @@ impl Account {
         let content = postcard::to_allocvec(&avatar).unwrap_or_default();
         personal.avatar = avatar.map_or(AvatarState::Without, AvatarState::Has);
         self.documents.touch();
-        effects.push(Effect::Store(Write::Shelve(Shelved {
-            shelf: OWN.into(),
-            name: WORN.into(),
-            number: 0,
-            content: Some(content.into()),
-        })));
+        let it = Shelved::new(OWN.into(), WORN.into(), 0, content.into());
+        effects.push(Effect::Store(Write::Shelve(it)));
         self.spread_all(now, effects);
         if let Some(piece) = self.avatar_piece() {
-            self.tell_personal(piece, now, effects);
+            self.tell_personal(piece, None, now, effects);
         }
     }
 }
@@ -221,5 +235,7 @@ pub(super) const PICTURES: &str = "pictures";
 pub(super) const OWN: &str = "own";
 /// What is known of the picture that is worn.
 pub(super) const WORN: &str = "avatar";
+/// There where the picture is not for everybody.
+pub(super) const PRIVATE: &str = "avatar-private";
 /// Most pictures that are kept.
 const STAGED: usize = 4;

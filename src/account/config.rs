@@ -27,6 +27,12 @@ pub struct Config {
     pub idle_seconds: u32,
     /// Largest picture of a person, in bytes; 1024 to 16777216. Default: 307200.
     pub avatar_bytes: usize,
+    /// Most personal nodes of one account; 1 to 100000. Default: 500.
+    pub nodes: usize,
+    /// Most bytes in the personal nodes of one account; 65536 to 1073741824. Default: 16777216.
+    pub node_bytes: usize,
+    /// Most explicit subscribers of one personal node; 0 to 100000. Default: 500.
+    pub node_subscribers: usize,
     /// Inputs that may wait for one account; more are refused as overloaded. 16 to 1000000.
     /// Default: 10000.
     pub mailbox: usize,
@@ -81,6 +87,9 @@ impl Default for Config {
             offline_batch: 50,
             idle_seconds: 60,
             avatar_bytes: 300 * 1024,
+            nodes: 500,
+            node_bytes: 16 << 20,
+            node_subscribers: 500,
             mailbox: 10_000,
             no_answer_seconds: 25,
             authorization: Authorization::Rules,
@@ -112,6 +121,9 @@ impl Config {
             ("offline_batch", self.offline_batch, 1, 1000),
             ("idle_seconds", self.idle_seconds as usize, 1, 86_400),
             ("avatar_bytes", self.avatar_bytes, 1024, 16 << 20),
+            ("nodes", self.nodes, 1, 100_000),
+            ("node_bytes", self.node_bytes, 1 << 16, 1 << 30),
+            ("node_subscribers", self.node_subscribers, 0, 100_000),
             ("mailbox", self.mailbox, 16, 1_000_000),
             ("no_answer_seconds", self.no_answer_seconds as usize, 1, 170),
             ("offline_watcher_info_seconds", waits, 1, 31_536_000),

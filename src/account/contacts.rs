@@ -209,6 +209,9 @@ impl Account {
             self.pass(&signal.from, event, None, Native::None, effects);
         }
         let ((_, saw, _), (_, sees, _)) = (before.flags(), row.next.flags());
+        if !before.flags().0 && row.next.flags().0 {
+            self.catch_up_with(&signal.from, effects);
+        }
         if saw && !sees {
             self.show_all_to(&signal.from.clone().into(), false, now, effects);
             self.watchers.note_ended(listed_contact(&signal.from), WatcherEvent::Timeout, now);

@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     presence::Standing,
-    signal::{Message, MessageKind, Query, Reason, Reject, SessionId, Signal, SignalKind, Stage, Timestamp},
+    signal::{
+        Address, Keep, Message, MessageKind, Query, Reason, Reject, SessionId, Signal, SignalKind, Stage,
+        Timestamp,
+    },
     storage::Write,
 };
 
@@ -57,18 +60,16 @@ impl Account {
             self.note_answered(&message.to.address);
         }
         let with = message.to.address.clone();
+        // Whether the receiver keeps it is for him to say.
+        let own = self.as_archived(Arc::clone(&message), &with);
         let to_herself = with == self.address;
-        if message.keep.archive {
-            effects.push(Effect::Store(Write::Archive {
-                message: Arc::clone(&message),
-                with,
-                outgoing: true,
-            }));
+        if own.keep.archive {
+            effects.push(Effect::Store(Write::Archive { message: Arc::clone(&own), with, outgoing: true }));
         }
         if message.keep.carbons && !to_herself {
             let wanted =
                 |other: &Endpoint| Some(other.session) != session && self.takes_copies(other, Copy::Sent);
-            copy_to(self.endpoints.ids(wanted), &message, Copy::Sent, effects);
+            copy_to(self.endpoints.ids(wanted), &own, Copy::Sent, effects);
         }
         effects.push(Effect::Route { signal: Signal::Message(message), reply });
     }
@@ -99,6 +100,7 @@ impl Account {
         {
             return;
         }
+        let message = &self.as_archived(Arc::clone(message), &message.from.address);
         if message.keep.archive && place != Place::Bounce {
             let with = message.from.address.clone();
             let message = Arc::clone(message);
@@ -136,6 +138,15 @@ impl Account {
             self.note_refusal(sender, SignalKind::Message, reason, now, effects);
         }
         Some(outcome)
+    }
+
+    /// The message as it says whether it goes into the owner's archive: not where she does not want that.
+    fn as_archived(&self, message: Arc<Message>, with: &Address) -> Arc<Message> {
+        if !message.keep.archive || self.archives(with) {
+            return message;
+        }
+        let keep = Keep { archive: false, ..message.keep };
+        Arc::new(Message { keep, ..(*message).clone() })
     }
 
     /// No session confirmed the message. Devices had their chance; what else is there takes it.

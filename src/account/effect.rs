@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CloseReason, Copy, Event, Fetch, Reply, ReplyTo, Shown, WatchId, WatchState, endpoints::Sessions,
-    event::About,
+    ArchiveReading, CloseReason, Copy, Event, Fetch, Reply, ReplyTo, Shown, WatchId, WatchState,
+    endpoints::Sessions, event::About,
 };
 use crate::{
     signal::{Address, HookCall, Message, News, Reject, SessionId, Signal, Timestamp},
@@ -43,6 +43,8 @@ pub enum Effect {
     ReadOffline { session: SessionId },
     /// Count the messages in the offline file, for [`super::Input::OfflineCounted`].
     CountOffline { asked: u32 },
+    /// Read a page of the archive and answer with it.
+    ReadArchive { reading: Box<ArchiveReading>, reply: ReplyTo },
     /// Read something, for [`super::Input::Fetched`].
     Fetch(Box<Fetch>),
     /// Have the documents brought up to the account, soon: something that they may tell has changed.

@@ -27,6 +27,7 @@
 mod accounts;
 mod alarms;
 mod announce;
+mod archive;
 mod automation;
 mod avatar;
 mod blocks;
@@ -41,6 +42,7 @@ mod hooks;
 mod input;
 mod mailbox;
 mod memory;
+mod nodes;
 mod offline;
 mod permission;
 mod personal;
@@ -63,6 +65,7 @@ mod watcher_list;
 mod watchers;
 
 pub use accounts::{Accounts, Session, Watch};
+pub use archive::{ArchivePage, ArchiveReading};
 pub use automation::{Ring, SharedRules, Trial, Tried, TriedRule, TriedVerdict};
 pub use config::{Authorization, Config, ListAuthorization};
 pub use documents::{Amendment, DocumentChange, FactChange, Facts};
@@ -70,6 +73,7 @@ pub use effect::{Answer, Effect};
 pub use event::{About, BlockChange, CloseReason, ContactChange, Copy, Event, Replied, Sent, WatchState};
 pub use input::{Input, ReplyTo, WatchId};
 pub use memory::Memory;
+pub use nodes::MOST_ITEMS;
 pub use personal::{Fetch, Purpose};
 pub use request::{Reply, Request, RosterView, SessionView, Summary};
 pub use session::{SessionChange, SessionKind, SessionSpec};
@@ -77,8 +81,8 @@ pub use sink::{Delivery, Outbox, Parcel, Sink, SinkFull, WatchSink};
 pub use watch::{Shown, WatchKind, WatchSpec};
 
 pub use crate::storage::{
-    AcceptedSenders, ArchiveEnd, ArchiveQuery, ArchivedMessage, Preferences, Refusal, RefusalReason,
-    StoredDocument,
+    AcceptedSenders, ArchiveChoice, ArchiveDefault, ArchiveEnd, ArchiveQuery, ArchivedMessage, Preferences,
+    Refusal, RefusalReason, StoredDocument,
 };
 
 #[cfg(test)]

@@ -7,11 +7,14 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::{Amendment, Facts, Ring, Sent, SessionSpec, Trial, Tried, event::About};
+use super::{
+    Amendment, ArchivePage, ArchiveReading, Facts, Ring, Sent, SessionSpec, Trial, Tried, event::About,
+};
 use crate::{
     signal::{
-        Address, Automation, Avatar, AvatarHash, Contact, ContactEvent, ContactRequest, DocumentEntry,
-        Message, Native, Presence, Query, Ruleset, SessionId, Text, Wanted, WatcherList,
+        Address, Automation, Avatar, AvatarHash, Contact, ContactEvent, ContactRequest, DocumentEntry, Item,
+        ItemId, Message, Native, NodeChange, NodeConfig, NodeName, Presence, Query, Ruleset, SessionId, Text,
+        Wanted, WatcherList,
     },
     storage::Preferences,
 };
@@ -36,10 +39,16 @@ pub enum Request {
     ContactRequests,
     /// Ask about `of`, who may be the owner herself. Replies as the question demands.
     Enquire { of: Address, wanted: Wanted },
+    /// Change a personal node. Replies [`Reply::Done`], or [`Reply::Published`].
+    ChangeNode { node: NodeName, change: NodeChange },
     /// Put on a picture, or take off the one that is worn. Replies [`Reply::Avatar`].
     SetAvatar(Option<Bytes>),
     /// Bring a picture, to be put on later. Replies [`Reply::Done`].
     StageAvatar(Bytes),
+    /// Let everybody see the picture, or only those who may see presence. Replies [`Reply::Done`].
+    ShowAvatar { is_open: bool },
+    /// A page of the archive. Replies [`Reply::Archive`], or not found.
+    Archive(Box<ArchiveReading>),
     /// Put on a picture that was brought before. Replies [`Reply::Avatar`], or not found.
     WearAvatar(AvatarHash),
     /// Replies [`Reply::Preferences`].
@@ -103,6 +112,16 @@ pub enum Reply {
     ContactRequests(Vec<ContactRequest>),
     Preferences(Preferences),
     Avatar(Option<Arc<Avatar>>),
+    /// Nodes with their titles.
+    Nodes(Vec<(NodeName, Option<CompactString>)>),
+    Node(Box<NodeConfig>),
+    Ids(Vec<ItemId>),
+    Items(Vec<Item>),
+    Published(Vec<ItemId>),
+    AvatarAccess {
+        is_open: bool,
+    },
+    Archive(Box<ArchivePage>),
     Picture {
         avatar: Arc<Avatar>,
         bytes: Bytes,

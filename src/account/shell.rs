@@ -14,8 +14,9 @@ use tokio::{
 use tracing::error;
 
 use super::{
-    Answer, Effect, Event, Fetch, Input, Parcel, ReplyTo, Sink, WatchId, WatchSink,
+    Answer, ArchiveReading, Effect, Event, Fetch, Input, Parcel, ReplyTo, Sink, WatchId, WatchSink,
     alarms::Alarms,
+    archive,
     endpoints::Sessions,
     event::{About, Replied},
     hooks::Hooks,
@@ -278,6 +279,7 @@ impl Inner {
             Effect::Answer(answer) => self.answer(answer),
             Effect::ReadOffline { session } => self.read_offline(cell, key, session),
             Effect::CountOffline { asked } => self.count_offline(cell, key, asked),
+            Effect::ReadArchive { reading, reply } => self.read_archive(key, *reading, reply),
             Effect::Fetch(fetch) => self.fetch(cell, key, *fetch),
             Effect::KeepDocuments => self.call_keeper(&cell.address),
             Effect::Wake(at) => self.alarms.set(at, cell.address.clone()),
@@ -334,6 +336,21 @@ impl Inner {
             Err(fault) => error!(account = %address, %fault, "offline file cannot be counted"),
         });
         self.store.offline_count(key, done);
+    }
+
+    /// Reads a page once all that was written before is durable, and so to be seen.
+    fn read_archive(self: &Arc<Self>, key: AccountKey, reading: ArchiveReading, to: ReplyTo) {
+        let (post, store, runtime) = (self.post(), self.store.clone(), self.runtime.clone());
+        self.store.after_writes(Box::new(move |settled| {
+            runtime.spawn_blocking(move || {
+                let page = match settled {
+                    Ok(()) => archive::read(&store, key, &reading),
+                    Err(_) => Err(Reason::Internal.into()),
+                };
+                let outcome = page.map(|page| super::Reply::Archive(Box::new(page)));
+                post.answer(Answer { to, about: None, outcome });
+            });
+        }));
     }
 
     fn fetch(self: &Arc<Self>, cell: &Arc<Cell>, key: AccountKey, fetch: Fetch) {

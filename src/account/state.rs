@@ -210,8 +210,15 @@ impl Account {
                 effects.push(Effect::Route { signal: Signal::Enquiry(enquiry), reply });
                 return;
             }
+            Request::ChangeNode { node, change } => self.change_node(&node, change, now, effects),
             Request::SetAvatar(picture) => self.set_avatar(picture.as_ref(), now, effects),
             Request::StageAvatar(picture) => self.stage_avatar(&picture, now, effects),
+            Request::ShowAvatar { is_open } => Ok(self.show_avatar(is_open, effects)),
+            Request::Archive(reading) => {
+                let Some(reply) = reply else { return };
+                effects.push(Effect::ReadArchive { reading, reply });
+                return;
+            }
             Request::WearAvatar(hash) => match self.put_on_staged(hash, reply.clone(), effects) {
                 Ok(()) => return,
                 Err(reject) => Err(reject),

@@ -78,7 +78,9 @@ async fn show_of(
     {
         Ok(Reply::Picture { avatar, bytes }) => (avatar, bytes),
         Ok(_) => return Err(Reason::Internal.into()),
-        Err(reject) if matches!(reject.reason, Reason::NotFound | Reason::NoSession) => {
+        Err(reject)
+            if matches!(reject.reason, Reason::NotFound | Reason::NoSession | Reason::NotAuthenticated) =>
+        {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
         Err(reject) => return Err(reject.into()),

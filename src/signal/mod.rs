@@ -17,6 +17,7 @@ mod chat;
 mod contact;
 mod document;
 mod id;
+mod node;
 mod passed;
 mod personal;
 mod presence;
@@ -41,6 +42,9 @@ pub use chat::{Content, Keep, Message, MessageKind, Native, Receipt, ReceiptKind
 pub use contact::{Contact, ContactEvent, ContactRequest, ContactSignal};
 pub use document::{DocumentEntry, DocumentId};
 pub use id::{MessageId, RequestId, SessionId};
+pub use node::{
+    Access, Extract, Item, ItemId, NodeChange, NodeConfig, NodeName, NodeNews, NodeOptions, SendLast,
+};
 pub use passed::{HookCall, Passed};
 pub use personal::{Enquiry, PersonalNews, Piece, Topic, Wanted};
 pub use presence::{Activity, Availability, Memo, Presence, PresenceNotice, ResourceState, Snapshot};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Avatar, AvatarHash, Memo, Party};
+use super::{Address, Avatar, AvatarHash, Extract, Memo, NodeName, NodeNews, Party};
 
 /// Something that an account is asked about its owner, by herself or by somebody else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,14 @@ pub enum Wanted {
     Avatar,
     /// A picture with its bytes; with `hash`, this one or none.
     Picture { hash: Option<AvatarHash> },
+    /// The nodes that the asking one may read.
+    Nodes,
+    /// Something of a node.
+    Node { node: NodeName, extract: Extract },
+    /// Whether everybody may see her picture.
+    AvatarAccess,
+    /// To be told of a node's news, or no more: all of one's sessions, or the asking one.
+    Subscription { node: NodeName, on: bool, is_bare: bool },
     /// How the things are that the asking session follows: it is told by [`PersonalNews`].
     Latest { topics: Arc<[Topic]> },
 }
@@ -29,6 +37,7 @@ pub struct Enquiry {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Topic {
     Avatar,
+    Node(NodeName),
 }
 
 /// Something about a person changed, or is told to somebody who did not know it yet.
@@ -36,6 +45,8 @@ pub enum Topic {
 pub struct PersonalNews {
     pub from: Address,
     pub what: Piece,
+    /// The reader asked to be told: he is, whatever his session follows.
+    pub asked: bool,
     /// How it was printed for the first of its readers.
     #[serde(skip)]
     pub printed: Memo,
@@ -45,7 +56,7 @@ impl PersonalNews {
     /// News that nobody printed yet.
     #[must_use]
     pub fn new(from: Address, what: Piece) -> Self {
-        Self { from, what, printed: Memo::default() }
+        Self { from, what, asked: false, printed: Memo::default() }
     }
 }
 
@@ -54,6 +65,10 @@ impl PersonalNews {
 pub enum Piece {
     /// Her picture now.
     Avatar(Option<Arc<Avatar>>),
+    Node {
+        node: NodeName,
+        news: NodeNews,
+    },
 }
 
 impl Piece {
@@ -62,6 +77,7 @@ impl Piece {
     pub fn topic(&self) -> Topic {
         match self {
             Self::Avatar(_) => Topic::Avatar,
+            Self::Node { node, .. } => Topic::Node(node.clone()),
         }
     }
 }

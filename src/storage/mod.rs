@@ -50,9 +50,9 @@ pub use error::StoreError;
 pub use memory::Memory;
 pub use policy::{MARKED, REFUSALS, Refusal, RefusalReason, SENT_REPLIES, SentReply};
 pub use records::{
-    AcceptedSenders, AccountKey, AccountRecord, AccountSummary, ArchiveEnd, ArchiveQuery, ArchivedMessage,
-    CredentialRecord, DeviceRecord, NewAccount, OfflineChunk, Preferences, RosterRow, StoredDocument,
-    TOMBSTONES, TokenKind, TokenRecord, WaitingWatcher, Write,
+    AcceptedSenders, AccountKey, AccountRecord, AccountSummary, ArchiveChoice, ArchiveDefault, ArchiveEnd,
+    ArchiveQuery, ArchivedMessage, CredentialRecord, DeviceRecord, NewAccount, OfflineChunk, Preferences,
+    RosterRow, StoredDocument, TOMBSTONES, TokenKind, TokenRecord, WaitingWatcher, Write,
 };
 pub use shelf::{AT_HAND, Pick, ShelfDone, Shelved};
 pub use store::{CountDone, Done, OfflineDone, Store};

@@ -133,6 +133,28 @@ impl fmt::Display for AcceptedSenders {
     }
 }
 
+/// Which messages go into the archive.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct ArchiveChoice {
+    pub default: ArchiveDefault,
+    /// Those with these accounts or domains, in any case.
+    pub always: Vec<Address>,
+    /// Those with these accounts or domains, in no case.
+    pub never: Vec<Address>,
+}
+
+/// Which messages go into the archive where nothing is said about whom they are exchanged with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArchiveDefault {
+    #[default]
+    Always,
+    /// Those with contacts.
+    Contacts,
+    Never,
+}
+
 /// What the owner chose. Kept as JSON; keys of a newer version are kept as they are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
@@ -141,6 +163,8 @@ pub struct Preferences {
     pub accepted_senders: AcceptedSenders,
     /// Messages for the absent owner are kept until the next login.
     pub offline_storage: bool,
+    /// Which messages go into the archive.
+    pub archive: ArchiveChoice,
     /// Messages are delivered to registered devices (phones) too.
     pub device_messages: bool,
     /// Registered devices get copies of what the owner sent from elsewhere.
@@ -154,6 +178,7 @@ impl Default for Preferences {
         Self {
             accepted_senders: AcceptedSenders::Everybody,
             offline_storage: true,
+            archive: ArchiveChoice::default(),
             device_messages: true,
             device_copies: true,
             other: serde_json::Map::new(),
@@ -227,7 +252,7 @@ pub struct OfflineChunk {
 }
 
 /// Which part of an archive is wanted. Both bounds exclude the message they name.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ArchiveQuery {
     /// Only what was exchanged with this address.
     pub with: Option<Address>,
@@ -240,7 +265,7 @@ pub struct ArchiveQuery {
 }
 
 /// An end of an archive. Pages are in order of time from either.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum ArchiveEnd {
     #[default]
     Oldest,
@@ -248,7 +273,7 @@ pub enum ArchiveEnd {
 }
 
 /// One line of an archive.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArchivedMessage {
     pub message: Message,
     pub with: Address,

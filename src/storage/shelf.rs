@@ -14,8 +14,19 @@ pub struct Shelved {
     pub name: CompactString,
     /// Its place in the order of the shelf.
     pub number: u64,
+    /// Bytes of the content.
+    pub length: u32,
     /// `None` where it is too large to be read together with the account ([`AT_HAND`]).
     pub content: Option<Bytes>,
+}
+
+impl Shelved {
+    /// Something with its content.
+    #[must_use]
+    pub fn new(shelf: CompactString, name: CompactString, number: u64, content: Bytes) -> Self {
+        let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
+        Self { shelf, name, number, length, content: Some(content) }
+    }
 }
 
 /// Which things of a shelf are wanted.

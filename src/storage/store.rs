@@ -112,6 +112,12 @@ impl Store {
         let _ = self.push(Job::OfflineRead { account, limit, done });
     }
 
+    /// Tells `done` when every message that was submitted before is durable.
+    pub fn after_writes(&self, done: Done) {
+        // `done` is told.
+        let _ = self.push(Job::After(done));
+    }
+
     /// Queues a reading of things on a shelf. It sees every write that was submitted before it.
     pub fn pick(&self, account: AccountKey, shelf: CompactString, pick: Pick, done: ShelfDone) {
         // `done` is told.

@@ -47,6 +47,8 @@ pub(super) enum Job {
         pick: Pick,
         done: ShelfDone,
     },
+    /// Nothing but to say when what came before is durable.
+    After(Done),
     /// Whatever waits in a room's memory.
     Memory(Arc<Room>),
     /// Any other change: does its part, and gives what is to be called after the commit.
@@ -86,6 +88,7 @@ enum Tell {
     Offline { account: AccountKey, limit: usize, done: OfflineDone },
     Count { account: AccountKey, done: CountDone },
     Pick { account: AccountKey, shelf: CompactString, pick: Pick, done: ShelfDone },
+    After(Done),
     Memory(Arc<Room>, Batch),
     Change(AfterCommit),
 }
@@ -94,7 +97,7 @@ impl Job {
     fn is_for_database(&self) -> bool {
         match self {
             Self::Write { write, .. } => place_of(write) == Place::Database,
-            Self::OfflineRead { .. } | Self::OfflineCount { .. } => false,
+            Self::OfflineRead { .. } | Self::OfflineCount { .. } | Self::After(_) => false,
             // Behind the writes that it must see.
             Self::Pick { .. } | Self::Memory(_) | Self::Change(_) => true,
         }
@@ -207,6 +210,7 @@ impl Writer {
                 let tell = Tell::Count { account, done };
                 Finished { outcome: Ok(()), place: Place::Nowhere, tell }
             }
+            Job::After(done) => Finished { outcome: Ok(()), place: Place::Journal, tell: Tell::After(done) },
             Job::Pick { account, shelf, pick, done } => {
                 let tell = Tell::Pick { account, shelf, pick, done };
                 Finished { outcome: Ok(()), place: Place::Nowhere, tell }
@@ -250,6 +254,7 @@ impl Writer {
                 done(self.messages.offline(&self.database, account, limit));
             }
             Tell::Count { account, done } => done(self.messages.offline_count(&self.database, account)),
+            Tell::After(done) => done(outcome),
             Tell::Pick { account, shelf, pick, done } => done(self.database.pick(account, &shelf, &pick)),
             Tell::Memory(room, batch) => room.finish(batch, &outcome),
             Tell::Change(after) => after(self, outcome),
@@ -315,6 +320,7 @@ pub(super) fn refuse(job: Job, error: StoreError) {
         Job::Write { done: None, .. } => tracing::error!(%error, "a write that nobody waits for is lost"),
         Job::OfflineRead { done, .. } => done(Err(error)),
         Job::OfflineCount { done, .. } => done(Err(error)),
+        Job::After(done) => done(Err(error)),
         Job::Pick { done, .. } => done(Err(error)),
         Job::Memory(room) => room.finish(room.take(), &Err(error)),
         // Whoever waits for it sees that it is gone.

@@ -8,7 +8,7 @@ use super::stream::{Condition, Reply, StreamError};
 use super::translate::{Refusal, parse_query};
 use super::xep::{self, Answer, Iq, Target};
 use crate::account::SessionChange;
-use crate::signal::Party;
+use crate::signal::{Address, Party, Timestamp};
 
 impl Client {
     /// Handles one first-level element of a bound stream.
@@ -79,19 +79,21 @@ impl Client {
             Some("result" | "error") => None,
             _ => return self.refuse(stanza, &Refusal::BAD_REQUEST),
         };
-        let is_question = is_set.is_some();
-        if stanza.id().is_none() || (is_question && stanza.children().count() != 1) {
+        if stanza.id().is_none() || (is_set.is_some() && stanza.children().count() != 1) {
             return self.refuse(stanza, &Refusal::BAD_REQUEST);
         }
         match (self.target(to.as_ref()), to, is_set) {
-            (Some(target), _, Some(is_set)) => self.answer_iq(stanza, is_set, target),
-            // Answers to what the server asked: roster pushes and pings.
-            (Some(_), _, None) => {}
+            (Some(target), _, Some(is_set)) => {
+                let own = self.session.party().address.clone();
+                self.answer_iq(stanza, is_set, target, &own);
+            }
+            // Answers to what the server asked: roster pushes, pings, features.
+            (Some(_), _, None) => self.handle_answer(stanza),
             (None, Some(to), _)
                 if to.resource.is_none() && self.shared.accounts.serves(to.address.domain()) =>
             {
-                if is_question {
-                    self.refuse(stanza, &Refusal::SERVICE_UNAVAILABLE);
+                if let Some(is_set) = is_set {
+                    self.answer_iq(stanza, is_set, Target::Other, &to.address);
                 }
             }
             (None, to, _) => self.pass_iq(stanza, to),
@@ -117,17 +119,39 @@ impl Client {
         }
     }
 
-    fn answer_iq(&mut self, stanza: &Stanza, is_set: bool, target: Target) {
+    fn answer_iq(&mut self, stanza: &Stanza, is_set: bool, target: Target, account: &Address) {
         let Some(payload) = stanza.children().next() else { return };
-        match xep::answer(&Iq { payload, is_set, target }) {
+        let accounts = &self.shared.accounts;
+        let fresh = || accounts.new_message_id(Timestamp::now()).to_string();
+        let asker = self.session.party();
+        let answer = xep::answer(&Iq { payload, is_set, target, account, asker, fresh: &fresh });
+        self.act_on(stanza, answer);
+    }
+
+    fn act_on(&mut self, stanza: &Stanza, answer: Answer) {
+        match answer {
             Answer::Result(content) => self.send_result(stanza, content.as_bytes()),
             Answer::Refuse(refusal) => self.refuse(stanza, &refusal),
             Answer::Change(change) => {
                 self.change(change);
                 self.send_result(stanza, b"");
             }
+            Answer::FollowBlocks(then) => {
+                self.follows_blocks = true;
+                self.act_on(stanza, *then);
+            }
+            Answer::Messages(contents, result) => {
+                self.send_messages(&contents);
+                self.send_result(stanza, result.as_bytes());
+            }
+            Answer::Then(request, then) => {
+                let id = stanza.id().map(Into::into).unwrap_or_default();
+                let from = stanza.to().map(Into::into);
+                let tag = self.expect(Pending::Iq { id, from, expect: Expect::Then(then) });
+                self.session.ask_tagged(*request, Some(tag));
+            }
             Answer::Ask(request, expect) => {
-                if expect == Expect::Roster {
+                if matches!(expect, Expect::Roster) {
                     self.change(SessionChange::FollowsRoster(true));
                 }
                 let id = stanza.id().map(Into::into).unwrap_or_default();

@@ -6,7 +6,7 @@ use super::{
     Config, conversation, login,
     resumption::{self, Found, Seats},
     stream::{Settings, Unacknowledged},
-    xep::caps,
+    xep::{caps, interests::Interests},
 };
 use crate::{
     account::Accounts,
@@ -78,6 +78,8 @@ pub(super) struct Shared {
     pub(super) accounts: Accounts,
     pub(super) authenticator: Authenticator,
     pub(super) seats: Arc<Seats>,
+    /// What clients want to hear of, by the hashes of their features.
+    pub(super) interests: Interests,
     /// For STARTTLS, without ALPN.
     pub(super) acceptor: Acceptor,
 }
@@ -160,6 +162,7 @@ impl Shared {
             seats: Seats::new(parts.accounts.memory("xmpp-streams")),
             accounts: parts.accounts,
             authenticator: parts.authenticator,
+            interests: Interests::default(),
         }
     }
 }

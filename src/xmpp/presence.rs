@@ -33,7 +33,11 @@ impl Client {
             Some(to) => self.session.show(to, presence),
             None => {
                 self.told.note_presence(&presence);
+                let is_available = presence.is_available();
                 self.session.announce(presence);
+                if is_available {
+                    self.note_claim(stanza);
+                }
             }
         }
     }

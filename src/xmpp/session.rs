@@ -15,18 +15,19 @@ use super::{
     stanza::{Head, Jid, Kind, Stanza},
     stream::{Condition, Management, StreamError, Ticket},
     translate::{Refusal, Scope, print_contact_signal, print_message, print_notice, print_query},
-    xep::ping,
+    xep::{Answer, Then, blocking, interests::Features, ping, pubsub_event},
 };
 use crate::{
-    account::{About, CloseReason, Delivery, Event, Parcel, Replied, Reply, Session, SessionChange},
+    account::{About, CloseReason, Delivery, Event, Parcel, Replied, Reply, Request, Session, SessionChange},
     signal::{Address, ContactEvent, ContactSignal, Message, MessageKind, Native, Query, Reject, RequestId},
 };
 
 /// What comes back for an `<iq/>` that the account answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expect {
     Roster,
     Done,
+    /// Go on like this.
+    Then(Then),
 }
 
 /// What a reply of the account is for.
@@ -75,6 +76,10 @@ pub(super) struct Client {
     last_request: u64,
     /// Whose question this session has just answered with no.
     pub(super) denied: Option<Address>,
+    /// What is known of the client's features.
+    pub(super) features: Features,
+    /// It asked for the list of whom its owner blocked, and is told of changes.
+    pub(super) follows_blocks: bool,
 }
 
 impl Client {
@@ -98,6 +103,8 @@ impl Client {
             pending: FxHashMap::default(),
             last_request: 0,
             denied: None,
+            features: Features::default(),
+            follows_blocks: false,
         }
     }
 
@@ -163,7 +170,16 @@ impl Client {
         self.note_sent(before);
     }
 
-    fn push_roster(&mut self, content: &str) {
+    /// Asks the client something; the id of its answer.
+    pub(super) fn ask_client(&mut self, question: &[u8]) -> CompactString {
+        self.last_request += 1;
+        let id = compact_str::format_compact!("ask{}", self.last_request);
+        let domain = self.session.party().address.domain().to_owned();
+        self.send_iq("get", Some(&domain), Some(&id), question);
+        id
+    }
+
+    fn push(&mut self, content: &str) {
         self.last_request += 1;
         let id = format!("push{}", self.last_request);
         self.send_iq("set", None, Some(&id), content.as_bytes());
@@ -214,14 +230,22 @@ impl Client {
             }
             Event::Contact(signal) => self.send_contact(&signal),
             Event::ContactSettled { from, granted } => self.handle_settled(from, granted),
-            Event::Roster(change) => self.push_roster(&roster::print_change(&change)),
+            Event::Roster(change) => self.push(&roster::print_change(&change)),
             Event::Query(query) => {
                 let before = self.out.len();
                 print_query(&query, &mut self.out);
                 self.note_sent(before);
             }
             Event::Reply(replied) => self.handle_reply(*replied),
-            Event::Personal(_) | Event::Preferences(_) | Event::Blocked(_) | Event::Marked { .. } => {}
+            Event::Personal(news) => {
+                let before = self.out.len();
+                pubsub_event::print(&news, self.session.party(), &mut self.out);
+                self.note_sent(before);
+            }
+            Event::Blocked(change) if self.follows_blocks => {
+                blocking::print_change(&change).iter().for_each(|change| self.push(change));
+            }
+            Event::Preferences(_) | Event::Blocked(_) | Event::Marked { .. } => {}
             Event::Closed(reason) => return Err(error_of(reason)),
         }
         Ok(())
@@ -273,6 +297,7 @@ impl Client {
         outcome: Result<Reply, Reject>,
     ) {
         match (expect, outcome) {
+            (Expect::Then(then), outcome) => self.go_on(id, from, then(outcome)),
             (_, Err(reject)) => {
                 self.send_error(
                     Kind::Iq,
@@ -286,10 +311,56 @@ impl Client {
             }
             (Expect::Roster, Ok(Reply::Roster(view))) => {
                 self.send_iq("result", from, Some(id), b"");
-                roster::print_changes(&view).iter().for_each(|change| self.push_roster(change));
+                roster::print_changes(&view).iter().for_each(|change| self.push(change));
             }
             (_, Ok(_)) => self.send_iq("result", from, Some(id), b""),
         }
+    }
+
+    /// The account's answer was read: what is left to do for an `<iq/>`.
+    fn go_on(&mut self, id: &str, from: Option<&str>, answer: Answer) {
+        match answer {
+            Answer::Result(content) => self.send_iq("result", from, Some(id), content.as_bytes()),
+            Answer::Refuse(refusal) => {
+                self.send_error(Kind::Iq, from.map(Jid::from), Some(id), &refusal);
+            }
+            Answer::Change(change) => {
+                self.change(change);
+                self.send_iq("result", from, Some(id), b"");
+            }
+            Answer::Then(request, then) => {
+                self.ask_again(id, from, *request, Expect::Then(then));
+            }
+            Answer::Ask(request, expect) => self.ask_again(id, from, *request, expect),
+            Answer::FollowBlocks(then) => {
+                self.follows_blocks = true;
+                self.go_on(id, from, *then);
+            }
+            Answer::Messages(contents, result) => {
+                self.send_messages(&contents);
+                self.send_iq("result", from, Some(id), result.as_bytes());
+            }
+        }
+    }
+
+    /// Sends messages in the name of the account.
+    pub(super) fn send_messages(&mut self, contents: &[Vec<u8>]) {
+        for content in contents {
+            let head = Head {
+                kind: Kind::Message,
+                from: Some(Jid::from(&self.session.party().address)),
+                to: Some(self.session.party().into()),
+                ..Head::default()
+            };
+            let before = self.out.len();
+            head.print(&[content], &mut self.out);
+            self.note_sent(before);
+        }
+    }
+
+    fn ask_again(&mut self, id: &str, from: Option<&str>, request: Request, expect: Expect) {
+        let tag = self.expect(Pending::Iq { id: id.into(), from: from.map(Into::into), expect });
+        self.session.ask_tagged(request, Some(tag));
     }
 
     /// Something that was passed on for the client found nobody who takes it.

@@ -6,6 +6,7 @@ mod avatar;
 mod blocks;
 mod contacts;
 mod delivery;
+mod nodes;
 mod offline;
 mod policy;
 mod presence;
@@ -25,9 +26,9 @@ use crate::{
         state::{Account, Shared},
     },
     signal::{
-        Address, Availability, AvatarMark, ContactEvent, Content, HookCall, Keep, Message, MessageId,
-        MessageKind, Native, Party, Piece, Presence, Reason, Reject, RequestId, Resource, SessionId,
-        Snapshot, Text, Timestamp,
+        Address, Availability, AvatarMark, ContactEvent, Content, HookCall, ItemId, Keep, Message, MessageId,
+        MessageKind, Native, NodeNews, Party, Piece, Presence, Reason, Reject, RequestId, Resource,
+        SessionId, Snapshot, Text, Timestamp,
     },
     storage::{AT_HAND, AccountKey, AccountRecord, Pick, Preferences, Shelved, Write},
 };
@@ -165,6 +166,7 @@ impl World {
             Effect::Answer(answer) => self.answers.push(answer),
             Effect::ReadOffline { session } => self.reads.push((owner.clone(), session)),
             Effect::CountOffline { asked } => self.counts.push((owner.clone(), asked)),
+            Effect::ReadArchive { .. } => {}
             Effect::Fetch(fetch) => {
                 let found = self.pick(owner, &fetch);
                 let purpose = Box::new(fetch.purpose);
@@ -395,16 +397,33 @@ fn event_words(event: &Event) -> String {
         }
         Event::Query(query) => format!("query {} from {}", query.id, query.from),
         Event::Blocked(change) => format!("blocked +{} -{}", change.added.len(), change.removed.len()),
-        Event::Personal(news) => match &news.what {
+        Event::Personal(told) => match &told.what {
+            Piece::Node { node, news } => format!("{node} of {}: {}", told.from, news_words(news)),
             Piece::Avatar(avatar) => {
                 let hash = avatar.as_ref().map_or("none".to_owned(), |avatar| avatar.hash.to_string());
-                format!("avatar of {}: {hash}", news.from)
+                format!("avatar of {}: {hash}", told.from)
             }
         },
         Event::Marked { marks, quiet, .. } => format!("marked {marks:?} {quiet}"),
         Event::Preferences(_) => "preferences".to_owned(),
         Event::Reply(replied) => format!("reply {:?}", replied.outcome),
         Event::Closed(reason) => format!("closed {reason:?}"),
+    }
+}
+
+fn news_words(news: &NodeNews) -> String {
+    let ids = |ids: &mut dyn Iterator<Item = &ItemId>| {
+        ids.map(|id| id.as_str().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    match news {
+        NodeNews::Published(items) => items
+            .iter()
+            .map(|item| format!("{}={}", item.id, String::from_utf8_lossy(&item.payload)))
+            .collect::<Vec<_>>()
+            .join(" "),
+        NodeNews::Touched(all) => format!("touched {}", ids(&mut all.iter())),
+        NodeNews::Retracted(all) => format!("retracted {}", ids(&mut all.iter())),
+        other => format!("{other:?}"),
     }
 }
 

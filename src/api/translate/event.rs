@@ -143,7 +143,7 @@ pub(in crate::api) fn print_event(event: &Event) -> Option<String> {
         Event::Roster(change) => Frame::Roster(change.as_ref().into()),
         Event::Blocked(change) => Frame::Blocked { added: &change.added, removed: &change.removed },
         Event::Personal(news) => {
-            let Piece::Avatar(avatar) = &news.what;
+            let Piece::Avatar(avatar) = &news.what else { return None };
             let hash = avatar.as_ref().map(|avatar| avatar.hash.to_string());
             Frame::Avatar { from: &news.from, hash }
         }

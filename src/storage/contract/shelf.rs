@@ -5,8 +5,7 @@ use bytes::Bytes;
 use super::*;
 
 fn shelved(shelf: &str, name: &str, number: u64, length: usize) -> Shelved {
-    let content = Some(Bytes::from(vec![number as u8; length]));
-    Shelved { shelf: shelf.into(), name: name.into(), number, content }
+    Shelved::new(shelf.into(), name.into(), number, Bytes::from(vec![number as u8; length]))
 }
 
 fn pick(store: &Store, key: AccountKey, shelf: &str, pick: Pick) -> Vec<Shelved> {

@@ -42,7 +42,7 @@ impl Database {
     /// Everything on the account's shelves, shelf by shelf in order, the large things without content.
     pub(super) fn shelves(&self, key: AccountKey) -> Result<Vec<Shelved>, StoreError> {
         self.all(
-            "SELECT shelf, name, number, CASE WHEN length(content) <= ?2 THEN content END
+            "SELECT shelf, name, number, length(content), CASE WHEN length(content) <= ?2 THEN content END
              FROM shelved WHERE account = ?1 ORDER BY shelf, number",
             params![key.0, AT_HAND as i64],
             shelved,
@@ -75,12 +75,13 @@ impl Database {
 }
 
 fn shelved(row: &Row<'_>) -> Result<Shelved, StoreError> {
-    let content = row.get_ref(3).map_err(failed)?;
+    let content = row.get_ref(4).map_err(failed)?;
     let content = content.as_blob_or_null().map_err(|_| StoreError::Corrupt("something on a shelf"))?;
     Ok(Shelved {
         shelf: value::<String>(row, 0)?.into(),
         name: value::<String>(row, 1)?.into(),
         number: value::<i64>(row, 2)?.unsigned_abs(),
+        length: value(row, 3)?,
         content: content.map(Bytes::copy_from_slice),
     })
 }
@@ -90,7 +91,7 @@ fn number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-const ONE: &str = "SELECT shelf, name, number, content FROM shelved
+const ONE: &str = "SELECT shelf, name, number, length(content), content FROM shelved
     WHERE account = ?1 AND shelf = ?2 AND name = ?3";
-const LAST: &str = "SELECT shelf, name, number, content FROM shelved
+const LAST: &str = "SELECT shelf, name, number, length(content), content FROM shelved
     WHERE account = ?1 AND shelf = ?2 ORDER BY number DESC LIMIT ?3";

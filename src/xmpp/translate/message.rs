@@ -7,10 +7,11 @@ use smallvec::SmallVec;
 use super::{Refusal, Scope, elements, native, parse_refusal, print_text_element};
 use crate::account::Copy;
 use crate::signal::{
-    Content, Keep, Message, MessageId, MessageKind, Party, Receipt, ReceiptKind, Text, Timestamp, Typing,
+    Content, Keep, Message, MessageId, MessageKind, Native, Party, Receipt, ReceiptKind, Text, Timestamp,
+    Typing,
 };
 use crate::xmpp::stanza::{CLIENT, ChildView, Head, Jid, Kind, Stanza, print_attribute};
-use crate::xmpp::xep::{delay, hints};
+use crate::xmpp::xep::{delay, hints, stanza_id};
 
 /// What the connection knows about a message beside the stanza.
 pub(in crate::xmpp) struct Envelope<'a> {
@@ -37,6 +38,13 @@ pub(in crate::xmpp) fn parse_message(stanza: &Stanza, envelope: Envelope<'_>) ->
         reader.content.error = Some(parse_refusal(stanza));
     }
     let keep = reader.keep(kind);
+    let mut native = native(stanza, envelope.language);
+    if reader.has_stanza_id
+        && let Native::Elements { payload, .. } = &mut native
+    {
+        let accounts = [&envelope.from.address, &envelope.to.address];
+        *payload = stanza.payload_without(|it| stanza_id::is_claim(it, &accounts)).unwrap_or_default();
+    }
     Message {
         id: envelope.id,
         from: envelope.from,
@@ -45,7 +53,7 @@ pub(in crate::xmpp) fn parse_message(stanza: &Stanza, envelope: Envelope<'_>) ->
         sent: envelope.now,
         origin_id: stanza.id().map(CompactString::from),
         content: reader.content,
-        native: native(stanza, envelope.language),
+        native,
         keep,
     }
 }
@@ -55,6 +63,8 @@ struct Reader<'a> {
     content: Content,
     language: Option<std::borrow::Cow<'a, str>>,
     hints: hints::Hints,
+    /// Somebody names an id that the archive alone gives.
+    has_stanza_id: bool,
     /// There is something other than typing, receipts and hints: text, or a payload only clients understand.
     is_substantial: bool,
 }
@@ -62,7 +72,13 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(stanza: &'a Stanza) -> Self {
         let language = stanza.language();
-        Self { content: Content::default(), language, hints: hints::Hints::default(), is_substantial: false }
+        Self {
+            content: Content::default(),
+            language,
+            hints: hints::Hints::default(),
+            has_stanza_id: false,
+            is_substantial: false,
+        }
     }
 
     fn read(&mut self, child: &ChildView<'_>) {
@@ -81,6 +97,7 @@ impl<'a> Reader<'a> {
                 "displayed" | "acknowledged" => self.read_receipt(child, ReceiptKind::Displayed),
                 _ => {}
             },
+            SIDS => self.has_stanza_id |= child.name() == "stanza-id",
             other => self.is_substantial |= !self.hints.read(child.name(), other),
         }
     }
@@ -141,16 +158,17 @@ fn typing(name: &str) -> Option<Typing> {
 /// `owner` is the receiving session.
 pub(in crate::xmpp) fn print_message(message: &Message, copy: Copy, owner: &Party, out: &mut Vec<u8>) {
     let wrapper = match copy {
-        Copy::Original => return print_plain(message, &[], None, out),
+        Copy::Original => return print_plain(message, &archive_id(message, owner), None, out),
         Copy::Offline => {
-            let delay = delay::print(owner.address.domain(), message.sent);
-            return print_plain(message, delay.as_bytes(), None, out);
+            let mut more = delay::print(owner.address.domain(), message.sent).into_bytes();
+            more.extend_from_slice(&archive_id(message, owner));
+            return print_plain(message, &more, None, out);
         }
         Copy::Received => "received",
         Copy::Sent => "sent",
     };
     let mut inner = Vec::new();
-    print_plain(message, &[], Some(CLIENT), &mut inner);
+    print_plain(message, &archive_id(message, owner), Some(CLIENT), &mut inner);
     let head = Head {
         kind: Kind::Message,
         from: Some(Jid::from(&owner.address)),
@@ -161,6 +179,16 @@ pub(in crate::xmpp) fn print_message(message: &Message, copy: Copy, owner: &Part
     let start = format!("<{wrapper} xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>");
     let end = format!("</forwarded></{wrapper}>");
     head.print(&[start.as_bytes(), &inner, end.as_bytes()], out);
+}
+
+/// Appends the message as the archive shows it.
+pub(in crate::xmpp) fn print_archived(message: &Message, out: &mut Vec<u8>) {
+    print_plain(message, &[], Some(CLIENT), out);
+}
+
+/// The id of a message in its reader's archive; nothing where it is in none.
+fn archive_id(message: &Message, owner: &Party) -> Vec<u8> {
+    if message.keep.archive { stanza_id::print(message.id, &owner.address) } else { Vec::new() }
 }
 
 fn print_plain(message: &Message, more: &[u8], namespace: Option<&str>, out: &mut Vec<u8>) {
@@ -253,3 +281,4 @@ fn print_receipt(receipt: &Receipt, out: &mut Vec<u8>) {
 const STATES: &str = "http://jabber.org/protocol/chatstates";
 const RECEIPTS: &str = "urn:xmpp:receipts";
 const MARKERS: &str = "urn:xmpp:chat-markers:0";
+const SIDS: &str = "urn:xmpp:sid:0";

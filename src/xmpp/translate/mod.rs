@@ -11,7 +11,7 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
-pub(super) use message::{Envelope, parse_message, print_message};
+pub(super) use message::{Envelope, parse_message, print_archived, print_message};
 pub(super) use presence::{parse_presence, print_contact_signal, print_notice};
 pub(super) use query::{parse_query, print_query};
 pub(super) use refusal::{Refusal, Scope};

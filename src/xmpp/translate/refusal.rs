@@ -13,6 +13,8 @@ pub(in crate::xmpp) struct Refusal {
     /// The element name of the condition.
     pub(in crate::xmpp) condition: &'static str,
     pub(in crate::xmpp) text: Option<CompactString>,
+    /// A more special condition of some extension, as it is printed.
+    pub(in crate::xmpp) detail: Option<&'static str>,
 }
 
 /// What was refused: the same reason has different names for a stanza and for a request to the server.
@@ -29,16 +31,22 @@ impl Refusal {
     pub(in crate::xmpp) const JID_MALFORMED: Self = Self::new("modify", "jid-malformed");
     pub(in crate::xmpp) const SERVICE_UNAVAILABLE: Self = Self::new("cancel", "service-unavailable");
     pub(in crate::xmpp) const ITEM_NOT_FOUND: Self = Self::new("cancel", "item-not-found");
+    pub(in crate::xmpp) const INTERNAL: Self = Self::new("wait", "internal-server-error");
     pub(in crate::xmpp) const NOT_ACCEPTABLE: Self = Self::new("modify", "not-acceptable");
 
     pub(in crate::xmpp) const fn new(advice: &'static str, condition: &'static str) -> Self {
-        Self { advice, condition, text: None }
+        Self { advice, condition, text: None, detail: None }
+    }
+
+    /// The same with a more special condition, as it is printed.
+    pub(in crate::xmpp) fn with_detail(self, detail: &'static str) -> Self {
+        Self { detail: Some(detail), ..self }
     }
 
     /// The error for a refusal.
     pub(in crate::xmpp) fn from_reject(reject: &Reject, scope: Scope) -> Self {
         let (advice, condition) = condition_of(reject.reason, scope);
-        Self { advice, condition, text: reject.text.clone() }
+        Self { advice, condition, text: reject.text.clone(), detail: None }
     }
 
     /// Appends the `<error/>` element.
@@ -51,6 +59,7 @@ impl Refusal {
             print_text(text, out);
             out.extend_from_slice(b"</text>");
         }
+        out.extend_from_slice(self.detail.unwrap_or_default().as_bytes());
         out.extend_from_slice(b"</error>");
     }
 }

@@ -109,9 +109,11 @@ fn copies_follow_kind_content_and_hints() {
     }
 }
 
+/// The message as somebody gets it who has no archive.
 fn printed(message: &Message, copy: Copy) -> String {
+    let message = Message { keep: Keep::NONE, ..message.clone() };
     let mut out = Vec::new();
-    print_message(message, copy, &party("bob@x/b"), &mut out);
+    print_message(&message, copy, &party("bob@x/b"), &mut out);
     String::from_utf8(out.to_vec()).expect("utf-8")
 }
 
@@ -134,6 +136,19 @@ fn a_message_from_elsewhere_is_written_from_its_neutral_form() {
          <request xmlns='urn:xmpp:receipts'/></message>"
     );
     assert_eq!(printed(&message, Copy::Original), expected);
+}
+
+#[test]
+fn what_is_archived_carries_its_id_and_no_other_of_ours() {
+    let forged = "<stanza-id xmlns='urn:xmpp:sid:0' id='f' by='BOB@x'/>";
+    let theirs = "<stanza-id xmlns='urn:xmpp:sid:0' id='t' by='room@y'/>";
+    let message = message(&format!("<message id='1'><body>a</body>{forged}{theirs}</message>"));
+    let mut out = Vec::new();
+    print_message(&message, Copy::Original, &party("bob@x/b"), &mut out);
+    let own = format!("<stanza-id xmlns='urn:xmpp:sid:0' id='{}' by='bob@x'/>", message.id);
+    let expected =
+        format!("<message from='alice@x/a' to='bob@x' id='1'><body>a</body>{theirs}{own}</message>");
+    assert_eq!(String::from_utf8(out).expect("utf-8"), expected);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! XEP-0030: Service Discovery, of the server and of the own account.
 
 use super::{Answer, Handler, Iq, MODULES, Module, Payload, Target, caps};
+use crate::account::{Reply, Request};
+use crate::signal::{Address, Extract, NodeName, Wanted};
+use crate::xmpp::stanza::print_attribute;
 use crate::xmpp::translate::Refusal;
 
 const INFO: &str = "http://jabber.org/protocol/disco#info";
@@ -10,8 +13,8 @@ pub(super) const MODULE: Module = Module {
     server_features: &[INFO, ITEMS],
     account_features: &[INFO, ITEMS],
     payloads: &[
-        Payload { name: "query", namespace: INFO, handler: Handler::Get(info) },
-        Payload { name: "query", namespace: ITEMS, handler: Handler::Get(items) },
+        Payload { name: "query", namespace: INFO, handler: Handler::SharedGet(info) },
+        Payload { name: "query", namespace: ITEMS, handler: Handler::SharedGet(items) },
     ],
 };
 
@@ -23,6 +26,7 @@ pub(super) struct Identity {
 }
 
 pub(super) const SERVER_IDENTITY: Identity = Identity { category: "server", kind: "im", name: "Rollcall" };
+const EVENTING_IDENTITY: Identity = Identity { category: "pubsub", kind: "pep", name: "" };
 const ACCOUNT_IDENTITY: Identity = Identity { category: "account", kind: "registered", name: "" };
 
 impl Identity {
@@ -49,23 +53,87 @@ fn account_features() -> Vec<&'static str> {
 fn info(iq: &Iq<'_>) -> Answer {
     let node = iq.payload.attribute("node");
     let (identity, features) = match iq.target {
-        Target::Server => (SERVER_IDENTITY, server_features()),
-        Target::Account => (ACCOUNT_IDENTITY, account_features()),
+        Target::Server => (SERVER_IDENTITY.print(), server_features()),
+        Target::Account | Target::Other => {
+            (format!("{}{}", ACCOUNT_IDENTITY.print(), EVENTING_IDENTITY.print()), account_features())
+        }
     };
     let own_node = format!("{}#{}", caps::NODE, caps::version());
     let echo = match node.as_deref() {
         None | Some("") => String::new(),
         Some(node) if node == own_node && iq.target == Target::Server => format!(" node='{own_node}'"),
+        Some(node) if iq.target != Target::Server => return info_of_node(iq, node),
         Some(_) => return Answer::Refuse(Refusal::ITEM_NOT_FOUND),
     };
     let features: String = features.iter().map(|feature| format!("<feature var='{feature}'/>")).collect();
-    Answer::Result(format!("<query xmlns='{INFO}'{echo}>{}{features}</query>", identity.print()))
+    let result = format!("<query xmlns='{INFO}'{echo}>{identity}{features}</query>");
+    if iq.target != Target::Other {
+        return Answer::Result(result);
+    }
+    // Whether somebody has an account, only who may see her presence learns (XEP-0030 §8).
+    let request = Request::Enquire { of: iq.account.clone(), wanted: Wanted::Nodes };
+    Answer::then(request, |outcome| match outcome {
+        Ok(_) => Answer::Result(result),
+        Err(_) => Answer::Refuse(Refusal::SERVICE_UNAVAILABLE),
+    })
 }
 
-/// There is nothing below the server and the account yet.
+/// What a node of an account is (XEP-0060 §5.3, §5.4).
+fn info_of_node(iq: &Iq<'_>, node: &str) -> Answer {
+    let Some(name) = NodeName::parse(node) else { return Answer::Refuse(Refusal::ITEM_NOT_FOUND) };
+    let wanted = Wanted::Node { node: name, extract: Extract::Config };
+    let node = attribute_text(node);
+    Answer::then(Request::Enquire { of: iq.account.clone(), wanted }, move |outcome| match outcome {
+        Ok(_) => Answer::Result(format!(
+            "<query xmlns='{INFO}' node='{node}'><identity category='pubsub' type='leaf'/>\
+             <feature var='http://jabber.org/protocol/pubsub'/></query>"
+        )),
+        Err(_) => Answer::Refuse(Refusal::ITEM_NOT_FOUND),
+    })
+}
+
+/// A text as it stands in an attribute.
+fn attribute_text(text: &str) -> String {
+    let mut out = Vec::new();
+    print_attribute(text, &mut out);
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// There is nothing below the server yet; below an account there are its nodes (XEP-0060 §5.2, §5.5).
 fn items(iq: &Iq<'_>) -> Answer {
-    match iq.payload.attribute("node").as_deref() {
-        None | Some("") => Answer::Result(format!("<query xmlns='{ITEMS}'/>")),
-        Some(_) => Answer::Refuse(Refusal::ITEM_NOT_FOUND),
+    let node = iq.payload.attribute("node").filter(|node| !node.is_empty());
+    let account = iq.account.clone();
+    match (iq.target, node.as_deref()) {
+        (Target::Server, None) => Answer::Result(format!("<query xmlns='{ITEMS}'/>")),
+        (Target::Server, Some(_)) => Answer::Refuse(Refusal::ITEM_NOT_FOUND),
+        (_, None) => {
+            let request = Request::Enquire { of: account.clone(), wanted: Wanted::Nodes };
+            Answer::then(request, move |outcome| match outcome {
+                Ok(Reply::Nodes(nodes)) => {
+                    let names =
+                        nodes.iter().map(|(name, _)| format!(" node='{}'", attribute_text(name.as_str())));
+                    Answer::Result(print_list(&account, "", names))
+                }
+                Ok(_) | Err(_) => Answer::Refuse(Refusal::SERVICE_UNAVAILABLE),
+            })
+        }
+        (_, Some(node)) => {
+            let Some(name) = NodeName::parse(node) else { return Answer::Refuse(Refusal::ITEM_NOT_FOUND) };
+            let echo = format!(" node='{}'", attribute_text(node));
+            let wanted = Wanted::Node { node: name, extract: Extract::Ids };
+            Answer::then(Request::Enquire { of: account.clone(), wanted }, move |outcome| match outcome {
+                Ok(Reply::Ids(ids)) => {
+                    let names = ids.iter().map(|id| format!(" name='{}'", attribute_text(id.as_str())));
+                    Answer::Result(print_list(&account, &echo, names))
+                }
+                Ok(_) | Err(_) => Answer::Refuse(Refusal::ITEM_NOT_FOUND),
+            })
+        }
     }
+}
+
+fn print_list(account: &Address, echo: &str, names: impl Iterator<Item = String>) -> String {
+    let jid = attribute_text(account.as_str());
+    let items: String = names.map(|name| format!("<item jid='{jid}'{name}/>")).collect();
+    format!("<query xmlns='{ITEMS}'{echo}>{items}</query>")
 }

@@ -3,19 +3,30 @@
 //! [`MODULES`] is the whole list. Dispatch and service discovery are made from it, so that nothing can be
 //! announced that is not handled, or handled without being announced.
 
+mod avatar;
+pub(super) mod blocking;
 pub(super) mod caps;
 mod carbons;
 pub(super) mod delay;
 mod disco;
 pub(super) mod hints;
+pub(super) mod interests;
 mod legacy_session;
+pub(super) mod mam;
+mod node_form;
 mod offline;
 pub(super) mod ping;
+mod pubsub;
+pub(super) mod pubsub_event;
+mod pubsub_owner;
+mod result_set;
+pub(super) mod stanza_id;
 pub(super) mod vcard_update;
 mod version;
 
 use super::{roster, session::Expect, stanza::ChildView, translate::Refusal};
-use crate::account::{Request, SessionChange};
+use crate::account::{Reply, Request, SessionChange};
+use crate::signal::{Address, Party, Reject};
 
 /// Every extension, and the roster of RFC 6121.
 pub(super) static MODULES: &[Module] = &[
@@ -29,6 +40,12 @@ pub(super) static MODULES: &[Module] = &[
     hints::MODULE,
     offline::MODULE,
     legacy_session::MODULE,
+    pubsub::MODULE,
+    pubsub_owner::MODULE,
+    avatar::MODULE,
+    blocking::MODULE,
+    mam::MODULE,
+    stanza_id::MODULE,
 ];
 
 /// One extension as the rest of the room sees it.
@@ -61,6 +78,10 @@ pub(super) enum Handler {
     Get(Function),
     Set(Function),
     Both(Function),
+    /// Both, and of other accounts as of the own one.
+    Shared(Function),
+    /// Asked with get, of other accounts too.
+    SharedGet(Function),
 }
 
 /// A request to the server or the account.
@@ -68,6 +89,12 @@ pub(super) struct Iq<'a> {
     pub(super) payload: ChildView<'a>,
     pub(super) is_set: bool,
     pub(super) target: Target,
+    /// The account that is asked: the own one, unless the target is another.
+    pub(super) account: &'a Address,
+    /// Who asks.
+    pub(super) asker: &'a Party,
+    /// Makes a name that nothing has yet.
+    pub(super) fresh: &'a dyn Fn() -> String,
 }
 
 /// Whom a request is for.
@@ -76,6 +103,8 @@ pub(super) enum Target {
     Server,
     /// The session's own account.
     Account,
+    /// Another account of this server.
+    Other,
 }
 
 /// What a handler wants done.
@@ -87,12 +116,29 @@ pub(super) enum Answer {
     Change(SessionChange),
     /// Ask the account, which answers later.
     Ask(Box<Request>, Expect),
+    /// Ask the account, and go on with what it answers.
+    Then(Box<Request>, Then),
+    /// From now on tell of blocks, too.
+    FollowBlocks(Box<Self>),
+    /// Send messages with these contents from the account, then this as the content of the result.
+    Messages(Vec<Vec<u8>>, String),
 }
+
+/// What becomes of the account's answer.
+pub(super) type Then = Box<dyn FnOnce(Result<Reply, Reject>) -> Answer + Send>;
 
 impl Answer {
     /// An empty result.
     pub(super) fn done() -> Self {
         Self::Result(String::new())
+    }
+
+    /// Ask the account, and go on with what it answers.
+    pub(super) fn then(
+        request: Request,
+        then: impl FnOnce(Result<Reply, Reject>) -> Self + Send + 'static,
+    ) -> Self {
+        Self::Then(Box::new(request), Box::new(then))
     }
 }
 
@@ -101,6 +147,9 @@ pub(super) fn answer(iq: &Iq<'_>) -> Answer {
     let payloads = MODULES.iter().flat_map(|module| module.payloads);
     let found = payloads.into_iter().find(|payload| iq.payload.is(payload.name, payload.namespace));
     match found.map(|payload| &payload.handler) {
+        Some(Handler::Shared(function)) => function(iq),
+        Some(Handler::SharedGet(function)) if !iq.is_set => function(iq),
+        Some(_) if iq.target == Target::Other => Answer::Refuse(Refusal::SERVICE_UNAVAILABLE),
         Some(Handler::Both(function)) => function(iq),
         Some(Handler::Get(function)) if !iq.is_set => function(iq),
         Some(Handler::Set(function)) if iq.is_set => function(iq),

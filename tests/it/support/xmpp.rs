@@ -135,6 +135,13 @@ impl RawXmpp {
         }
     }
 
+    /// Takes the stanzas with this text among those that came and were not asked for.
+    pub(crate) fn take_kept(&mut self, text: &str) -> Vec<String> {
+        let (taken, kept) = self.kept.drain(..).partition(|stanza| stanza.contains(text));
+        self.kept = kept;
+        Vec::from_iter::<VecDeque<String>>(taken)
+    }
+
     /// Makes sure that everything sent so far was handled, and that nothing with this text came of it.
     #[track_caller]
     pub(crate) fn has_not(&mut self, text: &str) -> impl Future<Output = ()> {
