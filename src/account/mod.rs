@@ -48,6 +48,7 @@ mod permission;
 mod personal;
 mod picture;
 mod policy;
+mod profile;
 mod reader;
 mod registry;
 mod request;

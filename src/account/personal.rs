@@ -10,6 +10,7 @@ use super::{
     Answer, Effect, Event, Reply, ReplyTo,
     endpoints::Endpoint,
     nodes::{Nodes, items_from},
+    profile::profile_from,
     state::{Account, Effects},
 };
 use crate::{
@@ -58,6 +59,10 @@ pub enum Purpose {
     Picture { avatar: Arc<Avatar>, reply: ReplyTo },
     /// This picture, which was brought before, becomes the owner's.
     PutOn { hash: AvatarHash, reply: Option<ReplyTo> },
+    /// Somebody reads the profile.
+    Profile { reply: ReplyTo },
+    /// A session is told of the profile.
+    TellProfile { to: Party },
     /// Somebody reads these items.
     Items { reply: ReplyTo },
     /// A session is told of the last item of a node.
@@ -103,6 +108,7 @@ impl Account {
         let Some(reply) = reply else { return };
         let outcome = match wanted {
             _ if self.shuts_out(&from.address, now) => Err(Reason::NoSession.into()),
+            Wanted::Profile => return self.fetch_profile(&reply, effects),
             Wanted::AvatarAccess => Ok(Reply::AvatarAccess { is_open: self.is_avatar_open() }),
             Wanted::Avatar | Wanted::Picture { .. } if !self.may_see_avatar(&from.address) => {
                 Err(Reason::NotAuthenticated.into())
@@ -158,6 +164,7 @@ impl Account {
                         self.tell_party(to, what, false, effects);
                     }
                 }
+                Topic::Profile => self.tell_profile(to, effects),
                 Topic::Node(node) => self.tell_last(to, node, false, now, effects),
             }
         }
@@ -192,6 +199,16 @@ impl Account {
                 }
                 return;
             }
+            Purpose::Profile { reply } => {
+                let outcome = found.map(|found| Reply::Profile(profile_from(found)));
+                return effects.push(Effect::Answer(Answer { to: reply, about: None, outcome }));
+            }
+            Purpose::TellProfile { to } => {
+                if let Some(profile) = found.ok().and_then(profile_from) {
+                    self.tell_party(&to, Piece::Profile(Arc::new(profile)), false, effects);
+                }
+                return;
+            }
             purpose => purpose,
         };
         let first = found.map(|found| found.into_iter().next().and_then(|it| it.content));
@@ -200,7 +217,10 @@ impl Account {
                 let picture = first.and_then(|bytes| bytes.ok_or_else(|| Reason::NotFound.into()));
                 (Some(reply), picture.map(|bytes| Reply::Picture { avatar, bytes }))
             }
-            Purpose::Items { .. } | Purpose::TellLast { .. } => return,
+            Purpose::Items { .. }
+            | Purpose::TellLast { .. }
+            | Purpose::Profile { .. }
+            | Purpose::TellProfile { .. } => return,
             Purpose::PutOn { hash, reply } => {
                 let bytes = first.and_then(|bytes| bytes.ok_or_else(|| Reason::NotFound.into()));
                 (reply, bytes.and_then(|bytes| self.put_on(hash, &bytes, now, effects)))

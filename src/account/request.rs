@@ -13,8 +13,8 @@ use super::{
 use crate::{
     signal::{
         Address, Automation, Avatar, AvatarHash, Contact, ContactEvent, ContactRequest, DocumentEntry, Item,
-        ItemId, Message, Native, NodeChange, NodeConfig, NodeName, Presence, Query, Ruleset, SessionId, Text,
-        Wanted, WatcherList,
+        ItemId, Message, Native, NodeChange, NodeConfig, NodeName, Presence, Profile, Query, Ruleset,
+        SessionId, Text, Wanted, WatcherList,
     },
     storage::Preferences,
 };
@@ -41,6 +41,8 @@ pub enum Request {
     Enquire { of: Address, wanted: Wanted },
     /// Change a personal node. Replies [`Reply::Done`], or [`Reply::Published`].
     ChangeNode { node: NodeName, change: NodeChange },
+    /// Say what one tells of oneself. Replies [`Reply::Done`].
+    SetProfile(Arc<Profile>),
     /// Put on a picture, or take off the one that is worn. Replies [`Reply::Avatar`].
     SetAvatar(Option<Bytes>),
     /// Bring a picture, to be put on later. Replies [`Reply::Done`].
@@ -112,6 +114,7 @@ pub enum Reply {
     ContactRequests(Vec<ContactRequest>),
     Preferences(Preferences),
     Avatar(Option<Arc<Avatar>>),
+    Profile(Option<Profile>),
     /// Nodes with their titles.
     Nodes(Vec<(NodeName, Option<CompactString>)>),
     Node(Box<NodeConfig>),

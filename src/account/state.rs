@@ -211,6 +211,7 @@ impl Account {
                 return;
             }
             Request::ChangeNode { node, change } => self.change_node(&node, change, now, effects),
+            Request::SetProfile(profile) => self.set_profile(profile, now, effects),
             Request::SetAvatar(picture) => self.set_avatar(picture.as_ref(), now, effects),
             Request::StageAvatar(picture) => self.stage_avatar(&picture, now, effects),
             Request::ShowAvatar { is_open } => Ok(self.show_avatar(is_open, effects)),

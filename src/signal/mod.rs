@@ -21,6 +21,7 @@ mod node;
 mod passed;
 mod personal;
 mod presence;
+mod profile;
 mod query;
 mod reject;
 mod rules;
@@ -48,6 +49,7 @@ pub use node::{
 pub use passed::{HookCall, Passed};
 pub use personal::{Enquiry, PersonalNews, Piece, Topic, Wanted};
 pub use presence::{Activity, Availability, Memo, Presence, PresenceNotice, ResourceState, Snapshot};
+pub use profile::{Profile, Property, PropertyName};
 pub use query::{Query, QueryKind};
 pub use reject::{Reason, Reject};
 pub use rules::{Condition, Entity, Except, Handling, Identity, Period, Rule, Ruleset, RulesetLimits};

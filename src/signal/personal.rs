@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Avatar, AvatarHash, Extract, Memo, NodeName, NodeNews, Party};
+use super::{Address, Avatar, AvatarHash, Extract, Memo, NodeName, NodeNews, Party, Profile};
 
 /// Something that an account is asked about its owner, by herself or by somebody else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ pub enum Wanted {
     Avatar,
     /// A picture with its bytes; with `hash`, this one or none.
     Picture { hash: Option<AvatarHash> },
+    /// What she tells of herself in general.
+    Profile,
     /// The nodes that the asking one may read.
     Nodes,
     /// Something of a node.
@@ -37,6 +39,7 @@ pub struct Enquiry {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Topic {
     Avatar,
+    Profile,
     Node(NodeName),
 }
 
@@ -65,6 +68,8 @@ impl PersonalNews {
 pub enum Piece {
     /// Her picture now.
     Avatar(Option<Arc<Avatar>>),
+    /// What she tells of herself in general.
+    Profile(Arc<Profile>),
     Node {
         node: NodeName,
         news: NodeNews,
@@ -77,6 +82,7 @@ impl Piece {
     pub fn topic(&self) -> Topic {
         match self {
             Self::Avatar(_) => Topic::Avatar,
+            Self::Profile(_) => Topic::Profile,
             Self::Node { node, .. } => Topic::Node(node.clone()),
         }
     }

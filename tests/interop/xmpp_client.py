@@ -2,7 +2,8 @@
 
 Commands have a "do" and its arguments; each gets one answer, {"ok": true, ...} or {"ok": false, "error": ...}.
 
-  login      jid, password, host, port; optional: resource, direct_tls (false), mechanism, ca (PEM file: verify)
+  login      jid, password, host, port; optional: resource, direct_tls (false), mechanism, ca (PEM file: verify),
+             plugins (more of slixmpp's), interests (nodes whose news it wants)
   presence   optional: to, type, show, status, priority
   message    to, body; optional: type ("chat"), subject, id, lang, receipt (ask for one), xml (children as text)
   roster     the contacts: [{"jid", "name", "subscription", "ask", "groups"}]
@@ -14,6 +15,14 @@ Commands have a "do" and its arguments; each gets one answer, {"ok": true, ...} 
   iq         to, type, xml                       a raw query; the answer has its "xml"
   raw        xml                                 any stanza, as text
   carbons    enables XEP-0280
+  publish    node, xml; optional: id             to a node of its own
+  items      to, node                            the payloads of a node of somebody
+  wear       data (base64), type                 publishes a picture as XEP-0084 has it
+  vcard      to; optional: xml (sets one's own)  XEP-0054
+  archive    optional: with, most                the bodies of a page of the archive, and whether it is complete
+  block, unblock    jid
+  blocked    whom it blocks
+  keep       xml                                 XEP-0049; kept has the same
   logout     closes the stream in order
   cut        closes the socket without a word
 
@@ -22,6 +31,7 @@ event carries its "xml".
 """
 
 import asyncio
+import base64
 import ssl
 
 import slixmpp
@@ -47,7 +57,7 @@ def contact_of(item):
 class Client(slixmpp.ClientXMPP):
     """Turns what arrives into events. It answers no question by itself."""
 
-    def __init__(self, jid, password, mechanism, ca):
+    def __init__(self, jid, password, mechanism, ca, plugins):
         super().__init__(jid, password, sasl_mech=mechanism)
         self.logged_in = asyncio.get_running_loop().create_future()
         self.roster.auto_authorize = None
@@ -57,7 +67,7 @@ class Client(slixmpp.ClientXMPP):
         else:
             self.ssl_context.check_hostname = False
             self.ssl_context.verify_mode = ssl.CERT_NONE
-        for plugin in ("xep_0030", "xep_0184", "xep_0199", "xep_0203", "xep_0280", "xep_0297", "xep_0085"):
+        for plugin in ("xep_0030", "xep_0184", "xep_0199", "xep_0203", "xep_0280", "xep_0297", "xep_0085", *plugins):
             self.register_plugin(plugin)
         self.plugin["xep_0184"].auto_request = False
         self.add_event_handler("session_start", self.on_start)
@@ -133,13 +143,18 @@ class XmppDriver(Driver):
     def __init__(self):
         self.client = None
 
-    async def login(self, jid, password, host, port, resource=None, direct_tls=False, mechanism=None, ca=None):
-        self.client = Client(f"{jid}/{resource}" if resource else jid, password, mechanism, ca)
+    async def login(self, jid, password, host, port, resource=None, direct_tls=False, mechanism=None, ca=None,
+                    plugins=(), interests=()):
+        self.client = Client(f"{jid}/{resource}" if resource else jid, password, mechanism, ca, plugins)
         self.client.enable_direct_tls = direct_tls
         self.client.enable_starttls = not direct_tls
         self.client.enable_plaintext = False
         self.client.connect(host, port)
         await asyncio.wait_for(asyncio.shield(self.client.logged_in), LOGIN_SECONDS)
+        for node in interests:
+            self.client.plugin["xep_0030"].add_feature(f"{node}+notify")
+        if interests:
+            await self.client.plugin["xep_0115"].update_caps(broadcast=False)
         return {"jid": str(self.client.boundjid)}
 
     async def presence(self, to=None, type=None, show=None, status=None, priority=None):
@@ -193,6 +208,53 @@ class XmppDriver(Driver):
         query = self.client.make_iq(ito=to, itype=type)
         query.append(ET.fromstring(xml))
         return {"xml": tostring((await query.send()).xml)}
+
+    async def publish(self, node, xml, id=None):
+        answer = await self.client.plugin["xep_0060"].publish(None, node, id=id, payload=ET.fromstring(xml))
+        return {"id": answer["pubsub"]["publish"]["item"]["id"]}
+
+    async def items(self, to, node):
+        answer = await self.client.plugin["xep_0060"].get_items(to, node)
+        items = answer.xml.iter("{http://jabber.org/protocol/pubsub}item")
+        return {"items": [{"id": item.get("id"), "xml": tostring(item[0])} for item in items]}
+
+    async def wear(self, data, type):
+        picture = base64.b64decode(data)
+        avatars = self.client.plugin["xep_0084"]
+        await avatars.publish_avatar(picture)
+        hash = avatars.generate_id(picture)
+        await avatars.publish_avatar_metadata([{"id": hash, "type": type, "bytes": str(len(picture))}])
+        return {"hash": hash}
+
+    async def vcard(self, to=None, xml=None):
+        if xml is None:
+            answer = await self.iq(to, "get", "<vCard xmlns='vcard-temp'/>")
+        else:
+            answer = await self.iq(None, "set", xml)
+        return answer
+
+    async def archive(self, most=50, **wanted):
+        answer = await self.client.plugin["xep_0313"].retrieve(with_jid=wanted.get("with"), rsm={"max": str(most)})
+        results = answer["mam"]["results"]
+        bodies = [result["mam_result"]["forwarded"]["stanza"]["body"] for result in results]
+        fin = answer.xml.find("{urn:xmpp:mam:2}fin")
+        return {"bodies": bodies, "complete": fin.get("complete") == "true"}
+
+    async def block(self, jid):
+        await self.client.plugin["xep_0191"].block(slixmpp.JID(jid))
+
+    async def unblock(self, jid):
+        await self.client.plugin["xep_0191"].unblock(slixmpp.JID(jid))
+
+    async def blocked(self):
+        jids = await self.client.plugin["xep_0191"].get_blocked_jids()
+        return {"blocked": sorted(str(jid) for jid in jids)}
+
+    async def keep(self, xml):
+        return await self.iq(None, "set", f"<query xmlns='jabber:iq:private'>{xml}</query>")
+
+    async def kept(self, xml):
+        return await self.iq(None, "get", f"<query xmlns='jabber:iq:private'>{xml}</query>")
 
     async def raw(self, xml):
         self.client.send_raw(xml)

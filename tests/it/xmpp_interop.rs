@@ -173,3 +173,86 @@ async fn server_tells_what_it_can() {
         assert!(features.iter().any(|has| has == feature), "{feature}: {features:?}");
     }
 }
+
+/// As [`online`], with what clients that keep things with the account use.
+async fn keeper(house: &House, local: &str, interests: &[&str]) -> Slixmpp {
+    let plugins =
+        ["xep_0004", "xep_0059", "xep_0060", "xep_0084", "xep_0115", "xep_0163", "xep_0191", "xep_0313"];
+    let mut client = Slixmpp::start(&format!("slixmpp of {local} that keeps things"));
+    let more = json!({"plugins": plugins, "interests": interests});
+    client.login(&format!("{local}@localhost"), PASSWORD, house.xmpp(), more).await;
+    client.act(json!({"do": "presence"})).await;
+    client
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_and_nodes_reach_contacts_that_follow_them() {
+    let house = House::with_accounts(&["alice", "bob"]).await;
+    let mut alice = keeper(&house, "alice", &[]).await;
+    let mut bob = keeper(&house, "bob", &["urn:xmpp:avatar:metadata", "urn:n"]).await;
+    befriend(&mut alice, &mut bob).await;
+    // A GIF of 8 by 4.
+    let worn = alice.act(json!({"do": "wear", "data": "R0lGODlhCAAEACE=", "type": "image/gif"})).await;
+    let hash = worn["hash"].as_str().expect("a hash").to_owned();
+    bob.event("message", |event| {
+        event["xml"]
+            .as_str()
+            .is_some_and(|xml| xml.contains("urn:xmpp:avatar:metadata") && xml.contains(&hash))
+    })
+    .await;
+    bob.event("presence", |event| event["xml"].as_str().is_some_and(|xml| xml.contains(&hash))).await;
+    let card = bob.act(json!({"do": "vcard", "to": "alice@localhost"})).await;
+    assert!(card["xml"].as_str().is_some_and(|xml| xml.contains("R0lGODlhCAAEACE=")), "{card}");
+    let published =
+        alice.act(json!({"do": "publish", "node": "urn:n", "id": "1", "xml": "<p xmlns='urn:p'/>"})).await;
+    assert_eq!(published["id"], "1");
+    bob.event("message", |event| event["xml"].as_str().is_some_and(|xml| xml.contains("urn:p"))).await;
+    let items = bob.act(json!({"do": "items", "to": "alice@localhost", "node": "urn:n"})).await;
+    assert_eq!(items["items"][0]["id"], "1", "{items}");
+    // Whoever comes later hears of what there is.
+    let mut later = keeper(&house, "bob", &["urn:n"]).await;
+    later.event("message", |event| event["xml"].as_str().is_some_and(|xml| xml.contains("urn:p"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn profile_bookmarks_archive_and_blocks_are_kept() {
+    let house = House::with_accounts(&["alice", "bob"]).await;
+    let mut alice = keeper(&house, "alice", &[]).await;
+    let mut bob = keeper(&house, "bob", &[]).await;
+    let card = "<vCard xmlns='vcard-temp'><FN>Alice</FN><TEL><CELL/><NUMBER>+49</NUMBER></TEL></vCard>";
+    alice.act(json!({"do": "vcard", "xml": card})).await;
+    let seen = bob.act(json!({"do": "vcard", "to": "alice@localhost"})).await;
+    assert!(seen["xml"].as_str().is_some_and(|xml| xml.contains("Alice") && xml.contains("+49")), "{seen}");
+    let node = bob.act(json!({"do": "items", "to": "alice@localhost", "node": "urn:xmpp:vcard4"})).await;
+    assert!(node["items"][0]["xml"].as_str().is_some_and(|xml| xml.contains("tel:+49")), "{node}");
+
+    let room = "<conference jid='room@muc.localhost' name='R' autojoin='true'><nick>a</nick></conference>";
+    let storage = format!("<storage xmlns='storage:bookmarks'>{room}</storage>");
+    alice.act(json!({"do": "keep", "xml": storage})).await;
+    let node =
+        alice.act(json!({"do": "items", "to": "alice@localhost", "node": "urn:xmpp:bookmarks:1"})).await;
+    assert_eq!(node["items"][0]["id"], "room@muc.localhost", "{node}");
+    let kept = alice.act(json!({"do": "kept", "xml": "<storage xmlns='storage:bookmarks'/>"})).await;
+    assert!(
+        kept["xml"].as_str().is_some_and(|xml| xml.contains("room@muc.localhost") && xml.contains(">a<")),
+        "{kept}"
+    );
+    alice.act(json!({"do": "keep", "xml": "<storage xmlns='storage:bookmarks'/>"})).await;
+    let node =
+        alice.act(json!({"do": "items", "to": "alice@localhost", "node": "urn:xmpp:bookmarks:1"})).await;
+    assert_eq!(node["items"], json!([]));
+    alice.act(json!({"do": "keep", "xml": "<notes xmlns='storage:notes'><n>x</n></notes>"})).await;
+    let kept = alice.act(json!({"do": "kept", "xml": "<notes xmlns='storage:notes'/>"})).await;
+    assert!(kept["xml"].as_str().is_some_and(|xml| xml.contains(">x<")), "{kept}");
+
+    for number in 1..=3 {
+        alice.act(json!({"do": "message", "to": "bob@localhost", "body": format!("m{number}")})).await;
+    }
+    bob.read("m3").await;
+    let page = bob.act(json!({"do": "archive", "with": "alice@localhost", "most": 2})).await;
+    assert_eq!((&page["bodies"], &page["complete"]), (&json!(["m1", "m2"]), &json!(false)));
+    bob.act(json!({"do": "block", "jid": "alice@localhost"})).await;
+    assert_eq!(bob.act(json!({"do": "blocked"})).await["blocked"], json!(["alice@localhost"]));
+    bob.act(json!({"do": "unblock", "jid": "alice@localhost"})).await;
+    assert_eq!(bob.act(json!({"do": "blocked"})).await["blocked"], json!([]));
+}

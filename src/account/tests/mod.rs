@@ -399,6 +399,7 @@ fn event_words(event: &Event) -> String {
         Event::Blocked(change) => format!("blocked +{} -{}", change.added.len(), change.removed.len()),
         Event::Personal(told) => match &told.what {
             Piece::Node { node, news } => format!("{node} of {}: {}", told.from, news_words(news)),
+            Piece::Profile(profile) => format!("profile of {}: {}", told.from, profile.properties.len()),
             Piece::Avatar(avatar) => {
                 let hash = avatar.as_ref().map_or("none".to_owned(), |avatar| avatar.hash.to_string());
                 format!("avatar of {}: {hash}", told.from)

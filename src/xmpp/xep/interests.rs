@@ -11,7 +11,7 @@ use minidom::Element;
 use rustc_hash::FxHashMap;
 use sha1::{Digest, Sha1};
 
-use super::avatar;
+use super::{avatar, vcard4};
 use crate::account::SessionChange;
 use crate::signal::{NodeName, Topic};
 use crate::xmpp::session::Client;
@@ -35,11 +35,14 @@ impl Interests {
     }
 }
 
-/// What is known of one client's features.
+/// What is known of one client's features. Boxed: many clients say nothing of them.
 #[derive(Debug, Default)]
-pub(in crate::xmpp) struct Features {
+pub(in crate::xmpp) struct Features(Option<Box<Known>>);
+
+#[derive(Debug)]
+struct Known {
     /// What it said last that its features are.
-    claim: Option<Box<Claim>>,
+    claim: Claim,
     /// The id under which it was asked for them.
     asked: Option<CompactString>,
 }
@@ -56,38 +59,36 @@ impl Client {
     /// The client says in its presence what its features are.
     pub(in crate::xmpp) fn note_claim(&mut self, stanza: &Stanza) {
         let Some(claim) = stanza.children().find_map(|child| claim_of(&child)) else { return };
-        if self.features.claim.as_deref() == Some(&claim) {
+        if self.features.0.as_ref().is_some_and(|known| known.claim == claim) {
             return;
         }
-        let known = claim.checked.as_ref().and_then(|hash| self.shared.interests.find(hash));
-        let node = claim.node.clone();
-        self.features.claim = Some(Box::new(claim));
-        match known {
+        let topics = claim.checked.as_ref().and_then(|hash| self.shared.interests.find(hash));
+        let asked = match topics {
             Some(topics) => {
-                self.features.asked = None;
                 self.change(SessionChange::Follows(topics));
+                None
             }
             None => {
                 let mut question = format!("<query xmlns='{INFO}' node='").into_bytes();
-                print_attribute(&node, &mut question);
+                print_attribute(&claim.node, &mut question);
                 question.extend_from_slice(b"'/>");
-                self.features.asked = Some(self.ask_client(&question));
+                Some(self.ask_client(&question))
             }
-        }
+        };
+        self.features.0 = Some(Box::new(Known { claim, asked }));
     }
 
     /// The client answers something that it was asked.
     pub(in crate::xmpp) fn handle_answer(&mut self, stanza: &Stanza) {
-        let is_asked =
-            self.features.asked.is_some() && stanza.id().as_deref() == self.features.asked.as_deref();
-        if !is_asked {
+        let Some(known) = &mut self.features.0 else { return };
+        if known.asked.is_none() || known.asked.as_deref() != stanza.id().as_deref() {
             return;
         }
-        self.features.asked = None;
+        known.asked = None;
+        let checked = known.claim.checked.clone();
         let query = stanza.child("query", INFO).and_then(|query| query.to_element());
         let Some(query) = query.filter(|_| stanza.stanza_type().as_deref() == Some("result")) else { return };
         let topics = topics_of(&query);
-        let checked = self.features.claim.as_ref().and_then(|claim| claim.checked.clone());
         if let Some(hash) = checked.filter(|hash| *hash == hash_of(&query)) {
             self.shared.interests.learn(hash, Arc::clone(&topics));
         }
@@ -116,6 +117,7 @@ fn topics_of(query: &Element) -> Arc<[Topic]> {
     let nodes = features.filter_map(|feature| feature.strip_suffix("+notify"));
     let topics = nodes.filter_map(|node| match node {
         avatar::METADATA => Some(Topic::Avatar),
+        vcard4::NODE => Some(Topic::Profile),
         node => NodeName::parse(node).map(Topic::Node),
     });
     let mut topics: Vec<Topic> = topics.take(TOPICS).collect();

@@ -5,6 +5,7 @@
 
 mod avatar;
 pub(super) mod blocking;
+mod bookmarks;
 pub(super) mod caps;
 mod carbons;
 pub(super) mod delay;
@@ -16,11 +17,14 @@ pub(super) mod mam;
 mod node_form;
 mod offline;
 pub(super) mod ping;
+mod private_storage;
 mod pubsub;
 pub(super) mod pubsub_event;
 mod pubsub_owner;
 mod result_set;
 pub(super) mod stanza_id;
+mod vcard4;
+mod vcard_temp;
 pub(super) mod vcard_update;
 mod version;
 
@@ -44,6 +48,10 @@ pub(super) static MODULES: &[Module] = &[
     pubsub_owner::MODULE,
     avatar::MODULE,
     blocking::MODULE,
+    vcard_temp::MODULE,
+    vcard4::MODULE,
+    private_storage::MODULE,
+    bookmarks::MODULE,
     mam::MODULE,
     stanza_id::MODULE,
 ];

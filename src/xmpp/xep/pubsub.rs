@@ -4,8 +4,9 @@
 use minidom::Element;
 
 use super::{
-    Answer, Handler, Iq, Module, Payload, Target, avatar,
+    Answer, Handler, Iq, Module, Payload, Target, avatar, bookmarks,
     node_form::{self, Purpose},
+    vcard4,
 };
 use crate::account::{Reply, Request};
 use crate::signal::{Extract, Item, ItemId, NodeChange, NodeName, NodeOptions, Reason, Reject, Wanted};
@@ -88,6 +89,11 @@ fn retrieve(iq: &Iq<'_>, items: &Element) -> Answer {
     if avatar::is_node(&node) {
         return avatar::retrieve(iq, &node, &ids);
     }
+    match node.as_str() {
+        vcard4::NODE => return vcard4::retrieve(iq, node),
+        bookmarks::STORAGE if iq.target == Target::Account => return bookmarks::retrieve(iq, node),
+        _ => {}
+    }
     let extract = match items.attr("max_items").map(str::parse) {
         _ if !ids.is_empty() => Extract::Named(ids.into_iter().filter_map(ItemId::parse).collect()),
         None => Extract::Last(None),
@@ -139,6 +145,11 @@ fn publish(iq: &Iq<'_>, publish: &Element, options: Option<&Element>) -> Answer 
     };
     if avatar::is_node(&node) {
         return avatar::publish(&node, &items, &options);
+    }
+    match node.as_str() {
+        vcard4::NODE => return vcard4::publish(&node, &items),
+        bookmarks::STORAGE => return bookmarks::publish_all(iq, &node, &items),
+        _ => {}
     }
     let change = NodeChange::Publish { items, options };
     let request = Request::ChangeNode { node: node.clone(), change };
@@ -192,8 +203,10 @@ fn retract(retract: &Element) -> Answer {
         Ok(node) => node,
         Err(refusal) => return Answer::Refuse(refusal),
     };
-    if avatar::is_node(&node) {
-        return avatar::remove();
+    match node.as_str() {
+        _ if avatar::is_node(&node) => return avatar::remove(),
+        vcard4::NODE => return vcard4::remove(),
+        _ => {}
     }
     let ids: Option<Vec<ItemId>> =
         item_elements(retract).map(|item| ItemId::parse(item.attr("id")?)).collect();

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{avatar, pubsub::print_item_list};
+use super::{avatar, pubsub::print_item_list, vcard4};
 use crate::signal::{ItemId, NodeName, NodeNews, Party, PersonalNews, Piece};
 use crate::xmpp::stanza::{Head, Jid, Kind, print_addressed, print_attribute};
 
@@ -17,6 +17,11 @@ fn print_shared(news: &PersonalNews) -> Bytes {
     let mut event = format!("<event xmlns='{NAMESPACE}'>").into_bytes();
     match &news.what {
         Piece::Avatar(avatar) => avatar::print_metadata(avatar.as_deref(), &mut event),
+        Piece::Profile(profile) => {
+            if let Some(node) = NodeName::parse(vcard4::NODE) {
+                print_item_list(&node, &[vcard4::item(profile)], &mut event);
+            }
+        }
         Piece::Node { node, news } => print_node(node, news, &mut event),
     }
     event.extend_from_slice(b"</event>");
