@@ -40,7 +40,7 @@ impl Follower {
             "<?xml version='1.0'?><resource-lists xmlns='urn:ietf:params:xml:ns:resource-lists'><list>{entries}</list></resource-lists>"
         );
         let tag = within.map(|answer| answer.tag(HeaderName::To).unwrap());
-        let to = tag.map_or("bob".to_owned(), |tag| format!("<sip:bob@localhost>;tag={tag}"));
+        let to = tag.map_or_else(|| "bob".to_owned(), |tag| format!("<sip:bob@localhost>;tag={tag}"));
         self.phone.ask("SUBSCRIBE", "sip:bob@localhost", &to, &contact, &list).await
     }
 
