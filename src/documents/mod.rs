@@ -21,6 +21,7 @@ mod contacts;
 mod icon;
 mod rules;
 mod schema;
+mod services;
 mod shelves;
 mod step;
 mod store;
@@ -31,6 +32,7 @@ pub use application::{
     print_capabilities, print_directory, print_icon, print_services, print_watchers, read_icon, services,
 };
 pub use conflict::{Conflict, Exists};
+pub use services::Member;
 pub use store::{Change, ChangeError, Changed, Document, Documents};
 pub use tree::{
     Attribute, EditError, Edited, Edits, Element, Node, NodeEditError, ParseError, Selected, Selector,

@@ -1,6 +1,6 @@
 //! The door of the room: read, list, change and follow documents.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use compact_str::{CompactString, format_compact};
@@ -190,6 +190,14 @@ impl Documents {
     #[must_use]
     pub fn document_bytes(&self) -> usize {
         self.accounts.document_bytes()
+    }
+
+    /// Every document of an account as they are at one moment.
+    ///
+    /// # Errors
+    /// As [`Documents::read`].
+    pub(super) async fn all(&self, account: &Address) -> Result<BTreeMap<DocumentId, Document>, Reject> {
+        Ok(self.shelf(account).await?.documents.clone())
     }
 
     /// All documents of an account, in step with it, as they are at one revision of it.

@@ -50,7 +50,7 @@ use self::{
     dialog::{Dialog, Misfit, Reach},
     documents::{Changed, Followed},
     entry::{Entry, Record},
-    list::check_body,
+    list::{Source, check_body},
     notifier::Notifier,
     rate::Rates,
     table::{Outgoing, SubscriptionId, Table},
@@ -154,10 +154,24 @@ impl Subscriptions {
             None if asked.package == Package::Documents => {
                 self.begin_documents(door, request, watcher, asked).await
             }
-            None => match self.origin_of(message, watcher, asked.package)? {
+            None => match self.list_of(message, watcher, asked.package).await? {
                 Some(source) => self.begin_list(door, request, watcher, (asked, source)).await,
                 None => self.begin(door, request, watcher, asked).await,
             },
+        }
+    }
+
+    /// The list that a SUBSCRIBE outside of dialogs is for, wherever that comes from; `None` where it is for a
+    /// single resource.
+    async fn list_of(
+        &self,
+        message: &Message,
+        watcher: &Address,
+        package: Package,
+    ) -> Result<Option<Source>, Refusal> {
+        match self.origin_of(message, watcher, package)? {
+            Some(source) => Ok(Some(source)),
+            None => self.service_of(message, watcher, package).await,
         }
     }
 

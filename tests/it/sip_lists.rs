@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use rollcall::{
     account::Request,
     config::Config,
-    signal::{ContactEvent, Native},
+    documents::{Change, Document},
+    signal::{ContactEvent, DocumentId, Native},
     sip::message::{HeaderName, Message},
 };
 use serde_json::{Value, json};
@@ -346,4 +348,79 @@ async fn blink_follows_its_contacts() {
     let mut again = Blink::start_as("alice", house.sip_tls(), json!({})).await;
     let whole = again.event("contacts", |event| event["version"] == 0).await;
     assert!(is_active(&whole, bob) && pending(&whole), "{whole}");
+}
+
+/// A document of alice's, put as an XCAP client puts it.
+async fn put(house: &House, id: &str, text: &str) {
+    let (application, name) = id.split_once('/').unwrap();
+    let text = Bytes::copy_from_slice(text.as_bytes());
+    let change = |_: Option<&Document>| Ok::<_, ()>(Change::Put(text.clone()));
+    let id = DocumentId::new(application, name);
+    soon("the document", house.server().documents().change(&address("alice"), &id, change)).await.unwrap();
+}
+
+/// RFC 4826 §4.1: an address that stands for a list, with all that lists are made of; another root and host, and
+/// a circle.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_of_ones_documents_is_followed_and_changes_with_them() {
+    let house = House::start_with(|config| config.sip.notify_interval_ms = 0).await;
+    for local in ["alice", "bob", "carol", "dave", "eve"] {
+        house.add_account(local).await;
+    }
+    let root = "https://alias.example:8443/xcap-root/resource-lists/users/sip%3Aalice%40localhost/index";
+    let lists = |inside: &str| {
+        format!(
+            "<?xml version='1.0'?><rl:resource-lists xmlns:rl='urn:ietf:params:xml:ns:resource-lists'>\
+             <rl:list name='l1'>{inside}<rl:list name='inner'><rl:entry uri='carol%40localhost'/></rl:list>\
+             <rl:external anchor='{root}/~~/resource-lists/list%5B@name=%22l2%22%5D'/></rl:list>\
+             <rl:list name='l2'><rl:entry uri='sip:dave@localhost'/>\
+             <rl:external anchor='{root}/~~/resource-lists/list%5B@name=%22l1%22%5D'/>\
+             <rl:external anchor='https://x/resource-lists/users/sip:bob@localhost/index/~~/resource-lists/list'/>\
+             </rl:list></rl:resource-lists>"
+        )
+    };
+    put(&house, "resource-lists/index", &lists("<rl:entry uri='sip:bob@localhost'/>")).await;
+    let services = format!(
+        "<?xml version='1.0'?><rls-services xmlns='urn:ietf:params:xml:ns:rls-services' \
+         xmlns:rl='urn:ietf:params:xml:ns:resource-lists'><service uri='sip%3Amybuddies%40localhost'>\
+         <resource-list>{root}/~~/resource-lists/list%5B@name=%22l1%22%5D</resource-list>\
+         <packages><package>presence</package></packages></service>\
+         <service uri='sip:calls@localhost'><list><rl:entry uri='sip:bob@localhost'/></list>\
+         <packages><package>dialog</package></packages></service>\
+         <service uri='sip:marketing@localhost'><list><rl:entry uri='sip:eve@localhost'/>\
+         <rl:entry-ref ref='resource-lists/users/sip:alice@localhost/index/~~/resource-lists/list%5B2%5D/entry%5B1%5D'/>\
+         </list></service></rls-services>"
+    );
+    put(&house, "rls-services/index", &services).await;
+
+    let mut alice = SipPhone::connected("alice", house.sip_tcp()).await;
+    let mut other = SipPhone::connected("alice", house.sip_tcp()).await;
+    let accepted = subscribe(&mut alice, "sip:mybuddies@localhost", LISTS, b"").await;
+    assert_eq!((accepted.status(), accepted.has_token(HeaderName::Require, "eventlist")), (Some(200), true));
+    let mut known = told(&mut alice).await;
+    let names = |told: &Told| told.resources.keys().cloned().collect::<Vec<_>>().join(" ");
+    assert_eq!((names(&known).as_str(), known.version, known.is_full), ("bob carol dave", 0, true));
+
+    assert_eq!(subscribe(&mut other, "sip:marketing@localhost", LISTS, b"").await.status(), Some(200));
+    assert_eq!(names(&told(&mut other).await), "dave eve");
+    for (uri, headers, status) in [
+        ("sip:calls@localhost", LISTS, 404),
+        ("sip:mybuddies@localhost", "Supported: eventlist\r\nAccept: application/pidf+xml\r\n", 406),
+        ("sip:mybuddies@localhost", "", 404),
+    ] {
+        assert_eq!(subscribe(&mut other, uri, headers, b"").await.status(), Some(status), "{uri} {headers}");
+    }
+
+    // Whoever changes the document, the list follows.
+    put(&house, "resource-lists/index", &lists("<rl:entry uri='sip:eve@localhost'/>")).await;
+    loop {
+        let next = told(&mut alice).await;
+        known.version += 1;
+        assert_eq!(next.version, known.version);
+        known.resources.extend(next.resources);
+        let is_gone = known.resources.get("bob").is_some_and(|state| state.starts_with("terminated"));
+        if is_gone && known.resources.contains_key("eve") {
+            return;
+        }
+    }
 }

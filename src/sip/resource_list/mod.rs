@@ -31,6 +31,7 @@ use super::{
     translate,
 };
 use crate::{
+    documents::Member,
     formats::{
         resource_lists::{ResourceLists, resource_uri},
         rlmi::Name,
@@ -67,14 +68,28 @@ pub(in crate::sip) fn wanted_of_contacts(contacts: &[Contact]) -> Vec<Wanted> {
 pub(in crate::sip) fn wanted_of_lists(lists: &ResourceLists) -> Vec<Wanted> {
     let mut known = rustc_hash::FxHashSet::default();
     let each = lists.entries().map(|entry| {
-        let uri = resource_uri(&entry.uri);
         let name = entry.display_name.as_ref();
         let names = name.map(|name| Name { text: name.text.clone(), lang: name.lang.clone() });
-        let address = Uri::parse(&uri).ok().and_then(|uri| translate::address_of(&uri));
-        let address = address.filter(|address| !address.is_domain());
-        Wanted { uri, names: names.into_iter().collect(), address, is_granted: false }
+        wanted(&entry.uri, names.into_iter().collect())
     });
     each.filter(|wanted| known.insert(wanted.uri.clone())).collect()
+}
+
+/// The resources of a list that documents have, each once.
+pub(in crate::sip) fn wanted_of_members(members: Vec<Member>) -> Vec<Wanted> {
+    let mut known = rustc_hash::FxHashSet::default();
+    let each = members.into_iter().map(|member| {
+        let names = member.name.map(|(text, lang)| Name { text, lang });
+        wanted(&member.uri, names.into_iter().collect())
+    });
+    each.filter(|wanted| known.insert(wanted.uri.clone())).collect()
+}
+
+fn wanted(uri: &str, names: Names) -> Wanted {
+    let uri = resource_uri(uri);
+    let address = Uri::parse(&uri).ok().and_then(|uri| translate::address_of(&uri));
+    let address = address.filter(|address| !address.is_domain());
+    Wanted { uri, names, address, is_granted: false }
 }
 
 /// As the first line of a list's documents has it: the URI that was subscribed to, without parameters.

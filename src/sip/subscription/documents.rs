@@ -1,4 +1,5 @@
-//! Subscriptions to documents (`xcap-diff`, RFC 5875): those of the watcher's own account that the SUBSCRIBE lists.
+//! Subscriptions to what documents say: to documents themselves (`xcap-diff`, RFC 5875), those of the watcher's own
+//! account that the SUBSCRIBE lists, and to the lists of services ([`super::list`]).
 //!
 //! The account says that something may have changed; a task looks at the documents and shows what is there to the
 //! subscription, which tells its watcher what that changes. A SUBSCRIBE within the dialog may bring another list.
@@ -45,7 +46,7 @@ pub(super) struct Changed {
 }
 
 impl Changed {
-    fn push(&self, id: SubscriptionId) {
+    pub(super) fn push(&self, id: SubscriptionId) {
         locked(&self.ids).insert(id);
         self.work.notify_one();
     }
@@ -77,7 +78,7 @@ impl Subscriptions {
         let (contact, tag) = (self.contact(&request.flow), self.layer.new_token());
         let (first, stand) = oneshot::channel();
         let mut entry = self.entry(request, watcher, watcher, &asked, (&tag, first))?;
-        let origin = Origin { uri: print_list_uri(&uri), carried: Some(carried.text) };
+        let origin = Origin { uri: print_list_uri(&uri), carried: Some(carried.text), is_service: false };
         entry.origin = Some(origin.clone());
         entry.wanted = Some(followed.wanted);
         entry.content = Some(followed.state);
@@ -170,6 +171,15 @@ impl Subscriptions {
     }
 
     async fn look_again(&self, id: SubscriptionId) -> Result<(), Reject> {
+        let service = self.table.with(id, |entry| {
+            let origin = entry.origin.as_ref().filter(|origin| origin.is_service)?;
+            Some((entry.watcher.clone(), origin.uri.clone(), entry.following.clone()?))
+        });
+        if let Some((owner, uri, following)) = service.flatten() {
+            // A service that was taken away has nobody in its list.
+            following.set(self.members_of(&owner, &uri).await?.unwrap_or_default());
+            return Ok(());
+        }
         let wanted = self.table.with(id, |entry| {
             let wanted = entry.wanted.clone()?;
             Some((entry.watcher.clone(), wanted, entry.teller.mode()))

@@ -1,5 +1,5 @@
 //! Subscriptions to lists of resources (RFC 4662): to an account's contacts, which are a list that has the
-//! account's name, or to a list that comes with the SUBSCRIBE (RFC 5367).
+//! account's name, to a list of its services (RFC 4826 §4), or to a list that comes with the SUBSCRIBE (RFC 5367).
 //!
 //! Such a subscription is one to the owner's own contact list, so it ends with the account, and what it shows
 //! is made of the watches of its [`Following`]. Who sends a list wants to see those in it: they become
@@ -19,20 +19,20 @@ use tracing::{debug, error};
 
 use super::{Asked, Begun, PATIENCE, Sink, SubscriptionId, Subscriptions, accepted, entry::Entry, until};
 use crate::{
-    account::{Shown, WatchId, WatchSink, WatchSpec, WatchState},
+    account::{Shown, WatchId, WatchKind, WatchSink, WatchSpec, WatchState},
     formats::{
         resource_lists::{self, Limits},
         rlmi,
     },
-    signal::{Address, Timestamp},
+    signal::{Address, Reject, Timestamp},
     sip::{
         answer::Refusal,
         door::Door,
         events::{Content, Package},
-        message::{HeaderName, MediaType, Message},
+        message::{HeaderName, MediaType, Message, Uri},
         resource_list::{
-            Carried, Following, List, RECIPIENT_LIST_SUBSCRIBE, SharedList, owner_of, print_list_uri,
-            read_carried, wanted_of_lists,
+            Carried, Following, List, RECIPIENT_LIST_SUBSCRIBE, SharedList, Wanted, owner_of, print_list_uri,
+            read_carried, wanted_of_lists, wanted_of_members,
         },
         transaction::IncomingRequest,
         translate,
@@ -46,6 +46,8 @@ pub(super) struct Origin {
     pub(super) uri: CompactString,
     /// The document that came with the SUBSCRIBE last; `None` for the owner's contacts.
     pub(super) carried: Option<Bytes>,
+    /// The URI is a service of the owner's, whose list her documents have (RFC 4826 §4).
+    pub(super) is_service: bool,
 }
 
 /// The list that a SUBSCRIBE is for.
@@ -53,6 +55,15 @@ pub(super) struct Source {
     origin: Origin,
     /// What it carries.
     carried: Option<Carried>,
+    /// What a service's list is.
+    members: Option<Vec<Wanted>>,
+}
+
+impl Origin {
+    /// What of the owner's account says that the list is another one.
+    pub(super) fn kind(&self, package: Package) -> WatchKind {
+        if self.is_service { WatchKind::Documents } else { package.kind() }
+    }
 }
 
 impl Subscriptions {
@@ -90,7 +101,47 @@ impl Subscriptions {
             return Err(Refusal::new(406).with(HeaderName::Accept, TYPES));
         }
         let text = carried.as_ref().map(|carried| carried.text.clone());
-        Ok(Some(Source { origin: Origin { uri: print_list_uri(&uri), carried: text }, carried }))
+        let origin = Origin { uri: print_list_uri(&uri), carried: text, is_service: false };
+        Ok(Some(Source { origin, carried, members: None }))
+    }
+
+    /// The list of the watcher's own services that a SUBSCRIBE is for; `None` where it is for none, or from somebody
+    /// who takes no lists.
+    ///
+    /// # Errors
+    /// 406 where he does not want one, and what the account refuses.
+    pub(super) async fn service_of(
+        &self,
+        message: &Message,
+        watcher: &Address,
+        package: Package,
+    ) -> Result<Option<Source>, Refusal> {
+        let takes_lists = [HeaderName::Supported, HeaderName::Require];
+        let uri = message.request_uri()?;
+        if package != Package::Presence
+            || !takes_lists.into_iter().any(|name| message.has_token(name, EVENTLIST))
+            || translate::address_of(&uri).is_none_or(|address| address == *watcher)
+        {
+            return Ok(None);
+        }
+        let uri = print_list_uri(&uri);
+        let Some(members) = self.members_of(watcher, &uri).await? else { return Ok(None) };
+        if !message.accept()?.is_none_or(|ranges| is_acceptable(&ranges)) {
+            return Err(Refusal::new(406).with(HeaderName::Accept, TYPES));
+        }
+        let origin = Origin { uri, carried: None, is_service: true };
+        Ok(Some(Source { origin, carried: None, members: Some(members) }))
+    }
+
+    /// Who is in the list of a service.
+    pub(super) async fn members_of(&self, owner: &Address, uri: &str) -> Result<Option<Vec<Wanted>>, Reject> {
+        let wanted = Uri::parse(uri).ok();
+        let is_wanted = |written: &str| {
+            let written = Uri::parse(&resource_lists::resource_uri(written)).ok();
+            wanted.as_ref().zip(written).is_some_and(|(wanted, written)| written.is_equivalent(wanted))
+        };
+        let members = self.documents.members(owner, Package::Presence.as_str(), is_wanted).await?;
+        Ok(members.map(wanted_of_members))
     }
 
     /// As [`Subscriptions::begin`], for a list. The answer waits for what is known of its resources.
@@ -99,7 +150,7 @@ impl Subscriptions {
         door: &Door,
         request: &IncomingRequest,
         watcher: &Address,
-        (mut asked, Source { origin, carried }): (Asked, Source),
+        (mut asked, Source { origin, carried, members }): (Asked, Source),
     ) -> Result<(), Refusal> {
         asked.package = Package::PresenceList;
         let contact = self.contact(&request.flow);
@@ -116,7 +167,7 @@ impl Subscriptions {
         let spec = WatchSpec {
             watcher: watcher.clone(),
             name: None,
-            kind: asked.package.kind(),
+            kind: origin.kind(asked.package),
             until: until(asked.duration),
         };
         let sink = self.list_sink(id, &origin, &following);
@@ -127,7 +178,8 @@ impl Subscriptions {
             Ok(Ok(_)) => return Err(Refusal::new(403)),
             _ => return Err(Refusal::new(503).with(HeaderName::RetryAfter, 10)),
         }
-        self.fill(request, &following, carried.as_ref()).await?;
+        let wanted = members.or_else(|| carried.as_ref().map(|carried| wanted_of_lists(&carried.lists)));
+        self.fill(request, &following, wanted).await?;
         request.transaction.respond(accepted(&request.message, 200, &tag, &contact, &asked));
         begun.accept(asked.duration);
         if !asked.duration.is_zero() {
@@ -172,7 +224,8 @@ impl Subscriptions {
         following: &Arc<Following>,
     ) -> Arc<dyn WatchSink> {
         let sink = Sink { subscriptions: Arc::downgrade(self), id };
-        let contacts = origin.carried.is_none().then(|| Arc::downgrade(following));
+        let is_contacts = origin.carried.is_none() && !origin.is_service;
+        let contacts = is_contacts.then(|| Arc::downgrade(following));
         Arc::new(ListSink { sink, contacts })
     }
 
@@ -184,10 +237,10 @@ impl Subscriptions {
         &self,
         request: &IncomingRequest,
         following: &Arc<Following>,
-        carried: Option<&Carried>,
+        wanted: Option<Vec<Wanted>>,
     ) -> Result<(), Refusal> {
-        match carried {
-            Some(carried) => following.set(wanted_of_lists(&carried.lists)),
+        match wanted {
+            Some(wanted) => following.set(wanted),
             None => following.take_up(),
         }
         following.settle().await;
@@ -295,6 +348,10 @@ struct ListSink {
 
 impl WatchSink for ListSink {
     fn show(&self, watch: WatchId, state: WatchState, shown: Option<Shown>) {
+        if let (Some(Shown::Documents(_)), Some(subscriptions)) = (&shown, self.sink.subscriptions.upgrade())
+        {
+            subscriptions.changed.push(self.sink.id);
+        }
         if let Some(Shown::Contacts(contacts)) = shown
             && let Some(following) = self.contacts.as_ref().and_then(Weak::upgrade)
             && following.put_down(contacts)

@@ -14,9 +14,9 @@ use super::{
     table::SubscriptionId,
 };
 use crate::{
-    account::{WatchKind, WatchSink, WatchSpec, WatchState},
+    account::{WatchSink, WatchSpec, WatchState},
     signal::{Address, Timestamp},
-    sip::{clock::Clock, device::locked, door::Door, transport::Protocol},
+    sip::{clock::Clock, device::locked, door::Door, events::Package, transport::Protocol},
 };
 
 impl Subscriptions {
@@ -90,10 +90,13 @@ impl Subscriptions {
             let spec = WatchSpec {
                 watcher: if entry.is_anonymous { Address::anonymous() } else { entry.watcher.clone() },
                 name: entry.name.clone().filter(|_| !entry.is_anonymous),
-                kind: entry.package.kind(),
+                kind: match &entry.origin {
+                    Some(origin) => origin.kind(entry.package),
+                    None => entry.package.kind(),
+                },
                 until: clock.plus_seconds(left.as_secs().try_into().unwrap_or(i64::MAX)),
             };
-            let list = entry.origin.clone().map(|origin| (origin, entry.tag.clone()));
+            let list = entry.origin.clone().map(|origin| (origin, entry.tag.clone(), entry.package));
             (entry.teller.of().clone(), spec, entry.dialog.reach(), list)
         })?;
         if let Reach::Address(Protocol::Udp, _) = reach
@@ -103,8 +106,8 @@ impl Subscriptions {
             self.table.set_reach(id, Reach::Flow(flow));
         }
         let sink: Arc<dyn WatchSink> = match list {
-            Some((origin, _)) if spec.kind == WatchKind::Documents => self.resume_documents(id, &of, &origin),
-            Some((origin, tag)) => self.resume_list(id, (&tag, &of), &origin, spec.until),
+            Some((origin, _, Package::Documents)) => self.resume_documents(id, &of, &origin),
+            Some((origin, tag, _)) => self.resume_list(id, (&tag, &of), &origin, spec.until),
             None => Arc::new(Sink { subscriptions: Arc::downgrade(self), id }),
         };
         match self.accounts.watch(&of, spec, sink) {
