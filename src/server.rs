@@ -71,7 +71,7 @@ pub struct Server {
 fn xcap_root(config: &Config) -> String {
     let domain = config.server.domains.first().map(|domain| domain.domain()).unwrap_or_default();
     let page = config.api.public_url.clone().unwrap_or_else(|| format!("https://{domain}"));
-    format!("{}/xcap-root/", page.trim_end_matches('/'))
+    format!("{}{}/", page.trim_end_matches('/'), config.xcap.root)
 }
 
 impl Server {
