@@ -91,18 +91,17 @@ pub enum FactChange {
     Avatar(Option<Bytes>),
 }
 
-/// The documents of one account, without their bytes. Boxed: most accounts have none.
+/// The documents of one account, without their bytes.
 #[derive(Debug)]
 pub(super) struct Documents {
     revision: u64,
     version: u64,
-    entries: Option<Box<BTreeMap<DocumentId, DocumentEntry>>>,
+    entries: BTreeMap<DocumentId, DocumentEntry>,
 }
 
 impl Documents {
     pub(super) fn new(entries: Vec<DocumentEntry>, version: u64, now: Timestamp) -> Self {
-        let entries = (!entries.is_empty())
-            .then(|| Box::new(entries.into_iter().map(|entry| (entry.id.clone(), entry)).collect()));
+        let entries = entries.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
         // Begins higher than it can have come before the account left the memory.
         let revision = now.0.unsigned_abs() << REVISION_BITS;
         Self { revision, version, entries }
@@ -119,7 +118,7 @@ impl Documents {
     }
 
     fn entries(&self) -> impl Iterator<Item = &DocumentEntry> {
-        self.entries.iter().flat_map(|entries| entries.values())
+        self.entries.values()
     }
 
     /// Takes a change over: what to write, and how a document that was put is known from now on.
@@ -129,11 +128,11 @@ impl Documents {
                 self.version += 1;
                 let size = bytes.len() as u64;
                 let entry = DocumentEntry { id: id.clone(), version: self.version, hash, changed: now, size };
-                self.entries.get_or_insert_default().insert(id, entry.clone());
+                self.entries.insert(id, entry.clone());
                 Some((Write::Document { entry: entry.clone(), bytes }, Some(entry)))
             }
             DocumentChange::Remove(id) => {
-                self.entries.as_mut()?.remove(&id)?;
+                self.entries.remove(&id)?;
                 self.version += 1;
                 Some((Write::DocumentRemoved { id, version: self.version }, None))
             }
@@ -214,7 +213,7 @@ impl Account {
             let shown = Shown::Documents(self.documents.revision);
             show(watch, WatchState::Active, Some(shown), effects);
         }
-        if self.documents.entries.is_some() {
+        if !self.documents.entries.is_empty() {
             effects.push(Effect::KeepDocuments);
         }
     }

@@ -18,6 +18,8 @@ use crate::{
 pub(super) struct Shelf {
     pub(super) facts: Arc<Facts>,
     pub(super) documents: BTreeMap<DocumentId, Document>,
+    /// They say what the account does. Where they cannot be brought to it, nobody tries without need.
+    pub(super) is_settled: bool,
 }
 
 impl Shelf {

@@ -33,6 +33,8 @@ pub(super) type All = BTreeMap<DocumentId, Document>;
 pub(super) enum Unfit {
     #[error("rules cannot be followed: {0}")]
     Rules(#[from] RulesError),
+    #[error("the document is no list of people that can be read")]
+    Lists,
     #[error("presence cannot be shown: {0}")]
     Presence(#[from] pidf::PidfError),
     #[error("picture cannot be shown: {0}")]
@@ -74,6 +76,10 @@ pub(super) fn take(
     let changed = |id: &DocumentId| old.get(id).map(|it| &it.bytes) != new.get(id).map(|it| &it.bytes);
     let mut changes = Vec::new();
     if changed(&LISTS) || changed(&RULES) {
+        let is_read = tree(new, &LISTS).is_some_and(|lists| contacts::is_lists(&lists));
+        if new.contains_key(&LISTS) && !is_read {
+            return Err(Unfit::Lists);
+        }
         changes.extend(contacts::changes(&told(owner, old), &told(owner, new), facts));
     }
     let has_lists = new.keys().chain(old.keys()).any(|id| id.application == LISTS.application && changed(id));
@@ -132,11 +138,11 @@ pub(super) fn keep(owner: &Address, facts: &Facts, documents: &All, lists_url: &
 fn begin(owner: &Address, wanted: &Wanted, documents: &All, lists_url: &str, step: &mut Step) {
     let empty = contacts::print_lists(wanted, lists_url);
     let mut told = Told::default();
-    let full = Tree::parse(&empty, &TreeLimits::default()).ok().and_then(|tree| {
+    let full = Tree::parse(&empty, &limits()).ok().and_then(|tree| {
         contacts::read(&tree, owner, &mut told);
         let mut edits = Edits::of(&tree);
         contacts::edit(&tree, owner, &told, wanted, &mut edits);
-        edits.apply(&TreeLimits::default()).ok()
+        edits.apply(&limits()).ok()
     });
     let Some(full) = full else { return };
     step.documents.push((LISTS.clone(), Some(full.into_bytes())));
@@ -155,7 +161,7 @@ fn keep_people(owner: &Address, wanted: &Wanted, documents: &All, step: &mut Ste
         if edits.is_empty() {
             return;
         }
-        match edits.apply(&TreeLimits::default()) {
+        match edits.apply(&limits()) {
             Ok(edited) if edited.as_str() != tree.as_str() => {
                 step.documents.push((id.clone(), Some(edited.into_bytes())));
             }
@@ -236,7 +242,12 @@ fn print_hard_state(owner: &Address, state: &Presence) -> Option<Bytes> {
 }
 
 fn tree(documents: &All, id: &DocumentId) -> Option<Tree> {
-    Tree::parse(&documents.get(id)?.bytes, &TreeLimits::default()).ok()
+    Tree::parse(&documents.get(id)?.bytes, &limits()).ok()
+}
+
+/// The account says how large documents may be, not the reader.
+fn limits() -> TreeLimits {
+    TreeLimits { bytes: 16 << 20, ..TreeLimits::default() }
 }
 
 static LISTS: DocumentId = DocumentId::of("resource-lists");

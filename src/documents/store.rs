@@ -179,6 +179,9 @@ impl Documents {
             waiting.sort_unstable();
             waiting.dedup();
             for account in waiting.drain(..) {
+                if self.shelves.find(&account).is_some_and(|shelf| !shelf.is_settled) {
+                    continue;
+                }
                 if let Err(reject) = self.shelf(&account).await {
                     tracing::debug!(%account, %reject, "documents are left for later");
                 }
@@ -215,12 +218,15 @@ impl Documents {
             let mut step =
                 step::keep(account, &shelf.facts, &shelf.documents, &self.lists_url(account), now());
             self.keep_icon(account, &shelf, &mut step).await?;
-            // What does not come to rest is a defect, and is served as it is.
-            if step.is_empty() || steps >= STEPS || !self.follow(account, &shelf, step).await? {
-                self.shelves.put(account, &shelf);
-                return Ok(shelf);
+            let is_settled = step.is_empty();
+            if !is_settled && steps < STEPS && self.follow(account, &shelf, step).await? {
+                steps += 1;
+                continue;
             }
-            steps += 1;
+            // What does not come to rest is a defect, and is served as it is.
+            let shelf = Arc::new(Shelf { is_settled, ..shelf });
+            self.shelves.put(account, &shelf);
+            return Ok(shelf);
         }
         Err(Reason::Overloaded.into())
     }
@@ -278,7 +284,7 @@ impl Documents {
         account: &Address,
         facts: Arc<Facts>,
         in_turn: bool,
-    ) -> Result<Option<Arc<Shelf>>, Reject> {
+    ) -> Result<Option<Shelf>, Reject> {
         let known = self.shelves.find(account);
         let mut documents = known.map(|shelf| shelf.documents.clone()).unwrap_or_default();
         documents.retain(|_, document| facts.documents.contains(&document.entry));
@@ -290,7 +296,7 @@ impl Documents {
         }
         let is_complete = facts.documents.len() == documents.len()
             && facts.documents.iter().zip(documents.values()).all(|(entry, found)| *entry == found.entry);
-        Ok(is_complete.then(|| Arc::new(Shelf { facts, documents })))
+        Ok(is_complete.then_some(Shelf { facts, documents, is_settled: true }))
     }
 }
 

@@ -1,7 +1,10 @@
 //! Blink's address book, read: contacts with several addresses each, groups of them, and policies for people
 //! who are no contacts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use compact_str::CompactString;
 
@@ -53,6 +56,8 @@ pub(super) struct Book<'a> {
     pub(super) contacts: Vec<BookContact<'a>>,
     pub(super) groups: Vec<BookGroup<'a>>,
     pub(super) policies: Vec<BookPolicy<'a>>,
+    /// Every id of the document.
+    ids: BTreeSet<Cow<'a, str>>,
 }
 
 /// What the book tells.
@@ -88,8 +93,10 @@ pub(super) fn read(list: Element<'_>, owner: &Address) -> Statement {
 impl<'a> Book<'a> {
     pub(super) fn read(list: Element<'a>, owner: &Address) -> Self {
         let named = |name: &'static str| list.elements_named(ADDRESS_BOOK, name);
+        let root = std::iter::successors(Some(list), |element| element.parent()).last().unwrap_or(list);
         Self {
             list,
+            ids: root.descendants().filter_map(|element| element.attribute("id")).collect(),
             contacts: named("contact").map(|element| BookContact::read(element, owner)).collect(),
             groups: named("group").map(BookGroup::read).collect(),
             policies: named("policy-element")
@@ -109,10 +116,7 @@ impl<'a> Book<'a> {
 
     /// Whether an id is in use, anywhere in the document.
     pub(super) fn has_id(&self, id: &str) -> bool {
-        let root = std::iter::successors(Some(self.list), |element| element.parent()).last();
-        root.is_some_and(|root| {
-            root.descendants().any(|element| element.attribute("id").as_deref() == Some(id))
-        })
+        self.ids.contains(id)
     }
 }
 

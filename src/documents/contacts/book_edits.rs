@@ -119,7 +119,7 @@ impl<'a> Writer<'a, '_> {
     fn add_contact(&mut self, address: &Address, card: &Card, edits: &mut Edits<'a>) {
         let id = id_of('c', address, |id| self.book.has_id(id));
         let uri_id = id_of('u', address, |id| self.book.has_id(id));
-        let name = card.name.as_deref().or(address.local()).unwrap_or_default();
+        let name = card.name.as_deref().or_else(|| address.local()).unwrap_or_default();
         let names = &self.names;
         let uri = names.inner("uri", &[("id", &uri_id), ("uri", &escaped(address)), ("type", "SIP")], "");
         let inside = names.text("name", name)

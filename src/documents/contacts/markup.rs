@@ -1,6 +1,6 @@
 //! How people and elements are written in documents.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::fmt::Write as _;
 
 use compact_str::CompactString;
 use sha2::{Digest, Sha256};
@@ -125,6 +125,6 @@ pub(super) fn add_member<'a>(list: Element<'a>, markup: &str, edits: &mut Edits<
 }
 
 /// The text of an element, without white space around it.
-pub(super) fn trimmed(text: &Cow<'_, str>) -> CompactString {
+pub(super) fn trimmed(text: &str) -> CompactString {
     text.trim().into()
 }

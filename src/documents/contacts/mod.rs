@@ -25,12 +25,17 @@ pub(super) use wanted::Wanted;
 use super::tree::{Edits, Element, Tree};
 use crate::signal::Address;
 
+/// Whether a tree is a document of lists.
+pub(super) fn is_lists(tree: &Tree) -> bool {
+    tree.root().is(RESOURCE_LISTS, "resource-lists")
+}
+
 /// What a document of lists tells.
 pub(super) fn read(tree: &Tree, owner: &Address, told: &mut Told) {
-    let root = tree.root();
-    if !root.is(RESOURCE_LISTS, "resource-lists") {
+    if !is_lists(tree) {
         return;
     }
+    let root = tree.root();
     if let Some(book) = list_of(root, ADDRESS_BOOK_LIST) {
         told.say(Source::AddressBook, address_book::read(book, owner));
     }
@@ -40,10 +45,10 @@ pub(super) fn read(tree: &Tree, owner: &Address, told: &mut Told) {
 
 /// Brings a document of lists up to what the account says.
 pub(super) fn edit<'a>(tree: &'a Tree, owner: &Address, told: &Told, wanted: &Wanted, edits: &mut Edits<'a>) {
-    let root = tree.root();
-    if !root.is(RESOURCE_LISTS, "resource-lists") {
+    if !is_lists(tree) {
         return;
     }
+    let root = tree.root();
     if let Some(book) = list_of(root, ADDRESS_BOOK_LIST) {
         book_edits::edit(book, owner, wanted, edits);
     }

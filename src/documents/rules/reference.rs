@@ -64,7 +64,8 @@ impl<'a> Reader<'a> {
         let documents = self.documents;
         let read = || {
             let document = documents.get(id)?;
-            Tree::parse(&document.bytes, &TreeLimits::default()).ok()
+            Tree::parse(&document.bytes, &TreeLimits { bytes: document.bytes.len(), ..TreeLimits::default() })
+                .ok()
         };
         self.trees.entry(id.clone()).or_insert_with(read).as_ref()
     }

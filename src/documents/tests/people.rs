@@ -332,3 +332,43 @@ async fn contact_with_several_addresses_is_left_alone_while_one_of_them_agrees()
     );
     assert_eq!(world.get(LISTS).await.as_deref(), Some(text.as_str()));
 }
+
+#[tokio::test]
+async fn document_that_is_no_list_is_refused_and_takes_nobody_away() {
+    let world = World::new();
+    world.put(LISTS, BLINK).await;
+    for broken in ["<other/>", "<resource-lists xmlns=\"urn:ietf:params:xml:ns:resource-lists\">"] {
+        let id = DocumentId::new(LISTS, "index");
+        let edit = |_: Option<&Document>| Ok::<_, ()>(Change::Put(Bytes::from_static(broken.as_bytes())));
+        let outcome = world.documents.change(&alice(), &id, edit).await;
+        let is_refused = |fault: &ChangeError<()>| matches!(fault, ChangeError::Rejected(reject) if reject.reason == Reason::NotAcceptable);
+        assert!(outcome.as_ref().is_err_and(is_refused), "{outcome:?}");
+    }
+    assert!(world.contact("bob").await.is_some());
+    assert_eq!(world.get(LISTS).await.as_deref(), Some(BLINK));
+}
+
+#[tokio::test]
+async fn thousands_of_contacts_are_written_in_good_time() {
+    let world = World::new();
+    for number in 0..2000 {
+        world
+            .accounts
+            .ask(
+                &alice(),
+                Request::SetContact {
+                    address: address(&format!("friend{number}")),
+                    name: Some("Friend".into()),
+                    groups: [format!("Group {}", number % 7).into()].into_iter().collect(),
+                },
+            )
+            .await
+            .unwrap();
+    }
+    let begun = std::time::Instant::now();
+    let text = world.get(LISTS).await.unwrap();
+    assert_eq!(text.matches("<ab:contact ").count(), 2000);
+    // Far below this without optimisation; a quadratic writer is far above.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert_eq!(world.get(LISTS).await.unwrap(), text);
+}
