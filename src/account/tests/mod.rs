@@ -401,7 +401,8 @@ fn event_words(event: &Event) -> String {
             Piece::Node { node, news } => format!("{node} of {}: {}", told.from, news_words(news)),
             Piece::Profile(profile) => format!("profile of {}: {}", told.from, profile.properties.len()),
             Piece::Avatar(avatar) => {
-                let hash = avatar.as_ref().map_or("none".to_owned(), |avatar| avatar.hash.to_string());
+                let hash =
+                    avatar.as_ref().map_or_else(|| "none".to_owned(), |avatar| avatar.hash.to_string());
                 format!("avatar of {}: {hash}", told.from)
             }
         },

@@ -131,7 +131,7 @@ fn print_property(property: &Property, out: &mut String) {
         out.push_str("</type></parameters>");
     }
     for (index, value) in values.iter().enumerate() {
-        let part = parts.get(index).or(parts.last()).copied().unwrap_or_default();
+        let part = parts.get(index).or_else(|| parts.last()).copied().unwrap_or_default();
         match name {
             PropertyName::Telephone => print_element(part, &format!("tel:{value}"), out),
             PropertyName::Messaging => print_element(part, &format!("xmpp:{value}"), out),

@@ -128,7 +128,7 @@ fn print_property(property: &Property, out: &mut String) {
     }
     for (index, value) in values.iter().enumerate() {
         // What comes after the last part is another one of its kind: units of an organisation.
-        let part = parts.get(index).or(parts.last()).copied().unwrap_or_default();
+        let part = parts.get(index).or_else(|| parts.last()).copied().unwrap_or_default();
         if !value.is_empty() {
             print_element(part, value, out);
         }
