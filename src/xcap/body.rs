@@ -18,6 +18,7 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, most: usize) -> Outcom
         return Err(Refusal::Status(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encodings are not understood"));
     }
     if announced(headers).is_some_and(|length| length > most) {
+        discard(headers, body, most.saturating_mul(4)).await;
         return Err(Refusal::TOO_LARGE);
     }
     // One more, to tell who sends too much from who breaks off.

@@ -12,7 +12,8 @@
 //! - A condition is checked against the very document that is then changed.
 //! - Every 200 and 201 about a document that exists has its strong entity tag; every response has a length and
 //!   no encoding. Errors of RFC 4825 §11 come with their document.
-//! - Bodies are read only after credentials were checked, and never more of them than a document may have.
+//! - Bodies are kept only after credentials were checked, and never more of them than a document may have; of what is
+//!   refused a bounded part is thrown away.
 //! - No credential and no document is logged.
 
 mod answer;
