@@ -1,7 +1,7 @@
 //! What the package `xcap-diff` shows (RFC 5875): documents of the watcher's own account, collections of them, and
 //! elements and attributes of them, whoever changed them by whatever protocol.
 //!
-//! [`Wanted`] is what somebody asked for, [`gather`] looks how it is, [`patch`] tells how a document became
+//! [`Wanted`] is what somebody asked for, [`gather()`] looks how it is, [`patch()`] tells how a document became
 //! another. When something is told is [`super::subscription`]'s to say.
 //!
 //! # Invariants
