@@ -268,9 +268,6 @@ class Nginx(Server):
 
     def add_accounts(self, accounts):
         (self.data / 'files').mkdir()
-        if os.geteuid() == 0:
-            # Its worker is not root.
-            shutil.chown(self.data / 'files', 'www-data')
 
     def version(self):
         return package_version('nginx')
