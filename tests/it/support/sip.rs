@@ -26,7 +26,7 @@ pub(crate) struct SipPhone {
 
 enum Wire {
     Udp(UdpSocket),
-    Tcp { stream: TcpStream, framer: Framer, buffer: BytesMut },
+    Tcp { stream: TcpStream, framer: Box<Framer>, buffer: BytesMut },
 }
 
 impl Wire {
@@ -75,7 +75,7 @@ impl SipPhone {
     /// A phone of `USER@localhost` that has connected over TCP and not registered.
     pub(crate) async fn connected(user: &str, server: SocketAddr) -> Self {
         let stream = TcpStream::connect(server).await.unwrap();
-        let (framer, buffer) = (Framer::default(), BytesMut::new());
+        let (framer, buffer) = (Box::default(), BytesMut::new());
         Self::by(Wire::Tcp { stream, framer, buffer }, user, server)
     }
 
