@@ -45,7 +45,9 @@ pub async fn document(args: &Arguments) -> anyhow::Result<()> {
                 match (is_change, is_file) {
                     (false, _) => tag = client.get_known(tag).await?,
                     (true, true) => drop(client.put(&client.document(), DOCUMENT, &whole).await?),
-                    (true, false) => drop(client.put(&client.element(), ELEMENT, &print_entry(0, turn)).await?),
+                    (true, false) => {
+                        drop(client.put(&client.element(), ELEMENT, &print_entry(0, turn)).await?)
+                    }
                 }
                 latencies.push(since_us(start));
             }
@@ -122,13 +124,20 @@ impl Client {
     }
 
     /// One request, with one more try where credentials are asked for.
-    async fn ask(&mut self, method: &str, path: &str, headers: &str, content: &str) -> anyhow::Result<Answer> {
+    async fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        content: &str,
+    ) -> anyhow::Result<Answer> {
         for _ in 0..2 {
             let proof = match &mut self.credentials {
                 Some(known) => format!("Authorization: {}\r\n", known.answer(&self.user, method, path)),
                 None => String::new(),
             };
-            let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{proof}{headers}\r\n{content}");
+            let request =
+                format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{proof}{headers}\r\n{content}");
             self.stream.write_all(request.as_bytes()).await?;
             let answer = self.read().await?;
             if answer.status != 401 {
@@ -182,7 +191,10 @@ fn print_document(size: usize, turn: usize) -> String {
 }
 
 fn print_entry(number: usize, turn: usize) -> String {
-    format!("<entry uri=\"sip:{number}@example.org\"><display-name>{:>8}</display-name></entry>", number + turn)
+    format!(
+        "<entry uri=\"sip:{number}@example.org\"><display-name>{:>8}</display-name></entry>",
+        number + turn
+    )
 }
 
 const DOCUMENT: &str = "application/resource-lists+xml";
