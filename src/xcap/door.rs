@@ -88,7 +88,7 @@ impl Shared {
                 write::write(self, parts, &admitted, &conditions, content).await
             }
             Err(refusal) => {
-                body::discard(&parts.headers, body, most).await;
+                body::discard(&parts.headers, body, most.saturating_mul(4)).await;
                 Err(refusal)
             }
         }
