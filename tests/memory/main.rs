@@ -34,7 +34,7 @@ fn a_session_takes_a_few_hundred_bytes_and_an_unused_account_none() {
         retire_all(&accounts).await;
 
         let before = held();
-        for (kind, most) in [(SessionKind::Device, 950), (SessionKind::Client, 950)] {
+        for (kind, most) in [(SessionKind::Device, 1050), (SessionKind::Client, 1050)] {
             let sessions = open_all(&accounts, kind).await;
             let each = (held() - before) / ACCOUNTS as isize;
             println!("{kind:?}: {each} bytes per account with a session");
