@@ -1,9 +1,13 @@
-//! Phones publish their presence and watch others: byte by byte, and by baresip.
+//! Phones publish their presence and watch others: byte by byte, and by baresip and finch.
 
-use rollcall::sip::message::{HeaderName, Message};
+use rollcall::{
+    account::Request,
+    signal::{ContactEvent, Native},
+    sip::message::{HeaderName, Message},
+};
 use serde_json::json;
 
-use crate::support::{Baresip, House, PASSWORD, Phone, SipPhone, Slixmpp, body, soon};
+use crate::support::{Baresip, Finch, House, PASSWORD, Phone, SipPhone, Slixmpp, address, body, soon};
 
 /// Answers requests until a NOTIFY comes whose state begins with `state` and whose body has `piece`.
 async fn notified(phone: &mut SipPhone, state: &str, piece: &str) -> Message {
@@ -235,4 +239,33 @@ async fn baresip_sees_what_baresip_publishes() {
         let seen = async { while !alice.command("contacts", "").await.contains(shown) {} };
         soon(&format!("{shown} at the other phone"), seen).await;
     }
+}
+
+/// libpurple asks for PIDF and XPIDF, publishes a tuple with a note, and shows what it is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn finch_publishes_and_sees_its_friends() {
+    let house = House::start_with(|config| config.sip.notify_interval_ms = 0).await;
+    for local in ["alice", "bob"] {
+        house.add_account(local).await;
+    }
+    for (who, whom) in [("alice", "bob"), ("bob", "alice")] {
+        let ask = |event, from: &str, to: &str| {
+            let request = Request::Contact { to: address(to), event, note: None, native: Native::None };
+            let (accounts, from) = (house.server().accounts().clone(), address(from));
+            async move { accounts.ask(&from, request).await.unwrap() }
+        };
+        ask(ContactEvent::Subscribe, who, whom).await;
+        ask(ContactEvent::Subscribed, whom, who).await;
+    }
+    let mut alice = SipPhone::new("alice", house.sip_udp()).await;
+    subscribe(&mut alice, "bob", "").await;
+    notified(&mut alice, "active", "<basic>closed</basic>").await;
+    let mut bob = Finch::registered("bob", house.sip_udp(), &["alice"]).await;
+    notified(&mut alice, "active", "available</note>").await;
+    let mut phone = SipPhone::registered("alice", house.sip_udp(), "").await;
+    // The server's document has no line breaks.
+    bob.notes("<status><basic>open</basic>").await;
+    bob.notes("Updating buddy status for sip:alice@localhost").await;
+    assert_eq!(phone.register(0, "").await.status(), Some(200));
+    bob.notes("<status><basic>closed</basic>").await;
 }

@@ -6,6 +6,7 @@
 mod baresip;
 mod blink;
 mod browser;
+mod finch;
 mod linphone;
 mod linphonec;
 mod program;
@@ -23,6 +24,7 @@ use std::{future::Future, path::PathBuf, time::Duration};
 pub(crate) use baresip::{Baresip, Phone};
 pub(crate) use blink::Blink;
 pub(crate) use browser::Browser;
+pub(crate) use finch::Finch;
 pub(crate) use linphone::Linphone;
 pub(crate) use linphonec::Linphonec;
 pub(crate) use program::Program;
