@@ -35,6 +35,7 @@ pub use authenticator::{Authenticator, Change, Changed, Login};
 pub use config::Config;
 pub use digest::{DigestAlgorithm, DigestResponse, DigestVerdict, Qop, QopUse};
 pub use error::AuthError;
+pub use nonce::flow_of;
 pub use scram::{ScramHash, ScramVerifier};
 
 pub use crate::storage::{AccountSummary, TokenKind, TokenRecord};

@@ -4,7 +4,7 @@
 //! one keeps nothing; only nonces that served a login are remembered, a bounded number of them.
 //! Pure: time and randomness are arguments.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -12,6 +12,15 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use crate::signal::Timestamp;
+
+/// What binds a nonce to the asker: his address, not his port, which NATs and new connections change.
+#[must_use]
+pub fn flow_of(peer: IpAddr) -> [u8; 16] {
+    match peer {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    }
+}
 
 /// Makes nonces and knows them again.
 pub(super) struct Nonces {

@@ -3,7 +3,7 @@
 //!
 //! Secrets and nonces are the `auth` room's; this file reads and writes the headers.
 
-use std::{borrow::Cow, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use compact_str::CompactString;
 use smallvec::SmallVec;
@@ -19,7 +19,7 @@ use super::{
     transport::Flow,
 };
 use crate::{
-    auth::{DigestAlgorithm, DigestResponse, DigestVerdict, Login, Qop, QopUse},
+    auth::{DigestAlgorithm, DigestResponse, DigestVerdict, Login, Qop, QopUse, flow_of},
     signal::{Address, Party},
 };
 
@@ -138,7 +138,7 @@ impl Door {
         let body = message.body();
         let response = fields.response(ask.realm, message.method().map_or("", Method::as_str), &body);
         let peer = ask.flow.peer.ip().to_canonical();
-        match self.authenticator.verify_digest(&address, &response, &flow_bytes(peer), peer).await {
+        match self.authenticator.verify_digest(&address, &response, &flow_of(peer), peer).await {
             DigestVerdict::Ok(login) => Ok(login),
             DigestVerdict::Stale => Err(ask.challenge(true)),
             DigestVerdict::Wrong => Err(ask.challenge(false)),
@@ -189,7 +189,7 @@ impl Ask<'_> {
             Role::Proxy => (407, HeaderName::ProxyAuthenticate),
         };
         let algorithms: &[&str] = if self.only_md5 { &["MD5"] } else { &["MD5", "SHA-256"] };
-        let bytes = flow_bytes(self.flow.peer.ip().to_canonical());
+        let bytes = flow_of(self.flow.peer.ip().to_canonical());
         let nonce = self.door.authenticator.digest_nonce(self.realm, &bytes);
         let stale = if stale { ", stale=true" } else { "" };
         algorithms.iter().fold(Refusal::new(status), |refusal, algorithm| {
@@ -314,14 +314,6 @@ fn account_of(username: &str, realm: &str) -> Option<Address> {
 pub(super) fn knows_only_md5(message: &Message) -> bool {
     let agent: Option<CompactString> = message.text(HeaderName::UserAgent).map(CompactString::from);
     agent.is_some_and(|agent| ["baresip v0.", "baresip v1."].iter().any(|known| agent.starts_with(known)))
-}
-
-/// What binds a nonce to the asker: his address, not his port, which NATs change.
-fn flow_bytes(peer: IpAddr) -> [u8; 16] {
-    match peer {
-        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-        IpAddr::V6(address) => address.octets(),
-    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,6 @@
 //! COMPAT(blink): it reads the first challenge only, knows MD5 only, and answers no realm but the domain of its
 //! address: so MD5 comes first, and the realm is the domain of whose documents are asked for.
 
-use std::net::IpAddr;
-
 use axum::http::{StatusCode, header, request::Parts};
 
 use super::{
@@ -14,7 +12,7 @@ use super::{
     path,
 };
 use crate::{
-    auth::{AuthError, DigestVerdict, TokenKind},
+    auth::{AuthError, DigestVerdict, TokenKind, flow_of},
     net::Visitor,
     signal::Address,
 };
@@ -50,7 +48,7 @@ impl Asker<'_> {
     /// 401 with one challenge for each way to answer.
     pub(super) fn challenge(&self, stale: bool) -> Refusal {
         let Self { realm, .. } = self;
-        let nonce = self.shared.authenticator.digest_nonce(realm, &flow_bytes(self.visitor.address));
+        let nonce = self.shared.authenticator.digest_nonce(realm, &flow_of(self.visitor.address));
         let stale = if stale { ", stale=true" } else { "" };
         let digest = |algorithm| {
             format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{stale}")
@@ -78,7 +76,7 @@ impl Asker<'_> {
         };
         let response = digest.response(parts.method.as_str());
         let peer = self.visitor.address;
-        match self.shared.authenticator.verify_digest(&address, &response, &flow_bytes(peer), peer).await {
+        match self.shared.authenticator.verify_digest(&address, &response, &flow_of(peer), peer).await {
             DigestVerdict::Ok(login) => Ok(login.address),
             DigestVerdict::Stale => Err(self.challenge(true)),
             DigestVerdict::Wrong => Err(self.challenge(false)),
@@ -115,14 +113,6 @@ fn is_uri_fitting(parts: &Parts, written: &str) -> bool {
         None => written,
     };
     path == asked || (path::decode(path).is_some() && path::decode(path) == path::decode(asked))
-}
-
-/// What binds a nonce to the asker: his address, not his port, which changes with every connection.
-fn flow_bytes(peer: IpAddr) -> [u8; 16] {
-    match peer {
-        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-        IpAddr::V6(address) => address.octets(),
-    }
 }
 
 #[cfg(test)]
