@@ -37,6 +37,16 @@ pub enum XmlError {
     Malformed(String),
 }
 
+/// A value of `xs:boolean`, without white space around it.
+#[must_use]
+pub fn parse_boolean(text: &str) -> Option<bool> {
+    match text {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
+    }
+}
+
 /// Reads a document in UTF-8. A document type is refused (no entity is ever defined).
 ///
 /// # Errors

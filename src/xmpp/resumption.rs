@@ -34,11 +34,12 @@ use super::{
     queue::Queue,
     session::{Client, Kept},
     stanza::Stanza,
-    stream::{Condition, Management, StreamError, is_true},
+    stream::{Condition, Management, StreamError},
     translate::print_message,
 };
 use crate::{
     account::{Copy, Delivery, Memory, SessionChange, SessionSpec, Sink},
+    formats::xml::parse_boolean,
     net::ShutdownSignal,
     signal::{Address, MessageId, Reject, Timestamp},
 };
@@ -131,7 +132,6 @@ impl Seats {
                 waker.wake();
             }
         }
-        drop(seat);
         time::timeout(HANDOVER, handover).await.ok()?.ok()
     }
 }
@@ -167,8 +167,8 @@ impl Drop for Seated {
 impl Client {
     /// Gives the client a seat if `element` enables resumption.
     pub(super) fn take_seat(&mut self, element: &Stanza) {
-        let wants =
-            element.name() == "enable" && element.attribute("resume").is_some_and(|text| is_true(&text));
+        let resume = (element.name() == "enable").then(|| element.attribute("resume")).flatten();
+        let wants = resume.and_then(|resume| parse_boolean(&resume)) == Some(true);
         if wants && !self.management.is_enabled() && self.shared.config.resume_seconds > 0 {
             let account = self.session.party().address.clone();
             let id = CompactString::from(Chance::default().text());

@@ -14,7 +14,7 @@ use super::{
     told::Statement,
     wanted::Policy,
 };
-use crate::{documents::tree::Element, signal::Address};
+use crate::{documents::tree::Element, formats::xml::parse_boolean, signal::Address};
 
 /// A contact of the book.
 pub(super) struct BookContact<'a> {
@@ -166,7 +166,8 @@ impl<'a> Handling<'a> {
         let child = |name| presence.and_then(|presence| presence.element(ADDRESS_BOOK, name));
         let (policy_element, follows_element) = (child("policy"), child("subscribe"));
         let policy = policy_element.map_or(Policy::Default, |policy| Policy::from_word(&policy.text()));
-        let follows = follows_element.is_some_and(|follows| matches!(follows.text().trim(), "true" | "1"));
+        let follows =
+            follows_element.is_some_and(|follows| parse_boolean(follows.text().trim()) == Some(true));
         Self { policy, policy_element, follows, follows_element }
     }
 }

@@ -241,11 +241,8 @@ fn read_granted(element: Node<'_, '_>) -> Granted {
 }
 
 fn read_bool(element: Node<'_, '_>) -> Result<bool, RulesError> {
-    match text_of(element).as_str() {
-        "true" | "1" => Ok(true),
-        "false" | "0" => Ok(false),
-        other => Err(RulesError::Permission(other.to_owned())),
-    }
+    let text = text_of(element);
+    xml::parse_boolean(&text).ok_or(RulesError::Permission(text))
 }
 
 fn elements<'a, 'text>(parent: Node<'a, 'text>) -> impl Iterator<Item = Node<'a, 'text>> {

@@ -249,9 +249,4 @@ pub(super) fn print_failed(condition: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Whether an attribute of type `xs:boolean` says yes.
-pub fn is_true(text: &str) -> bool {
-    matches!(text, "true" | "1")
-}
-
 pub(super) const SM: &str = "urn:xmpp:sm:3";

@@ -20,5 +20,5 @@ mod tests;
 
 pub use error::{Condition, StreamError};
 pub use features::StartTls;
-pub use management::{Management, Reply, Ticket, Unacknowledged, is_true};
+pub use management::{Management, Reply, Ticket, Unacknowledged};
 pub use negotiation::{Action, Ask, Negotiation, Resume, Settings};

@@ -4,6 +4,7 @@ use compact_str::CompactString;
 use minidom::Element;
 
 use crate::account::MOST_ITEMS;
+use crate::formats::xml::parse_boolean;
 use crate::signal::{Access, NodeConfig, NodeOptions, SendLast};
 use crate::xmpp::stanza::print_text;
 use crate::xmpp::translate::Refusal;
@@ -77,11 +78,7 @@ fn parse_most(value: &str) -> Result<u32, Refusal> {
 }
 
 fn parse_bool(value: &str) -> Result<bool, Refusal> {
-    match value {
-        "1" | "true" => Ok(true),
-        "0" | "false" => Ok(false),
-        _ => Err(Refusal::NOT_ACCEPTABLE),
-    }
+    parse_boolean(value).ok_or(Refusal::NOT_ACCEPTABLE)
 }
 
 fn parse_send_last(value: &str) -> Result<SendLast, Refusal> {

@@ -9,6 +9,7 @@ use super::{
     vcard4,
 };
 use crate::account::{Reply, Request};
+use crate::formats::xml::parse_boolean;
 use crate::signal::{Extract, Item, ItemId, NodeChange, NodeName, NodeOptions, Reason, Reject, Wanted};
 use crate::xmpp::stanza::print_attribute;
 use crate::xmpp::translate::{Refusal, Scope};
@@ -213,7 +214,7 @@ fn retract(retract: &Element) -> Answer {
     let Some(ids) = ids.filter(|ids| !ids.is_empty()) else {
         return Answer::Refuse(invalid("item-required"));
     };
-    let tells = matches!(retract.attr("notify"), Some("1" | "true"));
+    let tells = retract.attr("notify").and_then(parse_boolean) == Some(true);
     done(Request::ChangeNode { node, change: NodeChange::Retract { ids, tells } })
 }
 
