@@ -288,15 +288,11 @@ impl Conversation {
     async fn finish(self, end: End, signal: ShutdownSignal) {
         match end {
             End::Wanted(by) => self.hand_over(by, signal).await,
-            End::Gone if self.client.seat.is_some() => self.fall_asleep(signal).await,
-            End::Error(StreamError { condition: Condition::ConnectionTimeout, .. })
-                if self.client.seat.is_some() =>
-            {
+            end if self.client.seat.is_none() => self.say_goodbye(end).await,
+            End::Gone | End::Error(StreamError { condition: Condition::ConnectionTimeout, .. }) => {
                 self.fall_asleep(signal).await;
             }
-            End::Error(StreamError { condition: Condition::SystemShutdown, .. })
-                if self.client.seat.is_some() =>
-            {
+            End::Error(StreamError { condition: Condition::SystemShutdown, .. }) => {
                 self.interrupt(end).await;
             }
             end => self.say_goodbye(end).await,
