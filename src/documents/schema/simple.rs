@@ -3,6 +3,7 @@
 //! White space around a value is dropped first where the type says so (`whiteSpace="collapse"`).
 
 use super::uri::is_uri;
+use crate::documents::tree::is_name;
 use crate::formats::xml::is_language;
 
 /// A type of text.
@@ -68,25 +69,6 @@ impl Simple {
 /// White space of XML, which is less than what Unicode calls so.
 pub(super) fn is_space(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\r' | '\n')
-}
-
-/// `NCName` of Namespaces in XML.
-fn is_name(text: &str) -> bool {
-    text.starts_with(is_name_start) && text.chars().all(is_name_character)
-}
-
-fn is_name_start(character: char) -> bool {
-    matches!(character,
-        'A'..='Z' | '_' | 'a'..='z' | '\u{c0}'..='\u{d6}' | '\u{d8}'..='\u{f6}' | '\u{f8}'..='\u{2ff}'
-        | '\u{370}'..='\u{37d}' | '\u{37f}'..='\u{1fff}' | '\u{200c}'..='\u{200d}' | '\u{2070}'..='\u{218f}'
-        | '\u{2c00}'..='\u{2fef}' | '\u{3001}'..='\u{d7ff}' | '\u{f900}'..='\u{fdcf}'
-        | '\u{fdf0}'..='\u{fffd}' | '\u{10000}'..='\u{effff}')
-}
-
-fn is_name_character(character: char) -> bool {
-    is_name_start(character)
-        || matches!(character,
-            '-' | '.' | '0'..='9' | '\u{b7}' | '\u{300}'..='\u{36f}' | '\u{203f}'..='\u{2040}')
 }
 
 fn is_whole(text: &str) -> bool {

@@ -25,6 +25,7 @@ pub use element::{Attribute, Element, Node};
 pub use error::ParseError;
 pub use escape::{escape_attribute, escape_text};
 pub use node_edit::{Edited, NodeEditError};
+pub(super) use scan::is_name;
 pub use selector::{Selected, Selector, SelectorError, Terminal};
 
 use bytes::Bytes;

@@ -233,7 +233,7 @@ fn is_version(text: &str) -> bool {
 struct NotAName;
 
 /// Whether a text is a name without colon.
-pub(super) fn is_name(text: &str) -> bool {
+pub(in crate::documents) fn is_name(text: &str) -> bool {
     check_name(text).is_ok()
 }
 
