@@ -16,7 +16,7 @@ use super::{
     tree::{Element, Selected, Selector, Tree, TreeLimits},
 };
 use crate::{
-    formats::rules::{read_entity, unescape},
+    formats::{percent::unescape, rules::read_entity},
     signal::{Address, DocumentId, Entity, Reject},
 };
 

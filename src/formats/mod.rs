@@ -13,6 +13,7 @@ mod changes;
 pub mod dialoginfo;
 pub mod hex;
 pub mod message_summary;
+pub mod percent;
 pub mod pidf;
 pub mod reginfo;
 pub mod resource_lists;

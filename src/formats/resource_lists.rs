@@ -8,7 +8,10 @@
 use compact_str::CompactString;
 use roxmltree::Node;
 
-use super::xml::{self, XmlError};
+use super::{
+    percent::unescape,
+    xml::{self, XmlError},
+};
 
 /// Bounds of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,7 +193,7 @@ pub fn resource_uri(written: &str) -> CompactString {
         return written.into();
     }
     let plain = unescape(written);
-    if has_scheme(&plain) { plain } else { format!("sip:{plain}").into() }
+    if has_scheme(&plain) { plain.into() } else { format!("sip:{plain}").into() }
 }
 
 fn has_scheme(text: &str) -> bool {
@@ -198,22 +201,6 @@ fn has_scheme(text: &str) -> bool {
         scheme.starts_with(|first: char| first.is_ascii_alphabetic())
             && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-".contains(&byte))
     })
-}
-
-/// Undoes escapes once; a text that would not be UTF-8 stays as it is.
-fn unescape(text: &str) -> CompactString {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let digit = |at: usize| tail.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-        let escaped = match (digit(0), digit(1)) {
-            (Some(high), Some(low)) if *first == b'%' => u8::try_from(high * 16 + low).ok(),
-            _ => None,
-        };
-        bytes.push(escaped.unwrap_or(*first));
-        rest = tail.get(if escaped.is_some() { 2 } else { 0 }..).unwrap_or_default();
-    }
-    String::from_utf8(bytes).map_or_else(|_| text.into(), CompactString::from)
 }
 
 fn attribute(

@@ -10,7 +10,7 @@ mod write;
 
 use super::xml::XmlError;
 
-pub use read::{parse, read_entity, unescape};
+pub use read::{parse, read_entity};
 pub use write::print;
 
 /// The media type of such documents.

@@ -9,10 +9,10 @@ use super::{
     answer::{Outcome, Refusal},
     credentials::{Credentials, Digest, account_of},
     door::Shared,
-    path,
 };
 use crate::{
     auth::{AuthError, DigestVerdict, TokenKind, flow_of},
+    formats::percent,
     net::Visitor,
     signal::Address,
 };
@@ -112,7 +112,7 @@ fn is_uri_fitting(parts: &Parts, written: &str) -> bool {
         Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"),
         None => written,
     };
-    path == asked || (path::decode(path).is_some() && path::decode(path) == path::decode(asked))
+    path == asked || (percent::decode(path).is_some() && percent::decode(path) == percent::decode(asked))
 }
 
 #[cfg(test)]

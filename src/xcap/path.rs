@@ -3,8 +3,11 @@
 //! Paths are read as they came over the wire, segment by segment: what an escape hides is looked at after the
 //! path was split, so that no escape makes or hides a segment. Spellings that mean the same account are one.
 
+use std::borrow::Cow;
+
 use crate::{
     documents::{Application, find_application},
+    formats::percent::decode,
     signal::Address,
 };
 
@@ -66,7 +69,7 @@ fn decode_segment(segment: &str) -> Option<String> {
     let is_name = |text: &String| {
         !matches!(text.as_str(), "" | "." | "..") && !text.contains('/') && !text.contains(char::is_control)
     };
-    decode(segment).filter(is_name)
+    decode(segment).map(Cow::into_owned).filter(is_name)
 }
 
 /// The account that a user's segment means: `sip:alice@example.org`, or without the scheme.
@@ -79,23 +82,6 @@ fn parse_user(text: &str) -> Option<Address> {
         None => text,
     };
     Address::parse(bare).ok().filter(|address| !address.is_domain())
-}
-
-/// Resolves escapes; `None` for a percent sign without two digits, or what is no UTF-8.
-pub(super) fn decode(text: &str) -> Option<String> {
-    if !text.contains('%') {
-        return Some(text.to_owned());
-    }
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => digit(bytes.next()?)? * 16 + digit(bytes.next()?)?,
-            plain => plain,
-        });
-    }
-    String::from_utf8(decoded).ok()
 }
 
 /// Escapes what may not stand in a path; slashes stay.

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::signal::Address;
+use crate::{formats::percent::unescape, signal::Address};
 
 /// Whether a reference is an absolute URI of HTTP.
 pub(super) fn is_absolute_http(reference: &str) -> bool {
@@ -59,31 +59,6 @@ fn unwrapped(reference: &str) -> Cow<'_, str> {
     let has_scheme = reference.split(['/', '%']).next().is_some_and(|first| first.contains(':'));
     let is_wrapped = !has_scheme && reference.contains('%');
     if is_wrapped { unescape(reference) } else { Cow::Borrowed(reference) }
-}
-
-/// The text with its escapes undone, once; as it is where that gives no UTF-8.
-pub(super) fn unescape(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text);
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('%') {
-        bytes.extend_from_slice(before.as_bytes());
-        let hex = after.get(..2).filter(|hex| hex.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(b'%');
-                rest = after;
-            }
-        }
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8(bytes).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 fn strip_scheme<'a>(uri: &'a str, scheme: &str) -> Option<&'a str> {

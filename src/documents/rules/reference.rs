@@ -1,10 +1,7 @@
 //! Lists that rules name, resolved by their path (RFC 4826 §3): the host of a reference is whatever name of this
 //! server a client was told. Only the owner's own lists are followed, so deep and so far only, none twice.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     documents::{
@@ -12,7 +9,7 @@ use crate::{
         contacts::{BLOCKED_LIST, GRANTED_LIST, RESOURCE_LISTS},
         tree::{Element, Selected, Selector, Tree, TreeLimits},
     },
-    formats::rules::{read_entity, unescape},
+    formats::{percent::unescape, rules::read_entity},
     signal::{Address, DocumentId, Entity},
 };
 
@@ -41,7 +38,7 @@ impl<'a> Reader<'a> {
     pub(super) fn members(&mut self, anchor: &str) -> BTreeSet<Entity> {
         let mut members = BTreeSet::new();
         let mut seen = BTreeSet::new();
-        let mut open = vec![(unescape(anchor), 0)];
+        let mut open = vec![(unescape(anchor).into_owned(), 0)];
         while let Some((reference, depth)) = open.pop() {
             if depth > DEPTH || self.budget == 0 || !seen.insert(reference.clone()) {
                 continue;
@@ -74,8 +71,7 @@ impl<'a> Reader<'a> {
     fn target(&self, reference: &str) -> Option<Target> {
         let path = reference.split_once("://").map_or(reference, |(_, rest)| rest);
         let (document, selector) = path.split_once("/~~/")?;
-        let segments: Vec<Cow<'_, str>> =
-            document.split('/').map(|segment| Cow::Owned(unescape(segment))).collect();
+        let segments: Vec<_> = document.split('/').map(unescape).collect();
         let at = segments
             .windows(2)
             .position(|two| matches!(two, [first, second] if first == APPLICATION && second == "users"))?;
@@ -110,7 +106,9 @@ impl Found {
         for one in element.descendants().filter(|one| one.namespace() == Some(RESOURCE_LISTS)) {
             match one.name() {
                 "entry" => self.members.extend(one.attribute("uri").map(|uri| read_entity(&uri))),
-                "external" => self.references.extend(one.attribute("anchor").map(|anchor| unescape(&anchor))),
+                "external" => self
+                    .references
+                    .extend(one.attribute("anchor").map(|anchor| unescape(&anchor).into_owned())),
                 "entry-ref" => {
                     // Relative to the root.
                     self.references.extend(one.attribute("ref").map(|path| format!("/{}", unescape(&path))));

@@ -4,6 +4,7 @@
 //! leave exactly one, so that the whole is linear in the document. Extension selectors are all unknown here.
 
 use super::{Attribute, Element, Tree, escape::unescape_attribute, query::Bindings, scan};
+use crate::formats::percent;
 
 /// Why a selector is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,8 +90,8 @@ impl Selector {
         if path.len() + query.map_or(0, str::len) > LONGEST {
             return Err(SelectorError::TooLong);
         }
-        let path = percent_decode(path).ok_or(SelectorError::Encoding)?;
-        let query = percent_decode(query.unwrap_or_default()).ok_or(SelectorError::Encoding)?;
+        let path = percent::decode(path).ok_or(SelectorError::Encoding)?;
+        let query = percent::decode(query.unwrap_or_default()).ok_or(SelectorError::Encoding)?;
         let reader = Reader { bindings: Bindings::parse(&query)?, namespace };
         let mut parts = split_steps(&path);
         if parts.len() > MOST_STEPS {
@@ -110,7 +111,7 @@ impl Selector {
         let read = |part: &&str| reader.step(part).map_err(|fault| fault.or(part));
         let steps = parts.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         if steps.is_empty() {
-            return Err(SelectorError::Extension(path.clone()));
+            return Err(SelectorError::Extension(path.into_owned()));
         }
         Ok(Self { steps, terminal })
     }
@@ -307,27 +308,6 @@ fn split_steps(path: &str) -> Vec<&str> {
     }
     parts.push(path.get(start..).unwrap_or_default());
     parts
-}
-
-/// Resolves `%41`; `+` stays. `None` for a percent sign without two digits, or what is no UTF-8.
-fn percent_decode(text: &str) -> Option<String> {
-    if !text.contains('%') {
-        return Some(text.to_owned());
-    }
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.as_bytes();
-    while let Some((first, rest)) = bytes.split_first() {
-        if *first == b'%' {
-            let [high, low, behind @ ..] = rest else { return None };
-            decoded.push(digit(high)? * 16 + digit(low)?);
-            bytes = behind;
-        } else {
-            decoded.push(*first);
-            bytes = rest;
-        }
-    }
-    String::from_utf8(decoded).ok()
 }
 
 /// Bytes of a selector and its query.

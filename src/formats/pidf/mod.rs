@@ -34,6 +34,8 @@ mod xpidf;
 
 use compact_str::CompactString;
 
+use crate::formats::percent;
+
 pub use compose::{compose, tuple_id};
 pub use element::{Attribute, Element, Namespace, Node};
 pub use filter::filter;
@@ -60,21 +62,7 @@ fn show_of(availability: Availability, eager: bool) -> Option<&'static str> {
 
 /// Undoes `%3A` and kin. COMPAT(Blink): it escapes whole URIs, `sip%3Aalice%40example.org`.
 fn unescape_uri(text: &str) -> CompactString {
-    if text.contains(':') || !text.contains('%') {
-        return text.into();
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let escaped = (*first == b'%')
-            .then(|| tail.get(..2).and_then(|hex| str::from_utf8(hex).ok()))
-            .flatten()
-            .filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        bytes.push(escaped.unwrap_or(*first));
-        rest = tail.get(if escaped.is_some() { 2 } else { 0 }..).unwrap_or_default();
-    }
-    String::from_utf8(bytes).map_or_else(|_| text.into(), CompactString::from)
+    if text.contains(':') { text.into() } else { percent::unescape(text).into() }
 }
 
 const PIDF: &str = "urn:ietf:params:xml:ns:pidf";

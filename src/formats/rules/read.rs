@@ -7,7 +7,10 @@ use roxmltree::Node;
 
 use super::{COMMON_POLICY, IM_RULES, OMA, PRES_RULES, RulesError};
 use crate::{
-    formats::xml::{self, Limits, child, children, text_of},
+    formats::{
+        percent::unescape,
+        xml::{self, Limits, child, children, text_of},
+    },
     signal::{
         Address, Attribute, Attributes, Condition, Entity, Except, Granted, Handling, Identity, Period, Rule,
         Ruleset, RulesetLimits, Selector, Timestamp, UserInput, View,
@@ -112,7 +115,7 @@ fn read_many(element: Node<'_, '_>, outer: &[Node<'_, '_>]) -> Identity {
 /// A domain as addresses have it; one that is none stays as it is, and names nobody.
 fn read_domain(text: &str) -> CompactString {
     let text = unescape(text.trim());
-    Address::domain_only(&text).map_or_else(|_| text.as_str().into(), |address| address.domain().into())
+    Address::domain_only(&text).map_or_else(|_| (&*text).into(), |address| address.domain().into())
 }
 
 /// Whom a name or URI of a rule or list means, however it is escaped, with or without scheme.
@@ -127,7 +130,7 @@ fn read_entity_of(text: &str, domain: Option<&str>) -> Entity {
     let bare = match text.split_once(':') {
         Some((scheme, rest)) if is_account_scheme(scheme) => rest,
         Some(_) => return Entity::Other(text.into()),
-        None => text.as_str(),
+        None => &*text,
     };
     let bare = bare.split([';', '?']).next().unwrap_or_default();
     let address = match (bare.contains('@'), domain) {
@@ -135,7 +138,7 @@ fn read_entity_of(text: &str, domain: Option<&str>) -> Entity {
         (false, Some(domain)) => Address::new(bare, domain),
         (false, None) => return Entity::Other(text.into()),
     };
-    address.map_or_else(|_| Entity::Other(text.as_str().into()), Entity::Account)
+    address.map_or_else(|_| Entity::Other((&*text).into()), Entity::Account)
 }
 
 /// The schemes in which the address of an account is written. An account is the same in all.
@@ -247,27 +250,6 @@ fn read_bool(element: Node<'_, '_>) -> Result<bool, RulesError> {
 
 fn elements<'a, 'text>(parent: Node<'a, 'text>) -> impl Iterator<Item = Node<'a, 'text>> {
     parent.children().filter(Node::is_element)
-}
-
-/// The text with its escapes undone, once; the text itself where that gives no UTF-8.
-#[must_use]
-pub fn unescape(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, others @ ..] = rest {
-        let escaped = others.get(..2).and_then(|hex| str::from_utf8(hex).ok());
-        match escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(|_| *first == b'%') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = others.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = others;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 /// The permissions of one attribute each (RFC 5025 §3.3.2).

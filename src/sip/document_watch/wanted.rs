@@ -1,11 +1,13 @@
 //! The resources that a SUBSCRIBE of `xcap-diff` names (RFC 5875 §4.4): relative to the XCAP root, or whole URIs of
 //! it, whatever host they name.
 
+use std::borrow::Cow;
+
 use compact_str::CompactString;
 
 use crate::{
     documents::{Application, Selector, find_application},
-    formats::resource_lists::ResourceLists,
+    formats::{percent, resource_lists::ResourceLists},
     signal::{Address, DocumentId},
 };
 
@@ -105,19 +107,7 @@ fn is_owner(user: &str, owner: &Address) -> bool {
 
 /// A segment without its escapes; `None` where it would be none, or several.
 fn decode(segment: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(segment.len());
-    let mut rest = segment.as_bytes();
-    while let Some((first, others)) = rest.split_first() {
-        rest = others;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let digits = others.get(..2).and_then(|digits| str::from_utf8(digits).ok())?;
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        rest = others.get(2..)?;
-    }
-    String::from_utf8(bytes).ok().filter(|text| !text.contains('/'))
+    percent::decode(segment).map(Cow::into_owned).filter(|text| !text.contains('/'))
 }
 
 /// Most resources of one subscription; what is listed behind them is not followed.

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr2, memchr3};
 
+use crate::formats::percent::escaped_byte;
+
 /// Whether a byte may stand in a `token` (RFC 3261 §25.1).
 pub(super) fn is_token_byte(byte: u8) -> bool {
     TOKEN[usize::from(byte)]
@@ -170,13 +172,6 @@ pub(super) fn unescape_percent(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// The byte of a `%HH` escape at the start of the text.
-pub(super) fn escaped_byte(text: &[u8]) -> Option<u8> {
-    let [b'%', high, low, ..] = text else { return None };
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    Some(digit(high)? * 16 + digit(low)?)
 }
 
 /// The bytes of a `token`.

@@ -10,8 +10,9 @@ use super::{
     error::Malformed,
     host::{Host, parse_host_port},
     plain::is_plain_uri,
-    text::{escaped_byte, split_at_byte, split_before, unescape_percent},
+    text::{split_at_byte, split_before, unescape_percent},
 };
+use crate::formats::percent::escaped_byte;
 
 /// The scheme of a URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
