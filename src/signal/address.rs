@@ -1,8 +1,9 @@
 //! Addresses of accounts, services and sessions.
 //!
-//! One identity for all protocols: the local part is prepared by nodeprep and the domain by
-//! nameprep, as RFC 6122 does it, so that `Alice@Example.org` of a phone and `alice@example.org`
-//! of a chat client are the same account.
+//! One identity for all protocols: the local part is prepared by nodeprep, as RFC 6122 does it, and
+//! the domain is mapped by UTS 46, as RFC 5895 suggests, and written with U-labels (RFC 7622 §3.2),
+//! so that `Alice@xn--bcher-kva.example` of a phone and `alice@bücher.example` of a chat client are
+//! the same account. Protocols that know no other than A-labels ask for these.
 
 use std::{
     borrow::Cow,
@@ -108,6 +109,23 @@ impl Address {
     #[must_use]
     pub fn domain(&self) -> &str {
         self.text.get(usize::from(self.at) + 1..).unwrap_or(&self.text)
+    }
+
+    /// The domain as DNS, certificates and SIP have it: with A-labels (RFC 5890 §2.3.2.1).
+    #[must_use]
+    pub fn domain_in_ascii(&self) -> Cow<'_, str> {
+        domain_in_ascii(self.domain())
+    }
+
+    /// The whole address with A-labels in its domain; the local part is as it is.
+    #[must_use]
+    pub fn with_ascii_domain(&self) -> Cow<'_, str> {
+        let domain = self.domain_in_ascii();
+        match (&domain, self.local()) {
+            (Cow::Borrowed(_), _) => Cow::Borrowed(&self.text),
+            (Cow::Owned(domain), Some(local)) => Cow::Owned(format!("{local}@{domain}")),
+            (Cow::Owned(_), None) => domain,
+        }
     }
 
     /// Whether this is a service's address, without local part.
@@ -291,8 +309,9 @@ impl fmt::Display for Party {
 /// `None` says nothing: the long way decides.
 fn find_at_in_normal_form(text: &str) -> Option<u16> {
     let (local, domain) = text.split_at_checked(memchr::memchr(b'@', text.as_bytes())?)?;
-    let mut label = 0;
+    let (mut label, mut has_hyphens) = (0, false);
     for byte in domain.bytes().skip(1) {
+        has_hyphens |= byte == b'-';
         label = match byte {
             b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => label + 1,
             b'.' if (1..=63).contains(&label) => 0,
@@ -300,6 +319,7 @@ fn find_at_in_normal_form(text: &str) -> Option<u16> {
         };
     }
     let is_normal = (1..=63).contains(&label)
+        && !(has_hyphens && domain.get(1..).is_some_and(has_a_label))
         && domain.len() <= PART_BYTES
         && (1..=PART_BYTES).contains(&local.len())
         && local.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'+'));
@@ -332,8 +352,13 @@ fn prepare_domain(text: &str) -> Result<Cow<'_, str>, AddressError> {
     if text.len() > PART_BYTES {
         return Err(AddressError::TooLong);
     }
-    let prepared = if !text.is_ascii() {
-        stringprep::nameprep(text).map_err(|_| AddressError::Domain)?
+    let prepared = if !text.is_ascii() || has_a_label(text) {
+        match in_unicode(text) {
+            Ok(unicode) => Cow::Owned(unicode),
+            // What only looks like an A-label is a name like any other, of somebody who is found nowhere.
+            Err(_) if text.is_ascii() => Cow::Owned(text.to_ascii_lowercase()),
+            Err(error) => return Err(error),
+        }
     } else if text.bytes().any(|b| b.is_ascii_uppercase()) {
         Cow::Owned(text.to_ascii_lowercase())
     } else {
@@ -346,10 +371,37 @@ fn prepare_domain(text: &str) -> Result<Cow<'_, str>, AddressError> {
     }
 }
 
+/// Whether a label is one that stands for another (RFC 5890 §2.3.1).
+fn has_a_label(domain: &str) -> bool {
+    let is_one = |label: &str| label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(A_LABEL_START));
+    domain.split('.').any(is_one)
+}
+
+/// The domain with U-labels; it must have a form with A-labels, too.
+fn in_unicode(domain: &str) -> Result<String, AddressError> {
+    let (mut unicode, outcome) = idna::domain_to_unicode(domain);
+    outcome.map_err(|_| AddressError::Domain)?;
+    if unicode.ends_with('.') {
+        unicode.pop();
+    }
+    let ascii = idna::domain_to_ascii(&unicode).map_err(|_| AddressError::Domain)?;
+    let fits = ascii.len() <= DOMAIN_BYTES && ascii.split('.').all(|label| label.len() <= 63);
+    if fits { Ok(unicode) } else { Err(AddressError::Domain) }
+}
+
+/// A domain as DNS, certificates and SIP have it: with A-labels. One that has no such form is as it is, and found
+/// nowhere.
+#[must_use]
+pub fn domain_in_ascii(domain: &str) -> Cow<'_, str> {
+    if domain.is_ascii() {
+        return domain.into();
+    }
+    idna::domain_to_ascii(domain).map_or(Cow::Borrowed(domain), Cow::Owned)
+}
+
 fn is_domain_name(text: &str) -> bool {
-    let allowed = |c: char| {
-        if c.is_ascii() { c.is_ascii_alphanumeric() || c == '-' || c == '_' } else { c.is_alphanumeric() }
-    };
+    // Which others there can be was seen when they were mapped.
+    let allowed = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || c == '-' || c == '_';
     !text.is_empty()
         && text
             .split('.')
@@ -364,6 +416,10 @@ fn is_v6_literal(text: &str) -> bool {
 
 /// Longest local part, domain or resource in bytes (RFC 6122 §2.1).
 const PART_BYTES: usize = 1023;
+/// Longest domain in bytes with A-labels (RFC 1035 §2.3.4).
+const DOMAIN_BYTES: usize = 253;
+/// RFC 5890 §2.3.2.1.
+const A_LABEL_START: &str = "xn--";
 /// Behind the longest local part.
 const NOWHERE: u16 = u16::MAX;
 
@@ -383,6 +439,12 @@ mod tests {
             ("alice@example.org.", "alice@example.org"),
             ("JÜRGEN@example.org", "jürgen@example.org"),
             ("u\u{308}@example.org", "ü@example.org"),
+            ("alice@xn--bcher-kva.example", "alice@bücher.example"),
+            ("alice@XN--BCHER-KVA.Example", "alice@BU\u{308}CHER.example."),
+            ("alice@xn--strae-oqa.example", "alice@straße.example"),
+            ("alice@xn--r8jz45g.example", "alice@例え。example"),
+            ("xn--bcher-kva.example", "bücher.example"),
+            ("alice@xn--11b5bs3a9aj6g", "alice@परीक्षा"),
         ] {
             assert_eq!(Address::parse(left), Address::parse(right), "{left}");
         }
@@ -408,6 +470,9 @@ mod tests {
             ("alice@exa mple", AddressError::Domain),
             ("alice@a..b", AddressError::Domain),
             ("alice@[::zz]", AddressError::Domain),
+            ("alice@xn--\u{fc}", AddressError::Domain),
+            ("alice@b\u{3000}c", AddressError::Domain),
+            (&format!("alice@{}", "ü".repeat(63)), AddressError::Domain),
             ("alice@bob@example.org", AddressError::Domain),
             (&format!("{long}@example.org"), AddressError::TooLong),
         ] {
@@ -433,6 +498,8 @@ mod tests {
             "@b",
             "A@b",
             "a@B",
+            "a@xn--bcher-kva.example",
+            "a@b.xn--bcher-kva",
             "a@b.",
             "a@.b",
             "a@b..c",
@@ -447,6 +514,39 @@ mod tests {
             &format!("a@{}b", "b.".repeat(512)),
         ] {
             assert_eq!(find_at_in_normal_form(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn address_has_a_form_for_those_who_know_ascii_alone() {
+        for (address, ascii) in [
+            ("alice@example.org", "alice@example.org"),
+            ("jürgen@bücher.example", "jürgen@xn--bcher-kva.example"),
+            ("bücher.example", "xn--bcher-kva.example"),
+            ("alice@xn--a", "alice@xn--a"),
+            ("alice@Xn--BCHER-.example", "alice@xn--bcher-.example"),
+        ] {
+            let found = Address::parse(address).map(|address| address.with_ascii_domain().into_owned());
+            assert_eq!(found.unwrap_or_default(), ascii, "{address}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn domain_and_its_ascii_form_are_one_address(domain in "[a-z\u{df}-\u{f6}\u{430}-\u{44f}0-9]{1,20}(\\.[a-z\u{e0}-\u{f6}]{1,9}){0,2}") {
+            if let Ok(address) = Address::new("alice", &domain) {
+                let ascii = address.with_ascii_domain().into_owned();
+                proptest::prop_assert!(ascii.is_ascii());
+                proptest::prop_assert_eq!(Address::parse(&ascii), Ok(address.clone()));
+                proptest::prop_assert_eq!(Address::parse(address.as_str()), Ok(address));
+            }
+        }
+
+        #[test]
+        fn what_was_taken_is_taken_again(text in "\\PC{0,30}") {
+            if let Ok(address) = Address::parse(&text) {
+                proptest::prop_assert_eq!(Address::parse(address.as_str()), Ok(address));
+            }
         }
     }
 

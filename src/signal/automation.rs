@@ -7,6 +7,8 @@
 mod check;
 mod clock;
 
+use std::fmt;
+
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
@@ -198,6 +200,39 @@ pub enum Action {
     Webhook(Webhook),
 }
 
+/// The name of an action, without what it is done with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActionName {
+    Accept,
+    Reject,
+    Discard,
+    Redirect,
+    Fork,
+    Reply,
+    Store,
+    Quiet,
+    Mark,
+    Webhook,
+}
+
+impl fmt::Display for ActionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Accept => "accept",
+            Self::Reject => "reject",
+            Self::Discard => "discard",
+            Self::Redirect => "redirect",
+            Self::Fork => "fork",
+            Self::Reply => "reply",
+            Self::Store => "store",
+            Self::Quiet => "quiet",
+            Self::Mark => "mark",
+            Self::Webhook => "webhook",
+        })
+    }
+}
+
 /// How a signal is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -267,6 +302,23 @@ pub struct Webhook {
 }
 
 impl Action {
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> ActionName {
+        match self {
+            Self::Accept => ActionName::Accept,
+            Self::Reject(_) => ActionName::Reject,
+            Self::Discard => ActionName::Discard,
+            Self::Redirect(_) => ActionName::Redirect,
+            Self::Fork(_) => ActionName::Fork,
+            Self::Reply(_) => ActionName::Reply,
+            Self::Store => ActionName::Store,
+            Self::Quiet => ActionName::Quiet,
+            Self::Mark(_) => ActionName::Mark,
+            Self::Webhook(_) => ActionName::Webhook,
+        }
+    }
+
     /// Whether it decides what becomes of the signal, so that no later rule is asked.
     #[must_use]
     pub fn is_final(&self) -> bool {

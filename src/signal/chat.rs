@@ -88,18 +88,20 @@ pub enum Typing {
     Gone,
 }
 
-/// Tells the fate of the message whose [`Message::origin_id`] is `of`.
+/// Tells the fate of the message whose [`Message::origin_id`] is `of`; where that has none, its id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     pub kind: ReceiptKind,
     pub of: CompactString,
 }
 
-/// How far a message got (XEP-0184, XEP-0333, RFC 5438).
+/// How far a message got (XEP-0184, XEP-0333, RFC 5438), or that its author takes it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReceiptKind {
     Delivered,
     Displayed,
+    /// From its author: what it said is to be shown no more (XEP-0424).
+    Retracted,
 }
 
 /// The form in which something came, opaque to everybody but a door that speaks it.
@@ -117,6 +119,12 @@ pub enum Native {
     },
     /// A body with its media type and the end-to-end headers that belong to it.
     Mime { content_type: CompactString, headers: Vec<(CompactString, CompactString)>, body: Bytes },
+    /// Nothing is left of it: its author took it back.
+    Retracted {
+        /// The id that the author's client gave the message that says so.
+        by: CompactString,
+        at: Timestamp,
+    },
 }
 
 /// Where copies of a message may go beside the sessions it is for.
@@ -137,6 +145,21 @@ impl Keep {
     pub const PASSING: Self = Self { archive: false, offline: false, carbons: true };
     /// Only the receiving session.
     pub const NONE: Self = Self { archive: false, offline: false, carbons: false };
+}
+
+impl Message {
+    /// By which id others speak of it.
+    #[must_use]
+    pub fn name(&self) -> CompactString {
+        self.origin_id.clone().unwrap_or_else(|| self.id.to_string().into())
+    }
+
+    /// The name of the earlier message that its author takes back by this one.
+    #[must_use]
+    pub fn retracts(&self) -> Option<&CompactString> {
+        let receipt = self.content.receipt.as_ref().filter(|receipt| receipt.kind == ReceiptKind::Retracted);
+        receipt.map(|receipt| &receipt.of)
+    }
 }
 
 impl Content {

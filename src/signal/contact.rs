@@ -4,7 +4,7 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::{Address, Native, Text, Timestamp};
+use super::{Address, Native, Reject, Text, Timestamp};
 
 /// One entry of a roster. `to` and `from` are the four subscription states of RFC 6121 §2.1.2.5.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,8 @@ pub struct ContactRequest {
     /// Words for the owner.
     pub note: Option<Text>,
     pub native: Native,
+    /// The asker's name for what he said. Last, since records of old have none.
+    pub origin_id: Option<CompactString>,
 }
 
 /// What one account tells another about seeing presence.
@@ -64,6 +66,28 @@ pub struct ContactSignal {
     pub event: ContactEvent,
     pub note: Option<Text>,
     pub native: Native,
+    /// The speaker's name for what he says.
+    pub origin_id: Option<CompactString>,
+}
+
+impl ContactSignal {
+    /// What is said without further words.
+    #[must_use]
+    pub fn plain(from: Address, to: Address, event: ContactEvent) -> Self {
+        Self { from, to, event, note: None, native: Native::None, origin_id: None }
+    }
+}
+
+/// The question of `to` to see `from` could not be passed on, or his server does not take it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContactFailure {
+    pub from: Address,
+    pub to: Address,
+    pub why: Reject,
+    /// His server's own words.
+    pub native: Native,
+    /// The asker's name for the question.
+    pub origin_id: Option<CompactString>,
 }
 
 /// The four things to say (RFC 6121 §3).

@@ -16,6 +16,7 @@ mod call;
 mod chat;
 mod contact;
 mod document;
+mod face;
 mod id;
 mod node;
 mod passed;
@@ -27,21 +28,23 @@ mod reject;
 mod rules;
 #[allow(clippy::module_inception, reason = "a signal is what the room is named for")]
 mod signal;
+mod temporary;
 mod time;
 mod view;
 mod watcher;
 
-pub use address::{Address, AddressError, Party, Resource};
+pub use address::{Address, AddressError, Party, Resource, domain_in_ascii};
 pub use automation::{
-    Action, AutomatedRule, AutomaticReply, Automation, AutomationError, AutomationLimits, Clock, Dates, Day,
-    Hours, LocalTime, Minute, NoSuchZone, Order, OwnState, Refused, RefusedAs, Relation, RuleScope,
-    SignalKind, Stage, Webhook, When,
+    Action, ActionName, AutomatedRule, AutomaticReply, Automation, AutomationError, AutomationLimits, Clock,
+    Dates, Day, Hours, LocalTime, Minute, NoSuchZone, Order, OwnState, Refused, RefusedAs, Relation,
+    RuleScope, SignalKind, Stage, Webhook, When,
 };
 pub use avatar::{Avatar, AvatarHash, AvatarMark};
 pub use call::{CallId, CallOffer};
 pub use chat::{Content, Keep, Message, MessageKind, Native, Receipt, ReceiptKind, Text, Typing};
-pub use contact::{Contact, ContactEvent, ContactRequest, ContactSignal};
+pub use contact::{Contact, ContactEvent, ContactFailure, ContactRequest, ContactSignal};
 pub use document::{DocumentEntry, DocumentId};
+pub use face::{FaceNews, FacePart};
 pub use id::{MessageId, RequestId, SessionId};
 pub use node::{
     Access, Extract, Item, ItemId, NodeChange, NodeConfig, NodeName, NodeNews, NodeOptions, SendLast,
@@ -53,7 +56,8 @@ pub use profile::{Profile, Property, PropertyName};
 pub use query::{Query, QueryKind};
 pub use reject::{Reason, Reject};
 pub use rules::{Condition, Entity, Except, Handling, Identity, Period, Rule, Ruleset, RulesetLimits};
-pub use signal::{News, Signal};
+pub use signal::{News, Probe, Signal};
+pub use temporary::{Audience, Occasion, TemporaryPresence};
 pub use time::Timestamp;
 pub use view::{Attribute, Attributes, Granted, Selector, UserInput, View};
 pub use watcher::{Watcher, WatcherEvent, WatcherList, WatcherStatus};

@@ -23,6 +23,10 @@ pub enum Wanted {
     AvatarAccess,
     /// To be told of a node's news, or no more: all of one's sessions, or the asking one.
     Subscription { node: NodeName, on: bool, is_bare: bool },
+    /// What she could take from somebody who is about to call.
+    Reach,
+    /// For how long she has not been there.
+    LastSeen,
     /// How the things are that the asking session follows: it is told by [`PersonalNews`].
     Latest { topics: Arc<[Topic]> },
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use super::{Address, AvatarMark, Native, Party, Resource, Text, Timestamp};
+use super::{Address, AvatarHash, AvatarMark, Native, Occasion, Party, Resource, Text, Timestamp};
 
 /// How reachable somebody is, weakest first: the order in which aggregation lets one win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -70,6 +70,8 @@ pub struct Presence {
     /// -128 to 127: which session wants messages most; a negative one wants none unasked.
     pub priority: i8,
     pub native: Native,
+    /// The speaker's name for what he said. Last, since records of old have none.
+    pub origin_id: Option<CompactString>,
 }
 
 impl Presence {
@@ -103,6 +105,16 @@ pub struct PresenceNotice {
     pub aggregate: Option<Arc<Presence>>,
     /// The person's picture.
     pub avatar: AvatarMark,
+    /// It is for one session by its name, and not for whoever is there.
+    pub to_session: bool,
+    /// Its sender wants to see the receiver in turn, for that.
+    pub wants: Option<Occasion>,
+    /// Of the native form only what the session can do may be told.
+    pub is_bare: bool,
+    /// The session understands no questions of chat clients: the server answers in its name.
+    pub is_spoken_for: bool,
+    /// When it happened, where it is told long after (RFC 6121 §4.3.2).
+    pub happened: Option<Timestamp>,
     /// How it was printed for the first of its readers.
     #[serde(skip)]
     pub printed: Memo,
@@ -112,7 +124,25 @@ impl PresenceNotice {
     /// A notice that nobody printed yet.
     #[must_use]
     pub fn new(from: Party, presence: Arc<Presence>, aggregate: Option<Arc<Presence>>) -> Self {
-        Self { from, presence, aggregate, avatar: AvatarMark::Untold, printed: Memo::default() }
+        let (avatar, printed) = (AvatarMark::Untold, Memo::default());
+        Self {
+            from,
+            presence,
+            aggregate,
+            avatar,
+            to_session: false,
+            wants: None,
+            is_bare: false,
+            is_spoken_for: false,
+            happened: None,
+            printed,
+        }
+    }
+
+    /// The same, meant for that party alone.
+    #[must_use]
+    pub fn meant_for(self, to: &Party) -> Self {
+        Self { to_session: to.resource.is_some(), ..self }
     }
 
     /// The same, which tells of the person's picture too.
@@ -161,4 +191,6 @@ pub struct Snapshot {
     pub aggregate: Arc<Presence>,
     /// The available sessions, and those that say in so many words that they are closed; oldest first.
     pub resources: Vec<ResourceState>,
+    /// The person's picture.
+    pub picture: Option<AvatarHash>,
 }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Address, CallOffer, ContactSignal, Enquiry, Message, Party, Passed, PersonalNews, PresenceNotice, Query,
+    Address, CallOffer, ContactFailure, ContactSignal, Enquiry, FaceNews, Message, Party, Passed,
+    PersonalNews, PresenceNotice, Query,
 };
 
 /// One thing that an account, or somebody outside, tells an account.
@@ -16,16 +18,15 @@ pub enum Signal {
     Passed(Arc<Passed>),
     Query(Arc<Query>),
     Contact(Arc<ContactSignal>),
+    /// The owner's question to become a contact came to nothing.
+    ContactFailure(Arc<ContactFailure>),
     /// The presence of a contact, or presence directed at this account.
     Presence {
         to: Party,
         notice: Arc<PresenceNotice>,
     },
-    /// `from` wants to know the presence of `to` now (RFC 6121 §4.3).
-    Probe {
-        from: Arc<Party>,
-        to: Address,
-    },
+    /// Somebody wants to know the owner's presence now (RFC 6121 §4.3).
+    Probe(Box<Probe>),
     /// Somebody asks about the owner.
     Enquiry(Arc<Enquiry>),
     /// Somebody tells of himself.
@@ -33,6 +34,8 @@ pub enum Signal {
         to: Party,
         news: Arc<PersonalNews>,
     },
+    /// Another server tells how one of its people wants to be shown.
+    Face(Arc<FaceNews>),
     /// Somebody calls.
     Call(Arc<CallOffer>),
 }
@@ -46,13 +49,24 @@ impl Signal {
             Self::Passed(passed) => &passed.message.to.address,
             Self::Query(query) => &query.to.address,
             Self::Contact(contact) => &contact.to,
+            Self::ContactFailure(failure) => &failure.to,
             Self::Presence { to, .. } => &to.address,
-            Self::Probe { to, .. } => to,
+            Self::Probe(probe) => &probe.to.address,
             Self::Enquiry(enquiry) => &enquiry.to,
             Self::Personal { to, .. } => &to.address,
+            Self::Face(news) => &news.to,
             Self::Call(offer) => &offer.to.address,
         }
     }
+}
+
+/// `from` wants to know the presence of `to`, an account or one session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    pub from: Arc<Party>,
+    pub to: Party,
+    /// The asker's name for the question.
+    pub origin_id: Option<CompactString>,
 }
 
 /// What one account tells many others at once. An account without sessions misses nothing by not
@@ -74,7 +88,10 @@ impl News {
         match self {
             Self::Presence(notice) => Signal::Presence { to: to.into(), notice: Arc::clone(notice) },
             Self::Personal(news) => Signal::Personal { to: to.into(), news: Arc::clone(news) },
-            Self::Probe(from) => Signal::Probe { from: Arc::clone(from), to },
+            Self::Probe(from) => {
+                let from = Arc::clone(from);
+                Signal::Probe(Box::new(Probe { from, to: to.into(), origin_id: None }))
+            }
         }
     }
 }
