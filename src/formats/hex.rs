@@ -10,6 +10,22 @@ pub fn print(bytes: &[u8]) -> String {
     text
 }
 
+/// Reads so many bytes, of small or large digits; `None` for anything else.
+#[must_use]
+pub fn parse<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digits = text.as_bytes();
+    if digits.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let digit = |digit: u8| char::from(digit).to_digit(16);
+        let [high, low] = pair else { return None };
+        *byte = u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()?;
+    }
+    Some(bytes)
+}
+
 /// Appends the digits of some bytes.
 pub fn push(text: &mut impl Write, bytes: &[u8]) {
     for byte in bytes {
@@ -42,6 +58,10 @@ mod tests {
     #[test]
     fn bytes_and_numbers_have_two_digits_a_byte() {
         assert_eq!(print(&[0, 0x1f, 0xa0]), "001fa0");
+        assert_eq!(parse("001fA0"), Some([0, 0x1f, 0xa0]));
+        for text in ["", "001fa", "001fa00", "001fg0", "éé1"] {
+            assert_eq!(parse::<3>(text), None, "{text}");
+        }
         let mut text = String::new();
         push_number(&mut text, 0x0123_4567_89ab_cdef, 16);
         push_number(&mut text, 0x123, 2);

@@ -22,6 +22,31 @@ pub fn unescape(text: &str) -> Cow<'_, str> {
     undo(text, Some).unwrap_or(Cow::Borrowed(text))
 }
 
+/// Escapes what may not stand in a path (RFC 3986 §3.3); slashes stay.
+#[must_use]
+pub fn encode_path(text: &str) -> String {
+    escape(text, b"-._~!$&'()*+,;=:@/")
+}
+
+/// Escapes whatever is not unreserved (RFC 3986 §2.3), so that the text may stand anywhere.
+#[must_use]
+pub fn encode(text: &str) -> String {
+    escape(text, b"-._~")
+}
+
+/// Letters and digits stay, and what is in `kept`.
+fn escape(text: &str, kept: &[u8]) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || kept.contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
 /// With `stray` for a percent sign that begins no escape.
 fn undo(text: &str, stray: fn(u8) -> Option<u8>) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
@@ -64,6 +89,16 @@ mod tests {
         ] {
             assert_eq!(decode(text).as_deref(), strict, "{text}");
             assert_eq!(unescape(text), lenient, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_escaped_is_read_back() {
+        let text = "list[@name=\"ü /\"]";
+        assert_eq!(encode_path(text), "list%5B@name=%22%C3%BC%20/%22%5D");
+        assert_eq!(encode(text), "list%5B%40name%3D%22%C3%BC%20%2F%22%5D");
+        for escaped in [encode(text), encode_path(text)] {
+            assert_eq!(decode(&escaped).as_deref(), Some(text));
         }
     }
 }

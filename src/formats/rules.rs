@@ -39,6 +39,8 @@ const COMMON_POLICY: &str = "urn:ietf:params:xml:ns:common-policy";
 const PRES_RULES: &str = "urn:ietf:params:xml:ns:pres-rules";
 /// Of rules on who may write, as SER's modules had them.
 const IM_RULES: &str = "urn:iptel:xml:ns:im-rules";
+/// Of rules on who may follow calls, as Blink has them.
+const DIALOG_RULES: &str = "urn:ag-projects:xml:ns:dialog-rules";
 const OMA: &str = "urn:oma:xml:xdm:common-policy";
 
 #[cfg(test)]

@@ -4,6 +4,10 @@
 //! Reading is roxmltree's (namespaces resolved, positions kept); the limits are ours. Streams of
 //! stanzas are not read here: their scanner is the XMPP door's.
 
+use quick_xml::{
+    Reader,
+    events::{BytesStart, Event},
+};
 use roxmltree::{Document, Node, ParsingOptions};
 
 /// Bounds of a document.
@@ -30,6 +34,9 @@ pub enum XmlError {
     TooLarge(usize),
     #[error("document is nested deeper than {0} elements")]
     TooDeep(u16),
+    /// Of these, more than any document needs.
+    #[error("document has too many {0}")]
+    TooMany(&'static str),
     #[error("document is not utf-8")]
     Encoding,
     /// Not well-formed, with a document type, or with too many nodes.
@@ -57,23 +64,59 @@ pub fn parse<'text>(bytes: &'text [u8], limits: &Limits) -> Result<Document<'tex
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = str::from_utf8(bytes).map_err(|_| XmlError::Encoding)?;
+    check_shape(text, limits.depth)?;
     let options = ParsingOptions { allow_dtd: false, nodes_limit: limits.nodes, ..ParsingOptions::default() };
-    let document = Document::parse_with_options(text, options)
-        .map_err(|fault| XmlError::Malformed(fault.to_string()))?;
-    check_depth(&document, limits.depth)?;
-    Ok(document)
+    Document::parse_with_options(text, options).map_err(|fault| XmlError::Malformed(fault.to_string()))
 }
 
-/// Parents come before their children, so that one walk knows every depth.
-fn check_depth(document: &Document<'_>, most: u16) -> Result<(), XmlError> {
-    let mut depths: Vec<u16> = Vec::new();
-    for node in document.root().descendants() {
-        let above = node.parent().and_then(|parent| depths.get(parent.id().get_usize()).copied());
-        let depth = above.unwrap_or(0) + u16::from(node.is_element());
-        if depth > most {
-            return Err(XmlError::TooDeep(most));
+/// Goes over the tags before the tree is made: roxmltree compares all declarations in scope with each other for each
+/// element that has one of its own, and all attributes of an element, so that a document of a few kilobytes could
+/// keep it busy for minutes. What is not well-formed in other ways is left to it.
+fn check_shape(text: &str, most: u16) -> Result<(), XmlError> {
+    let mut reader = Reader::from_str(text);
+    reader.config_mut().check_end_names = false;
+    reader.config_mut().allow_unmatched_ends = true;
+    // For each open element, the declarations in scope.
+    let mut open: Vec<usize> = Vec::new();
+    loop {
+        let event = reader.read_event().map_err(|fault| XmlError::Malformed(fault.to_string()))?;
+        match event {
+            Event::Start(tag) | Event::Empty(tag) if open.len() >= usize::from(most) => {
+                drop(tag);
+                return Err(XmlError::TooDeep(most));
+            }
+            Event::Start(tag) => {
+                let scope = open.last().copied().unwrap_or_default() + check_attributes(&tag)?;
+                check_scope(scope)?;
+                open.push(scope);
+            }
+            Event::Empty(tag) => {
+                check_scope(open.last().copied().unwrap_or_default() + check_attributes(&tag)?)?;
+            }
+            Event::End(_) => drop(open.pop()),
+            Event::Eof => return Ok(()),
+            _ => {}
         }
-        depths.push(depth);
+    }
+}
+
+/// How many namespace declarations a tag has.
+fn check_attributes(tag: &BytesStart<'_>) -> Result<usize, XmlError> {
+    let (mut attributes, mut declarations) = (0, 0);
+    // Those behind one that is broken do not matter: the document is.
+    for attribute in tag.attributes().with_checks(false).map_while(Result::ok) {
+        attributes += 1;
+        declarations += usize::from(attribute.key.as_ref().starts_with("xmlns"));
+        if attributes > ATTRIBUTES {
+            return Err(XmlError::TooMany("attributes of one element"));
+        }
+    }
+    Ok(declarations)
+}
+
+fn check_scope(declarations: usize) -> Result<(), XmlError> {
+    if declarations > DECLARATIONS {
+        return Err(XmlError::TooMany("namespace declarations in scope"));
     }
     Ok(())
 }
@@ -167,6 +210,10 @@ pub fn push_element_with(out: &mut String, name: &str, attributes: &[(&str, &str
     out.push('>');
 }
 
+/// Most attributes of one element, declarations included.
+const ATTRIBUTES: usize = 64;
+/// Most namespace declarations that an element may stand under, its own included.
+const DECLARATIONS: usize = 32;
 /// The namespace of `xml:lang` and its kin.
 pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
@@ -209,6 +256,27 @@ mod tests {
         assert!(parse(text.as_bytes(), &Limits::default()).is_err());
         let closed = format!("{}{}", "<a>".repeat(4000), "</a>".repeat(4000));
         assert_eq!(parse(closed.as_bytes(), &Limits::default()).err(), Some(XmlError::TooDeep(32)));
+    }
+
+    /// Each kept roxmltree busy for seconds, or minutes in a build for tests.
+    #[test]
+    fn documents_that_are_dear_to_read_are_refused_unread() {
+        let limits = Limits { bytes: 64 * 1024, nodes: 16_384, depth: 4000 };
+        let many = |count: usize, print: &dyn Fn(usize) -> String| (0..count).map(print).collect::<String>();
+        let declarations = many(2000, &|number| format!(" xmlns:n{number}='u'"));
+        let nested = many(2000, &|number| format!("<a xmlns:n{number}='u'>"));
+        let attributes = many(4000, &|number| format!(" a{number}=''"));
+        for text in [
+            format!("{nested}{}", "</a>".repeat(2000)),
+            format!("<a{declarations}>{}</a>", "<b xmlns:x='y'/>".repeat(1500)),
+            format!("<a><b{attributes}/></a>"),
+        ] {
+            assert!(text.len() <= limits.bytes, "{}", text.len());
+            let refused = parse(text.as_bytes(), &limits).err();
+            assert!(matches!(refused, Some(XmlError::TooMany(_))), "{refused:?}");
+        }
+        let fine = format!("<a>{}</a>", "<b xmlns='u' xmlns:p='v' c='d'/>".repeat(1000));
+        assert!(parse(fine.as_bytes(), &limits).is_ok());
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod diff;
 mod element;
 mod filter;
 mod format;
+mod icon;
 mod identity;
 mod lpidf;
 mod merge;

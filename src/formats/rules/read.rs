@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use compact_str::CompactString;
 use roxmltree::Node;
 
-use super::{COMMON_POLICY, IM_RULES, OMA, PRES_RULES, RulesError};
+use super::{COMMON_POLICY, DIALOG_RULES, IM_RULES, OMA, PRES_RULES, RulesError};
 use crate::{
     formats::{
         percent::unescape,
@@ -45,7 +45,9 @@ fn read_rule(rule: Node<'_, '_>) -> Result<Rule, RulesError> {
     let conditions = conditions.map(|all| elements(all).map(read_condition).collect()).transpose()?;
     let actions = child(rule, COMMON_POLICY, "actions");
     let handling = actions.and_then(|actions| {
-        child(actions, PRES_RULES, "sub-handling").or_else(|| child(actions, IM_RULES, "im-handling"))
+        child(actions, PRES_RULES, "sub-handling")
+            .or_else(|| child(actions, IM_RULES, "im-handling"))
+            .or_else(|| child(actions, DIALOG_RULES, "sub-handling"))
     });
     let transformations = child(rule, COMMON_POLICY, "transformations");
     let says_something = |all: &Node<'_, '_>| elements(*all).next().is_some();

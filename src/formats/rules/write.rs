@@ -155,7 +155,7 @@ fn push_open(out: &mut String, name: &str, attributes: &[(&str, &str)]) {
 
 fn print_entity(entity: &Entity) -> String {
     match entity {
-        Entity::Account(address) => format!("sip:{}", escape(address.as_str())),
+        Entity::Account(address) => format!("sip:{}", escape(&address.with_ascii_domain())),
         Entity::Other(text) => escape(text),
         // Lists have them, rules do not.
         Entity::Granted | Entity::Blocked => String::new(),

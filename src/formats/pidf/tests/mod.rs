@@ -202,7 +202,8 @@ fn state(resource: &str, presence: Presence) -> ResourceState {
 }
 
 fn snapshot(aggregate: Presence, resources: Vec<ResourceState>) -> Snapshot {
-    Snapshot { of: Address::parse("bob@example.org").unwrap(), aggregate: Arc::new(aggregate), resources }
+    let of = Address::parse("bob@example.org").unwrap();
+    Snapshot { of, aggregate: Arc::new(aggregate), resources, picture: None }
 }
 
 fn at(availability: Availability) -> Presence {
