@@ -57,12 +57,20 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> R
     }
 }
 
+/// As [`decode`], for a type that has got one more optional field at its end since version 1 was made: records of old
+/// have nothing there.
+pub(super) fn decode_grown<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T, StoreError> {
+    decode(bytes, what).or_else(|_| decode(&[bytes, &[NONE]].concat(), what))
+}
+
 /// The bytes of an id; they sort as the ids do.
 pub(super) fn id_bytes(id: MessageId) -> [u8; 16] {
     id.0.to_be_bytes()
 }
 
 const VERSION: u8 = 1;
+/// An option that is none, as postcard has it.
+const NONE: u8 = 0;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! What the operator may choose about the store.
 
-use std::path::PathBuf;
+use std::{ops::RangeInclusive, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -35,22 +35,14 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Says what is out of range, in words for the operator.
-    ///
-    /// # Errors
-    /// The name of the first option that is wrong and its range.
-    pub fn check(&self) -> Result<(), String> {
-        let ranges = [
-            ("group", self.group as u64, 1, 10_000),
-            ("queue", self.queue as u64, 1, 10_000_000),
-            ("readers", self.readers as u64, 1, 64),
-            ("offline_bytes", self.offline_bytes, 1024, 1 << 40),
-        ];
-        match ranges.into_iter().find(|(_, value, least, most)| !(least..=most).contains(&value)) {
-            Some((name, value, least, most)) => {
-                Err(format!("storage.{name} is {value}, it must be between {least} and {most}"))
-            }
-            None => Ok(()),
-        }
+    /// The numbers of the section, each with its name and all that it may be.
+    #[must_use]
+    pub fn ranges(&self) -> Vec<(&'static str, u64, RangeInclusive<u64>)> {
+        vec![
+            ("group", self.group as u64, 1..=10_000),
+            ("queue", self.queue as u64, 1..=10_000_000),
+            ("readers", self.readers as u64, 1..=64),
+            ("offline_bytes", self.offline_bytes, 1024..=1 << 40),
+        ]
     }
 }

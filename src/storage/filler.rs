@@ -101,6 +101,9 @@ pub(super) fn fill_tables(
 ) -> Result<(), StoreError> {
     database.alone(|database| {
         database.add_to_archive(generation.lines())?;
+        for (account, retractions) in &generation.retractions {
+            database.retract(*account, retractions)?;
+        }
         for (account, waiting) in &generation.offline {
             if let Some(through) = waiting.trimmed {
                 database.trim_offline(*account, through)?;

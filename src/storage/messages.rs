@@ -112,6 +112,9 @@ impl Messages {
                 self.group.push(Entry::Archive { account, id, with, outgoing: *outgoing, body });
             }
             Write::OfflineAppend(message) => self.append(database, account, message)?,
+            Write::Retract(retraction) => {
+                self.group.push(Entry::Retract { account, retraction: retraction.clone() });
+            }
             Write::OfflineTrim { through } => self.group.push(Entry::Trim { account, through: *through }),
             _ => {}
         }
@@ -286,6 +289,9 @@ impl Messages {
                     self.pending.write().fresh.append(account, message);
                 }
                 Entry::Trim { account, through } => self.trim(database, account, through)?,
+                Entry::Retract { account, retraction } => {
+                    self.pending.write().fresh.retract(account, retraction);
+                }
             }
         }
         Ok(())

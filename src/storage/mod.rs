@@ -23,9 +23,11 @@
 //! - No secret is readable here: credentials come sealed, tokens come hashed.
 //! - One process works on a data folder at a time.
 
+mod clients;
 mod codec;
 mod config;
 mod error;
+mod expiry;
 mod files;
 mod filler;
 mod journal;
@@ -35,9 +37,12 @@ mod pending;
 mod policy;
 mod queue;
 mod records;
+mod reports;
+mod shared_files;
 mod shelf;
 mod sqlite;
 mod store;
+mod tokens;
 mod writer;
 
 #[cfg(test)]
@@ -47,12 +52,15 @@ mod crash;
 
 pub use config::Config;
 pub use error::StoreError;
+pub use files::{ReceiveError, Receiving, SharedFile, read_some};
 pub use memory::Memory;
 pub use policy::{MARKED, REFUSALS, Refusal, RefusalReason, SENT_REPLIES, SentReply};
 pub use records::{
     AcceptedSenders, AccountKey, AccountRecord, AccountSummary, ArchiveChoice, ArchiveDefault, ArchiveEnd,
-    ArchiveQuery, ArchivedMessage, CredentialRecord, DeviceRecord, NewAccount, OfflineChunk, Preferences,
-    RosterRow, StoredDocument, TOMBSTONES, TokenKind, TokenRecord, WaitingWatcher, Write,
+    ArchiveQuery, ArchivedMessage, ClientRecord, CredentialRecord, DeviceRecord, HOOK_CALLS, LATE_MESSAGES,
+    LateMessage, ListedAccount, NewAccount, OfflineChunk, Preferences, Retraction, RosterRow, StoredDocument,
+    TOMBSTONES, TokenKind, TokenRecord, WaitingWatcher, Write,
 };
+pub use reports::{Complained, Complaint, REPORTS, REPORTS_OF_ACCOUNT, Report};
 pub use shelf::{AT_HAND, Pick, ShelfDone, Shelved};
 pub use store::{CountDone, Done, OfflineDone, Store};

@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 
 use crate::signal::{Address, MessageId};
 
-use super::{AccountKey, ArchiveEnd, ArchiveQuery, journal::Entry};
+use super::{AccountKey, ArchiveEnd, ArchiveQuery, Retraction, journal::Entry};
 
 /// Shared by the writer and the readers.
 #[derive(Default)]
@@ -36,6 +36,8 @@ pub(super) struct State {
 pub(super) struct Generation {
     /// The lines of each account, in the order of their keys.
     archive: FxHashMap<AccountKey, Vec<Line>>,
+    /// What was taken back of lines, here or in the tables, in order.
+    pub(super) retractions: FxHashMap<AccountKey, Vec<Retraction>>,
     pub(super) offline: FxHashMap<AccountKey, Waiting>,
     /// Entries taken.
     pub(super) entries: usize,
@@ -87,10 +89,13 @@ impl Pending {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lines that a query asks for, up to its limit from each generation, in no order.
-    pub(super) fn lines(&self, account: AccountKey, query: &ArchiveQuery) -> Vec<Line> {
+    /// The lines that a query asks for, up to its limit from each generation, in no order; and what was taken back
+    /// of these or of others.
+    pub(super) fn lines(&self, account: AccountKey, query: &ArchiveQuery) -> (Vec<Line>, Vec<Retraction>) {
         let state = self.read();
-        state.generations().flat_map(|generation| generation.lines_of(account, query)).cloned().collect()
+        let lines = state.generations().flat_map(|generation| generation.lines_of(account, query)).cloned();
+        let retractions = state.generations().filter_map(|generation| generation.retractions.get(&account));
+        (lines.collect(), retractions.flatten().cloned().collect())
     }
 
     /// Whether a message waits that is pending, and which rows count besides.
@@ -135,6 +140,7 @@ impl State {
     pub(super) fn forget(&mut self, account: AccountKey) {
         for generation in self.settling.as_mut().map(Arc::make_mut).into_iter().chain([&mut self.fresh]) {
             generation.archive.remove(&account);
+            generation.retractions.remove(&account);
             generation.offline.remove(&account);
         }
     }
@@ -152,6 +158,13 @@ impl Generation {
         } else if let Err(place) = lines.binary_search_by(|other| other.key().cmp(&line.key())) {
             lines.insert(place, line);
         }
+    }
+
+    /// Something was taken back.
+    pub(super) fn retract(&mut self, account: AccountKey, retraction: Retraction) {
+        self.entries += 1;
+        self.bytes += retraction.of.len() + retraction.by.len();
+        self.retractions.entry(account).or_default().push(retraction);
     }
 
     /// Adds a message behind those that wait.
@@ -203,8 +216,9 @@ impl Line {
 /// Whose entry it is.
 pub(super) fn owner(entry: &Entry) -> AccountKey {
     match entry {
-        Entry::Archive { account, .. } | Entry::Append { account, .. } | Entry::Trim { account, .. } => {
-            *account
-        }
+        Entry::Archive { account, .. }
+        | Entry::Append { account, .. }
+        | Entry::Trim { account, .. }
+        | Entry::Retract { account, .. } => *account,
     }
 }

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::shelf::Shelved;
 use crate::signal::{
-    Address, Automation, Contact, ContactRequest, DocumentEntry, DocumentId, Message, MessageId, Presence,
-    Ruleset, Timestamp, Watcher,
+    Address, Automation, Contact, ContactRequest, Content, DocumentEntry, DocumentId, HookCall, Message,
+    MessageId, Native, Presence, Ruleset, TemporaryPresence, Timestamp, Watcher,
 };
 
 use super::{Refusal, SentReply};
@@ -35,10 +35,14 @@ pub struct AccountRecord {
     pub rules: Option<Ruleset>,
     /// Who may write to her, as far as she set rules.
     pub message_rules: Option<Ruleset>,
+    /// Who may follow her calls.
+    pub call_rules: Option<Ruleset>,
     /// Her automated rules.
     pub automation: Option<Automation>,
     /// Who got which automatic answer; at most [`super::SENT_REPLIES`].
     pub replies: Vec<SentReply>,
+    /// What automated rules are to be asked about later, soonest first; at most [`LATE_MESSAGES`].
+    pub late: Vec<LateMessage>,
     /// What is shown of her while no session shows anything.
     pub hard_state: Option<Presence>,
     /// In the order of their addresses.
@@ -64,6 +68,17 @@ pub struct AccountRecord {
     pub documents: Vec<DocumentEntry>,
     /// The greatest version that a document ever had; 0 where there never was one.
     pub documents_version: u64,
+}
+
+/// A message that automated rules are to be asked about some time after it came.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LateMessage {
+    pub due: Timestamp,
+    /// Seconds after its coming that `due` is.
+    pub delay: u32,
+    pub message: Arc<Message>,
+    /// The accounts that passed it on.
+    pub via: Vec<Address>,
 }
 
 /// A document with its bytes.
@@ -142,6 +157,9 @@ pub struct ArchiveChoice {
     pub always: Vec<Address>,
     /// Those with these accounts or domains, in no case.
     pub never: Vec<Address>,
+    /// Days after which they leave it; `None` and 0 leave that to the operator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_days: Option<u32>,
 }
 
 /// Which messages go into the archive where nothing is said about whom they are exchanged with.
@@ -169,6 +187,10 @@ pub struct Preferences {
     pub device_messages: bool,
     /// Registered devices get copies of what the owner sent from elsewhere.
     pub device_copies: bool,
+    /// To whom it is answered that the owner is there.
+    pub temporary_presence: TemporaryPresence,
+    /// The owner wants to be found in the directory of her domain.
+    pub listed: bool,
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
 }
@@ -181,8 +203,44 @@ impl Default for Preferences {
             archive: ArchiveChoice::default(),
             device_messages: true,
             device_copies: true,
+            temporary_presence: TemporaryPresence::default(),
+            listed: false,
             other: serde_json::Map::new(),
         }
+    }
+}
+
+/// What one side of a conversation takes back of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retraction {
+    /// With whom the owner talks.
+    pub with: Address,
+    /// It is the owner who takes back.
+    pub outgoing: bool,
+    /// The name of the message that is taken back.
+    pub of: CompactString,
+    /// The message that says so; only earlier ones are meant.
+    pub id: MessageId,
+    /// Its name.
+    pub by: CompactString,
+    pub at: Timestamp,
+}
+
+impl Retraction {
+    /// Empties a message of the archive where it is meant; tells whether it was.
+    pub(super) fn apply(&self, line: &mut ArchivedMessage) -> bool {
+        let message = &line.message;
+        let is_it = line.outgoing == self.outgoing
+            && line.with == self.with
+            && message.id < self.id
+            && message.retracts().is_none()
+            && !matches!(message.native, Native::Retracted { .. })
+            && message.name() == self.of;
+        if is_it {
+            line.message.content = Content::default();
+            line.message.native = Native::Retracted { by: self.by.clone(), at: self.at };
+        }
+        is_it
     }
 }
 
@@ -207,6 +265,8 @@ pub enum Write {
     Rules(Option<Arc<Ruleset>>),
     /// The rules on who may write to her; `None` where there are none any more.
     MessageRules(Option<Arc<Ruleset>>),
+    /// The rules on who may follow her calls; `None` where there are none any more.
+    CallRules(Option<Arc<Ruleset>>),
     /// The owner's policy refused something; adds to what is known of the same sender and reason.
     Refused(Refusal),
     /// What was refused is of no interest any more.
@@ -217,6 +277,12 @@ pub enum Write {
     Replied { sent: SentReply, now: Timestamp },
     /// The message has these labels, beside those that it had.
     Marked { message: MessageId, marks: Vec<CompactString> },
+    /// Automated rules are to be asked about this later.
+    Late(Box<LateMessage>),
+    /// They were asked, or need not be.
+    LateRemoved { message: MessageId, delay: u32 },
+    /// A program on the web is to be told. Not kept where too many wait already ([`super::HOOK_CALLS`]).
+    Hook(Box<HookCall>),
     /// What is shown of her while no session shows anything.
     HardState(Option<Arc<Presence>>),
     /// The owner blocked somebody, or everybody of a domain.
@@ -236,6 +302,8 @@ pub enum Write {
     Unshelve { shelf: CompactString, name: Option<CompactString> },
     /// One line of the archive. A second one of the same message with the same peer changes nothing.
     Archive { message: Arc<Message>, with: Address, outgoing: bool },
+    /// The author of a message took it back: what it said leaves the archive.
+    Retract(Retraction),
     /// The message waits in the account's offline file.
     OfflineAppend(Arc<Message>),
     /// Everything in the offline file up to and including this message was delivered. Changes
@@ -291,6 +359,14 @@ pub struct AccountSummary {
     pub created: Timestamp,
 }
 
+/// An account whose owner wants to be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedAccount {
+    pub address: Address,
+    /// What was asked for off one of its shelves; `None` where it is not there.
+    pub content: Option<Bytes>,
+}
+
 /// An account to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAccount {
@@ -324,6 +400,26 @@ pub struct DeviceRecord {
     pub credential: Vec<u8>,
 }
 
+/// A program that logs in to an account and says which installation it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientRecord {
+    /// Unique in the whole store, never used again; 0 for one that is not kept yet.
+    pub id: i64,
+    /// What the installation calls itself.
+    pub agent: String,
+    /// What it says of its software and of what it runs on.
+    pub software: Option<String>,
+    pub name: Option<String>,
+    pub first_seen: Timestamp,
+    pub last_seen: Timestamp,
+    /// The device password that it logged in with last; `None` for the account's own.
+    pub device: Option<i64>,
+    /// It proved to know the account's own password.
+    pub knows_password: bool,
+    /// Tokens to log in again. Sealed by the auth room; opaque here.
+    pub tokens: Option<Vec<u8>>,
+}
+
 /// What a token is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -334,6 +430,8 @@ pub enum TokenKind {
     Bearer,
     /// A link, good once, to make the first administrator.
     Setup,
+    /// One, good once, to make an account; its label is the account or the domain.
+    Invitation,
 }
 
 /// A token. Only its hash is known.
@@ -341,7 +439,7 @@ pub enum TokenKind {
 pub struct TokenRecord {
     pub hash: [u8; 32],
     pub kind: TokenKind,
-    /// Whom it logs in; `None` for a setup link.
+    /// Whom it logs in, or who invited; `None` for a setup link.
     pub account: Option<Address>,
     /// What the owner or his program calls it.
     pub label: String,
@@ -349,3 +447,8 @@ pub struct TokenRecord {
     pub expires: Timestamp,
     pub last_used: Option<Timestamp>,
 }
+
+/// Most messages of one account that automated rules are to be asked about; about more they are not asked later.
+pub const LATE_MESSAGES: usize = 200;
+/// Most calls of programs that wait for one account; of more, the latest are not made.
+pub const HOOK_CALLS: usize = 1000;

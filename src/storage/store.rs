@@ -10,12 +10,12 @@ use std::{
 
 use compact_str::CompactString;
 
-use crate::signal::{Address, DocumentId, MessageId, Timestamp};
+use crate::signal::{Address, DocumentId, HookCall, MessageId, Timestamp};
 
 use super::{
     AccountKey, AccountRecord, AccountSummary, ArchiveEnd, ArchiveQuery, ArchivedMessage, Config,
-    CredentialRecord, NewAccount, OfflineChunk, Pick, Refusal, ShelfDone, StoreError, StoredDocument,
-    TokenKind, TokenRecord, Write, codec,
+    CredentialRecord, ListedAccount, NewAccount, OfflineChunk, Pick, Refusal, ShelfDone, StoreError,
+    StoredDocument, Write, codec,
     files::{self, Folders},
     filler::Filler,
     memory::{Memory, Room, Rooms},
@@ -51,6 +51,7 @@ struct Inner {
     pending: Arc<Pending>,
     rooms: Rooms,
     writer: Mutex<Option<JoinHandle<()>>>,
+    folders: Folders,
     /// Held as long as the store is open.
     lock: Mutex<Option<File>>,
 }
@@ -82,7 +83,7 @@ impl Store {
             let queue = Arc::clone(&queue);
             move || queue.nudge()
         })?;
-        let writer = Writer::new(database, messages, folders, filler);
+        let writer = Writer::new(database, messages, folders.clone(), filler);
         let thread = thread::Builder::new().name("storage".into()).spawn({
             let (queue, group) = (Arc::clone(&queue), config.group);
             move || {
@@ -91,8 +92,15 @@ impl Store {
             }
         })?;
         let writer = Mutex::new(Some(thread));
-        let inner =
-            Inner { queue, readers, pending, rooms: Rooms::default(), writer, lock: Mutex::new(Some(lock)) };
+        let inner = Inner {
+            queue,
+            readers,
+            pending,
+            rooms: Rooms::default(),
+            writer,
+            folders,
+            lock: Mutex::new(Some(lock)),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -160,9 +168,13 @@ impl Store {
         query: &ArchiveQuery,
     ) -> Result<Vec<ArchivedMessage>, StoreError> {
         // In this order: what moves from the one to the other meanwhile is met twice.
-        let pending = self.inner.pending.lines(account, query);
+        let (pending, retractions) = self.inner.pending.lines(account, query);
         let lines = self.read(|database| database.archive_lines(account, query))?;
-        archive_page(lines, pending, query)
+        let mut page = archive_page(lines, pending, query)?;
+        for line in &mut page {
+            let _ = retractions.iter().any(|retraction| retraction.apply(line));
+        }
+        Ok(page)
     }
 
     /// The documents of these ids, as far as they exist. Blocks. Sees every write whose `done` was called.
@@ -209,6 +221,28 @@ impl Store {
     /// What the database says.
     pub fn refusals(&self, account: AccountKey) -> Result<Vec<Refusal>, StoreError> {
         self.read(|database| database.refusals(account))
+    }
+
+    /// The accounts whose automated rules are to be asked about something, and when first. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn late_accounts(&self) -> Result<Vec<(Address, Timestamp)>, StoreError> {
+        self.read(|database| database.late_accounts())
+    }
+
+    /// What programs on the web are to be told, in order, behind the one of the number `last`; at most `limit`.
+    /// Blocks. Sees every write whose `done` was called.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn hooks(&self, last: i64, limit: usize) -> Result<Vec<(i64, HookCall)>, StoreError> {
+        self.read(|database| database.hooks(last, limit))
+    }
+
+    /// Forgets such a call. Does not wait: where that is lost, it is made once more.
+    pub fn remove_hook(&self, id: i64) {
+        self.note(move |database| database.remove_hook(id));
     }
 
     /// The labels of messages from `first` to `last`, in order of the messages. Blocks.
@@ -271,6 +305,20 @@ impl Store {
         self.read(|database| database.list_accounts(after, limit))
     }
 
+    /// Up to `limit` accounts whose owners want to be found, in the order of their addresses, those after `after`,
+    /// each with what it has of this name on this shelf. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn listed(
+        &self,
+        after: Option<&Address>,
+        limit: usize,
+        place: (&str, &str),
+    ) -> Result<Vec<ListedAccount>, StoreError> {
+        self.read(|database| database.listed(after, limit, place))
+    }
+
     /// Makes the account an administrator or not. Blocks.
     ///
     /// # Errors
@@ -307,8 +355,23 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.change(move |database| {
             database.set_credential(account, &sealed, at)?;
-            database.remove_tokens(account)
+            database.remove_tokens(account)?;
+            database.distrust_clients(account)
         })
+    }
+
+    /// Puts another form of the same credential in its place, unless it was set anew meanwhile: then `false`.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn replace_credential(
+        &self,
+        account: AccountKey,
+        before: Vec<u8>,
+        sealed: Vec<u8>,
+    ) -> Result<bool, StoreError> {
+        self.change(move |database| database.replace_credential(account, &before, &sealed))
     }
 
     /// Adds a device while the account has fewer than `most`; its id, or `None` where it has not.
@@ -338,53 +401,6 @@ impl Store {
     /// Notes that a device logged in. Does not wait; a note that is lost is no loss.
     pub fn touch_device(&self, id: i64, at: Timestamp) {
         self.note(move |database| database.touch_device(id, at));
-    }
-
-    /// Keeps a token while its account has fewer than `most`; `false` where it has not. Blocks.
-    ///
-    /// # Errors
-    /// [`StoreError::NoSuchAccount`], or what the database says.
-    pub fn put_token(&self, token: TokenRecord, most: usize) -> Result<bool, StoreError> {
-        self.change(move |database| database.put_token(&token, most))
-    }
-
-    /// A token by its hash, expired or not. Blocks.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn token(&self, hash: &[u8; 32]) -> Result<Option<TokenRecord>, StoreError> {
-        self.read(|database| database.token(hash))
-    }
-
-    /// An account's tokens, oldest first. Blocks.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn tokens(&self, account: AccountKey) -> Result<Vec<TokenRecord>, StoreError> {
-        self.read(|database| database.tokens(account))
-    }
-
-    /// Removes a token; `false` where there was none, so that of several that use up one token
-    /// only one succeeds. Blocks.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn remove_token(&self, hash: [u8; 32]) -> Result<bool, StoreError> {
-        self.change(move |database| database.remove_token(&hash))
-    }
-
-    /// Removes all tokens of a kind. Blocks.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn remove_tokens_of_kind(&self, kind: TokenKind) -> Result<(), StoreError> {
-        self.change(move |database| database.remove_tokens_of_kind(kind))
-    }
-
-    /// Notes that a token was used, and until when it is good. Does not wait; a note that is
-    /// lost is no loss.
-    pub fn touch_token(&self, hash: [u8; 32], at: Timestamp, expires: Timestamp) {
-        self.note(move |database| database.touch_token(&hash, at, expires));
     }
 
     /// What the server remembers by this name. Blocks.
@@ -440,8 +456,13 @@ impl Store {
         self.inner.readers.read(read)
     }
 
+    /// The folders of accounts.
+    pub(super) fn folders(&self) -> &Folders {
+        &self.inner.folders
+    }
+
     /// Has the writer do all of `steps`, or nothing, and waits until it is durable.
-    fn change<T: Send + 'static>(
+    pub(super) fn change<T: Send + 'static>(
         &self,
         steps: impl FnOnce(&Database) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -467,7 +488,7 @@ impl Store {
     }
 
     /// Has the writer do something that nobody waits for.
-    fn note(&self, steps: impl FnOnce(&Database) -> Result<(), StoreError> + Send + 'static) {
+    pub(super) fn note(&self, steps: impl FnOnce(&Database) -> Result<(), StoreError> + Send + 'static) {
         let queued = self.push(Job::Change(Box::new(move |writer| {
             let outcome = writer.database.step(steps);
             Box::new(move |_, committed| {

@@ -276,11 +276,15 @@ fn apply(database: &Database, account: AccountKey, write: Write) -> Result<(), S
         Write::WaitingRemoved { watcher } => database.remove_waiting(account, &watcher),
         Write::Rules(rules) => database.set_rules(account, rules.as_deref()),
         Write::MessageRules(rules) => database.set_message_rules(account, rules.as_deref()),
+        Write::CallRules(rules) => database.set_call_rules(account, rules.as_deref()),
         Write::Refused(refusal) => database.put_refusal(account, &refusal),
         Write::RefusalsRemoved => database.remove_refusals(account),
         Write::Automation(rules) => database.set_automation(account, rules.as_deref()),
         Write::Replied { sent, now } => database.put_reply(account, &sent, now),
         Write::Marked { message, marks } => database.put_marks(account, message, &marks),
+        Write::Late(late) => database.put_late(account, &late),
+        Write::LateRemoved { message, delay } => database.remove_late(account, message, delay),
+        Write::Hook(call) => database.put_hook(account, &call),
         Write::HardState(state) => database.set_hard_state(account, state.as_deref()),
         Write::Shelve(it) => database.shelve(account, &it),
         Write::Unshelve { shelf, name } => database.unshelve(account, &shelf, name.as_deref()),
@@ -290,15 +294,19 @@ fn apply(database: &Database, account: AccountKey, write: Write) -> Result<(), S
         Write::Document { entry, bytes } => database.put_document(account, &entry, &bytes),
         Write::DocumentRemoved { id, version } => database.remove_document(account, &id, version),
         // Messages go into the journal, and nothing is together with others twice.
-        Write::Archive { .. } | Write::OfflineAppend(_) | Write::OfflineTrim { .. } | Write::Together(_) => {
-            Err(StoreError::Database("a write in the wrong place".into()))
-        }
+        Write::Archive { .. }
+        | Write::Retract(_)
+        | Write::OfflineAppend(_)
+        | Write::OfflineTrim { .. }
+        | Write::Together(_) => Err(StoreError::Database("a write in the wrong place".into())),
     }
 }
 
 fn place_of(write: &Write) -> Place {
     match write {
-        Write::Archive { .. } | Write::OfflineAppend(_) | Write::OfflineTrim { .. } => Place::Journal,
+        Write::Archive { .. } | Write::Retract(_) | Write::OfflineAppend(_) | Write::OfflineTrim { .. } => {
+            Place::Journal
+        }
         _ => Place::Database,
     }
 }

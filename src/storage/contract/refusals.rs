@@ -62,7 +62,10 @@ fn message_rules_outlive_a_restart() {
     write(&store, key, Write::MessageRules(Some(Arc::new(rules.clone())))).unwrap();
     drop(store);
     let store = open(dir.path());
-    assert_eq!(load(&store, "alice").message_rules, Some(rules));
+    assert_eq!(load(&store, "alice").message_rules, Some(rules.clone()));
+    assert_eq!(load(&store, "alice").call_rules, None);
+    write(&store, key, Write::CallRules(Some(Arc::new(rules.clone())))).unwrap();
+    assert_eq!(load(&store, "alice").call_rules, Some(rules));
     write(&store, key, Write::MessageRules(None)).unwrap();
     assert_eq!(load(&store, "alice").message_rules, None);
 }

@@ -26,6 +26,7 @@ fn waiting_watchers_are_kept_until_they_are_forgotten() {
             at: Timestamp(5),
             note: None,
             native: Native::None,
+            origin_id: None,
         })
     };
     for local in ["bob", "carol", "dave"] {

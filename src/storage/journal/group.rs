@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     signal::{Address, Message, MessageId},
-    storage::{AccountKey, StoreError, codec},
+    storage::{AccountKey, Retraction, StoreError, codec},
 };
 
 /// What one account is to keep, or to keep no longer.
@@ -22,6 +22,8 @@ pub(in crate::storage) enum Entry {
     Append { account: AccountKey, id: MessageId, body: Body },
     /// Everything up to this message waits no longer.
     Trim { account: AccountKey, through: MessageId },
+    /// An earlier line says nothing any more.
+    Retract { account: AccountKey, retraction: Retraction },
 }
 
 /// Where in the group's bodies an encoded message is.

@@ -111,6 +111,15 @@ impl Database {
         one_row(self.run("UPDATE account SET message_rules = ?2 WHERE id = ?1", params![key.0, bytes])?)
     }
 
+    pub(in crate::storage) fn set_call_rules(
+        &self,
+        key: AccountKey,
+        rules: Option<&Ruleset>,
+    ) -> Result<(), StoreError> {
+        let bytes = rules.map(codec::encode).transpose()?;
+        one_row(self.run("UPDATE account SET call_rules = ?2 WHERE id = ?1", params![key.0, bytes])?)
+    }
+
     pub(in crate::storage) fn set_hard_state(
         &self,
         key: AccountKey,
@@ -136,7 +145,7 @@ impl Database {
         let Some(account) = self.account(address)? else { return Ok(None) };
         let key = account.key;
         let sql = "SELECT preferences, roster_version, roster_floor, rules, hard_state,
-                          documents_version, message_rules, automation
+                          documents_version, message_rules, automation, call_rules
                    FROM account WHERE id = ?1";
         let (preferences, versions, records, automation) = self
             .one(sql, [key.0], |row| {
@@ -145,13 +154,13 @@ impl Database {
                 Ok((
                     row.get::<_, String>(0)?,
                     (version(1)?, version(2)?, version(5)?),
-                    (bytes(3)?, bytes(4)?, bytes(6)?),
+                    (bytes(3)?, bytes(4)?, bytes(6)?, bytes(8)?),
                     row.get(7)?,
                 ))
             })?
             .ok_or(StoreError::NoSuchAccount)?;
         let (roster_version, roster_floor, documents_version) = versions;
-        let (rules, hard_state, message_rules) = records;
+        let (rules, hard_state, message_rules, call_rules) = records;
         Ok(Some(AccountRecord {
             key,
             address: account.address,
@@ -163,9 +172,11 @@ impl Database {
             message_rules: message_rules
                 .map(|bytes| codec::decode(&bytes, "the message rules"))
                 .transpose()?,
+            call_rules: call_rules.map(|bytes| codec::decode(&bytes, "the call rules")).transpose()?,
             automation: parse_rules(automation)?,
             replies: self.replies(key)?,
-            hard_state: hard_state.map(|bytes| codec::decode(&bytes, "the hard state")).transpose()?,
+            late: self.late(key)?,
+            hard_state: hard_state.map(|bytes| codec::decode_grown(&bytes, "the hard state")).transpose()?,
             roster: self.roster(key)?,
             roster_version: roster_version.unsigned_abs(),
             removed: self.roster_removed(key)?,

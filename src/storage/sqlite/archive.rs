@@ -143,7 +143,7 @@ fn range(after: Option<MessageId>, before: Option<MessageId>) -> (Vec<u8>, Vec<u
 }
 
 /// The part of the time that an id is in.
-fn part_of(id: MessageId) -> i64 {
+pub(super) fn part_of(id: MessageId) -> i64 {
     i64::try_from(id.0 >> PART_SHIFT).unwrap_or(i64::MAX)
 }
 

@@ -3,8 +3,8 @@
 use rusqlite::params;
 
 use crate::{
-    signal::{Automation, MessageId, Timestamp},
-    storage::{AccountKey, MARKED, SENT_REPLIES, SentReply, StoreError, codec},
+    signal::{Address, Automation, HookCall, MessageId, Timestamp},
+    storage::{AccountKey, HOOK_CALLS, LateMessage, MARKED, SENT_REPLIES, SentReply, StoreError, codec},
 };
 
 use super::{
@@ -51,6 +51,77 @@ impl Database {
                 Ok(SentReply { rule, to: stored_address(row, 1)?, until: Timestamp(value(row, 2)?) })
             },
         )
+    }
+
+    pub(in crate::storage) fn put_late(&self, key: AccountKey, late: &LateMessage) -> Result<(), StoreError> {
+        let id = codec::id_bytes(late.message.id);
+        self.run(
+            "INSERT OR REPLACE INTO late_message (account, message_id, delay, due, late) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![key.0, &id[..], late.delay, late.due.0, codec::encode(late)?],
+        )
+        .map(|_| ())
+    }
+
+    pub(in crate::storage) fn remove_late(
+        &self,
+        key: AccountKey,
+        message: MessageId,
+        delay: u32,
+    ) -> Result<(), StoreError> {
+        let id = codec::id_bytes(message);
+        self.run(
+            "DELETE FROM late_message WHERE account = ?1 AND message_id = ?2 AND delay = ?3",
+            params![key.0, &id[..], delay],
+        )
+        .map(|_| ())
+    }
+
+    /// Soonest first.
+    pub(super) fn late(&self, key: AccountKey) -> Result<Vec<LateMessage>, StoreError> {
+        let sql = "SELECT late FROM late_message WHERE account = ?1 ORDER BY due, message_id";
+        self.all(sql, [key.0], |row| codec::decode(&value::<Vec<u8>>(row, 0)?, "a late message"))
+    }
+
+    /// The accounts whose rules are to be asked about something, and when first.
+    pub(in crate::storage) fn late_accounts(&self) -> Result<Vec<(Address, Timestamp)>, StoreError> {
+        let sql =
+            "SELECT address, min(due) FROM late_message JOIN account ON account.id = late_message.account
+                   GROUP BY late_message.account";
+        self.all(sql, [], |row| Ok((stored_address(row, 0)?, Timestamp(value(row, 1)?))))
+    }
+
+    pub(in crate::storage) fn put_hook(&self, key: AccountKey, call: &HookCall) -> Result<(), StoreError> {
+        let text = serde_json::to_string(call).map_err(|error| StoreError::Database(error.to_string()))?;
+        let most = i64::try_from(HOOK_CALLS).unwrap_or(i64::MAX);
+        let kept = self.run(
+            "INSERT INTO webhook (account, call) SELECT ?1, ?2
+             WHERE (SELECT count(*) FROM webhook WHERE account = ?1) < ?3",
+            params![key.0, text, most],
+        )?;
+        if kept == 0 {
+            tracing::warn!(account = %call.account, rule = %call.rule, "too many webhooks wait: one is not called");
+        }
+        Ok(())
+    }
+
+    /// The calls behind the one of this number, in their order.
+    pub(in crate::storage) fn hooks(
+        &self,
+        last: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, HookCall)>, StoreError> {
+        self.all(
+            "SELECT id, call FROM webhook WHERE id > ?1 ORDER BY id LIMIT ?2",
+            params![last, i64::try_from(limit).unwrap_or(i64::MAX)],
+            |row| {
+                let call = serde_json::from_str(&value::<String>(row, 1)?);
+                Ok((value(row, 0)?, call.map_err(|_| StoreError::Corrupt("a webhook"))?))
+            },
+        )
+    }
+
+    pub(in crate::storage) fn remove_hook(&self, id: i64) -> Result<(), StoreError> {
+        self.run("DELETE FROM webhook WHERE id = ?1", [id]).map(|_| ())
     }
 
     /// Gives a message labels beside those that it has.

@@ -24,6 +24,20 @@ impl Database {
         .map(|_| ())
     }
 
+    /// Puts another form of the same credential in the place of `before`; `false` where it is another one now.
+    pub(in crate::storage) fn replace_credential(
+        &self,
+        key: AccountKey,
+        before: &[u8],
+        sealed: &[u8],
+    ) -> Result<bool, StoreError> {
+        self.run(
+            "UPDATE credential SET sealed = ?3 WHERE account = ?1 AND sealed = ?2",
+            params![key.0, before, sealed],
+        )
+        .map(|n| n > 0)
+    }
+
     pub(in crate::storage) fn credential(
         &self,
         address: &Address,

@@ -38,6 +38,12 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../storage/sqlite/0009_shelves.sql"),
     include_str!("../../../storage/sqlite/0010_refusals.sql"),
     include_str!("../../../storage/sqlite/0011_automation.sql"),
+    include_str!("../../../storage/sqlite/0012_clients.sql"),
+    include_str!("../../../storage/sqlite/0013_files.sql"),
+    include_str!("../../../storage/sqlite/0014_late.sql"),
+    include_str!("../../../storage/sqlite/0015_call_rules.sql"),
+    include_str!("../../../storage/sqlite/0016_directory.sql"),
+    include_str!("../../../storage/sqlite/0017_reports.sql"),
 ];
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ impl Database {
         self.all(
             "SELECT request FROM contact_request WHERE account = ?1 ORDER BY at, sender",
             [key.0],
-            |row| codec::decode(&value::<Vec<u8>>(row, 0)?, "a contact request"),
+            |row| codec::decode_grown(&value::<Vec<u8>>(row, 0)?, "a contact request"),
         )
     }
 }

@@ -48,6 +48,15 @@ impl Database {
         self.all(BY_ACCOUNT, [key.0], token)
     }
 
+    pub(in crate::storage) fn tokens_of_kind(
+        &self,
+        kind: TokenKind,
+        most: usize,
+    ) -> Result<Vec<TokenRecord>, StoreError> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        self.all(BY_KIND, [kind_number(kind), most], token)
+    }
+
     pub(in crate::storage) fn remove_token(&self, hash: &[u8; 32]) -> Result<bool, StoreError> {
         self.run("DELETE FROM token WHERE hash = ?1", [&hash[..]]).map(|n| n > 0)
     }
@@ -95,6 +104,7 @@ fn kind_number(kind: TokenKind) -> i64 {
         TokenKind::Session => 1,
         TokenKind::Bearer => 2,
         TokenKind::Setup => 3,
+        TokenKind::Invitation => 4,
     }
 }
 
@@ -103,6 +113,7 @@ fn kind_from(number: i64) -> Result<TokenKind, StoreError> {
         1 => Ok(TokenKind::Session),
         2 => Ok(TokenKind::Bearer),
         3 => Ok(TokenKind::Setup),
+        4 => Ok(TokenKind::Invitation),
         _ => Err(StoreError::Corrupt("a token")),
     }
 }
@@ -111,3 +122,6 @@ const BY_HASH: &str = "SELECT t.hash, t.kind, a.address, t.label, t.created, t.e
     FROM token t LEFT JOIN account a ON a.id = t.account WHERE t.hash = ?1";
 const BY_ACCOUNT: &str = "SELECT t.hash, t.kind, a.address, t.label, t.created, t.expires, t.last_used
     FROM token t JOIN account a ON a.id = t.account WHERE t.account = ?1 ORDER BY t.created, t.hash";
+const BY_KIND: &str = "SELECT t.hash, t.kind, a.address, t.label, t.created, t.expires, t.last_used
+    FROM token t LEFT JOIN account a ON a.id = t.account WHERE t.kind = ?1
+    ORDER BY t.created DESC, t.hash LIMIT ?2";
