@@ -8,9 +8,9 @@ use crate::{
 };
 
 use super::{
-    AuthError, Authenticator, Change, Changed,
+    AuthError, Authenticator, Change, Changed, ScramHash, ScramVerifier,
     authenticator::context,
-    credential::{DeviceVerifier, Salts, Verifiers},
+    credential::{DeviceVerifier, Known, Salts, Verifiers},
     key::random,
     password::{prepare_password, print_device_password},
 };
@@ -44,10 +44,92 @@ impl Authenticator {
         is_admin: bool,
     ) -> Result<(), AuthError> {
         let credential = self.seal_password(address, password).await?;
+        self.put_account(address, is_admin, credential).await
+    }
+
+    /// Makes an account of whose password another server kept these verifiers. Until its owner logs in somewhere with
+    /// the password itself (PLAIN, the page), only these hashes of SCRAM let her in, and no digest.
+    ///
+    /// # Errors
+    /// [`AuthError::AccountExists`], [`AuthError::Limit`] for an address without a local part, or the store's.
+    pub async fn create_account_by_scram(
+        &self,
+        address: &Address,
+        known: &[(ScramHash, ScramVerifier)],
+    ) -> Result<(), AuthError> {
+        if address.is_domain() {
+            return Err(AuthError::Limit(NO_LOCAL_PART));
+        }
+        let credential = self.seal_scram(address, known)?;
+        self.put_account(address, false, credential).await
+    }
+
+    async fn put_account(
+        &self,
+        address: &Address,
+        is_admin: bool,
+        credential: Vec<u8>,
+    ) -> Result<(), AuthError> {
         let new = NewAccount { address: address.clone(), is_admin, created: Timestamp::now(), credential };
         self.blocking(move |inner| inner.store.create_account(new)).await?;
         // Nothing is known of it, but somebody may be reading that there is no such account.
-        self.inner.cache.forget(address);
+        self.inner.accounts.forget(address);
+        Ok(())
+    }
+
+    /// Puts what another server kept of a password in the place of the account's own.
+    ///
+    /// # Errors
+    /// [`AuthError::NoSuchAccount`], or the store's.
+    pub async fn set_scram(
+        &self,
+        address: &Address,
+        known: &[(ScramHash, ScramVerifier)],
+    ) -> Result<(), AuthError> {
+        let key = self.key_of(address).await?;
+        let sealed = self.seal_scram(address, known)?;
+        self.blocking(move |inner| inner.store.set_credential(key, sealed, Timestamp::now())).await?;
+        self.tell(address, Some(Change::Password));
+        Ok(())
+    }
+
+    fn seal_scram(
+        &self,
+        address: &Address,
+        known: &[(ScramHash, ScramVerifier)],
+    ) -> Result<Vec<u8>, AuthError> {
+        let salts = Salts { argon2: random(), scram: [random(), random(), random()] };
+        let verifiers = Verifiers::from_scram(known, &salts, &self.inner.config);
+        self.seal(&context(address, "account"), &verifiers)
+    }
+
+    /// What another server needs to let the owner in by SCRAM.
+    ///
+    /// # Errors
+    /// [`AuthError::NoSuchAccount`], [`AuthError::Sealed`], or the store's.
+    pub async fn scram_verifiers(
+        &self,
+        address: &Address,
+    ) -> Result<Vec<(ScramHash, ScramVerifier)>, AuthError> {
+        let known = self.known(address).await?.ok_or(AuthError::NoSuchAccount)?;
+        Ok(known.verifiers.known_scram())
+    }
+
+    /// Makes the verifiers that another server did not keep, of a password that was right a moment ago.
+    pub(super) async fn complete(&self, known: &Known, password: &str) -> Result<(), AuthError> {
+        let address = &known.account.address;
+        let wanted = address.clone();
+        let record = self.blocking(move |inner| inner.store.credential(&wanted)).await?;
+        let record = record.ok_or(AuthError::NoSuchAccount)?;
+        // It was set anew meanwhile.
+        if self.open_sealed::<Verifiers>(&context(address, "account"), &record.credential)? != known.verifiers
+        {
+            return Ok(());
+        }
+        let sealed = self.seal_password(address, password).await?;
+        let (key, before) = (record.account.key, record.credential);
+        self.blocking(move |inner| inner.store.replace_credential(key, before, sealed)).await?;
+        self.inner.accounts.forget(address);
         Ok(())
     }
 
@@ -153,8 +235,9 @@ impl Authenticator {
     }
 
     /// Forgets what is in memory, then tells those who have sessions.
-    fn tell(&self, address: &Address, change: Option<Change>) {
-        self.inner.cache.forget(address);
+    pub(super) fn tell(&self, address: &Address, change: Option<Change>) {
+        self.inner.accounts.forget(address);
+        self.inner.tokens.forget_if(|good| good.login.address == *address);
         if let Some(change) = change {
             // Without listeners there are no sessions.
             let _ = self.inner.changes.send(Changed { address: address.clone(), change });
@@ -164,7 +247,7 @@ impl Authenticator {
     /// Makes all verifiers of a password, sealed, in turn with those who check one.
     async fn seal_password(&self, address: &Address, password: &str) -> Result<Vec<u8>, AuthError> {
         if address.is_domain() {
-            return Err(AuthError::Limit("an account's address needs a part before the '@'"));
+            return Err(AuthError::Limit(NO_LOCAL_PART));
         }
         prepare_password(password).ok_or(AuthError::Password)?;
         let turn = self.inner.turns.turn().await?;
@@ -179,7 +262,7 @@ impl Authenticator {
         self.seal(&context(address, "account"), &verifiers.ok_or(AuthError::Password)?)
     }
 
-    fn seal<T: serde::Serialize>(&self, context: &str, secret: &T) -> Result<Vec<u8>, AuthError> {
+    pub(super) fn seal<T: serde::Serialize>(&self, context: &str, secret: &T) -> Result<Vec<u8>, AuthError> {
         let bytes = postcard::to_stdvec(secret).map_err(|_| AuthError::Sealed)?;
         Ok(self.inner.key.seal(context, &bytes, random()))
     }
@@ -209,6 +292,8 @@ impl Seen {
         true
     }
 }
+
+const NO_LOCAL_PART: &str = "an account's address needs a part before the '@'";
 
 /// A label as people may give it to a device or a token.
 pub(super) fn check_label(label: &str) -> Result<String, AuthError> {

@@ -19,11 +19,12 @@ use crate::{
 use super::{
     AuthError, Config, DigestResponse, DigestVerdict, ScramHash, ScramVerifier,
     accounts::Seen,
-    cache::{Cache, Known},
-    credential::{self, DeviceVerifier, Verifiers},
+    credential::{self, DeviceVerifier, Known, Verifiers},
     key::{IfMissing, ServerKey, hmac, random},
     nonce::{NonceId, Nonces, UsedCounts},
+    recent::Recent,
     throttle::Throttle,
+    token::Good,
     turns::Turns,
 };
 
@@ -43,7 +44,10 @@ pub(super) struct Inner {
     fake_secret: [u8; 32],
     /// Keys the hashes of passwords that were proved right in this run.
     proved_secret: [u8; 32],
-    pub(super) cache: Cache,
+    /// Accounts with their credentials opened, so that a phone's registration touches no sealed blob.
+    pub(super) accounts: Recent<Address, Known>,
+    /// Tokens by their hashes.
+    pub(super) tokens: Recent<[u8; 32], Good>,
     nonces: Nonces,
     /// Spread over several locks by the random bytes of a nonce; each is held for a look-up.
     used: Vec<Mutex<UsedCounts>>,
@@ -81,6 +85,8 @@ pub enum Change {
     Disabled,
     /// The sessions that logged in with this device password end.
     DeviceRemoved(i64),
+    /// The sessions of this client end.
+    ClientRemoved(i64),
 }
 
 impl Authenticator {
@@ -101,7 +107,8 @@ impl Authenticator {
             device_secret: key.derive("device passwords"),
             fake_secret: key.derive("verifiers of nobody"),
             proved_secret: random(),
-            cache: Cache::new(config.cached_accounts),
+            accounts: Recent::new(config.cached_accounts),
+            tokens: Recent::new(config.cached_accounts),
             nonces: Nonces::new(random(), config.nonce_seconds),
             used: (0..SHARDS).map(|_| Mutex::new(UsedCounts::new(NONCES / SHARDS))).collect(),
             throttle: Mutex::new(Throttle::new(config.guesses, config.guess_seconds, THROTTLED)),
@@ -220,7 +227,8 @@ impl Authenticator {
         if let Err(AuthError::Throttled { retry_after }) = self.check_throttle(address, peer) {
             return DigestVerdict::Throttled { retry_after };
         }
-        let login = known.filter(|known| !known.account.disabled && response.realm == address.domain());
+        let login =
+            known.filter(|known| !known.account.disabled && response.realm == address.domain_in_ascii());
         let Some(login) = login.and_then(|known| digest_login(&known, response)) else {
             self.login_failed(address, peer);
             return DigestVerdict::Wrong;
@@ -265,17 +273,16 @@ impl Authenticator {
 
     /// The account with its credentials opened; from memory where it is there.
     pub(super) async fn known(&self, address: &Address) -> Result<Option<Arc<Known>>, AuthError> {
-        if let Some(known) = self.inner.cache.find(address) {
+        if let Some(known) = self.inner.accounts.find(address) {
             return Ok(Some(known));
         }
-        let epoch = self.inner.cache.epoch();
+        let epoch = self.inner.accounts.epoch();
         let wanted = address.clone();
         let Some(record) = self.blocking(move |inner| inner.store.credential(&wanted)).await? else {
             return Ok(None);
         };
-        let known = Arc::new(self.open_record(record)?);
-        self.inner.cache.keep(Arc::clone(&known), epoch);
-        Ok(Some(known))
+        let known = self.open_record(record)?;
+        Ok(Some(self.inner.accounts.keep(address.clone(), known, epoch)))
     }
 
     fn open_record(&self, record: CredentialRecord) -> Result<Known, AuthError> {
@@ -292,7 +299,7 @@ impl Authenticator {
         Ok(Known { verifiers, devices, account: record.account, proved: OnceLock::new() })
     }
 
-    fn open_sealed<T: serde::de::DeserializeOwned>(
+    pub(super) fn open_sealed<T: serde::de::DeserializeOwned>(
         &self,
         context: &str,
         sealed: &[u8],
@@ -349,6 +356,11 @@ impl Authenticator {
         let Some(known) = known.filter(|_| is_right) else { return Ok(None) };
         // Set once; every later value would be the same but for its preparation.
         let _ = known.proved.set(self.proved_hash(password));
+        if known.verifiers.is_partial()
+            && let Err(fault) = self.complete(&known, password).await
+        {
+            tracing::error!(%fault, account = %known.account.address, "verifiers stay as another server left them");
+        }
         Ok(Some(login(&known, None)))
     }
 
@@ -356,7 +368,7 @@ impl Authenticator {
         hmac(&self.inner.proved_secret, &[password.as_bytes()])
     }
 
-    fn note_success(&self, login: &Login, peer: IpAddr) {
+    pub(super) fn note_success(&self, login: &Login, peer: IpAddr) {
         let now = Timestamp::now();
         self.throttle().succeeded(&login.address, peer, now);
         if let Some(id) = login.device {
@@ -371,7 +383,7 @@ impl Authenticator {
         used.take(nonce, count)
     }
 
-    fn check_throttle(&self, address: &Address, peer: IpAddr) -> Result<(), AuthError> {
+    pub(super) fn check_throttle(&self, address: &Address, peer: IpAddr) -> Result<(), AuthError> {
         self.throttle()
             .check(address, peer, Timestamp::now())
             .map_err(|retry_after| AuthError::Throttled { retry_after })
@@ -400,7 +412,7 @@ pub(super) fn context(address: &Address, kind: &str) -> String {
     format!("{kind} {address}")
 }
 
-fn login(known: &Known, device: Option<i64>) -> Login {
+pub(super) fn login(known: &Known, device: Option<i64>) -> Login {
     Login { address: known.account.address.clone(), is_admin: known.account.is_admin, device }
 }
 

@@ -1,5 +1,7 @@
 //! What the operator may choose about logging in.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 /// The section `[auth]`.
@@ -34,6 +36,14 @@ pub struct Config {
     /// How long a browser stays logged in after its last use, in seconds; 60 to 31536000.
     /// Default: 2592000 (30 days).
     pub session_seconds: u32,
+    /// Chat programs per account that are remembered, where they say which installation they are, for the
+    /// owner to see and to shut out; 0 to 1000, with 0 none, and no tokens for them. Default: 50.
+    pub clients: usize,
+    /// Days after its last login that such a program is remembered; 1 to 3650. Default: 180.
+    pub client_days: u32,
+    /// Days that a chat program can log in again with the token that it was given (FAST), unless it does so
+    /// before and is given a new one; 0 to 365, with 0 no tokens. Default: 30.
+    pub fast_days: u32,
 }
 
 impl Default for Config {
@@ -50,34 +60,32 @@ impl Default for Config {
             guess_seconds: 20,
             devices: 50,
             session_seconds: 30 * 24 * 3600,
+            clients: 50,
+            client_days: 180,
+            fast_days: 30,
         }
     }
 }
 
 impl Config {
-    /// Says what is out of range, in words for the operator.
-    ///
-    /// # Errors
-    /// The name of the first option that is wrong and its range.
-    pub fn check(&self) -> Result<(), String> {
-        let ranges = [
-            ("argon2_memory_kib", u64::from(self.argon2_memory_kib), 8, 1_048_576),
-            ("argon2_passes", u64::from(self.argon2_passes), 1, 100),
-            ("argon2_parallel", self.argon2_parallel as u64, 0, 256),
-            ("argon2_queue", self.argon2_queue as u64, 1, 100_000),
-            ("scram_iterations", u64::from(self.scram_iterations), 1, 10_000_000),
-            ("nonce_seconds", u64::from(self.nonce_seconds), 10, 86_400),
-            ("cached_accounts", self.cached_accounts as u64, 16, 10_000_000),
-            ("guesses", u64::from(self.guesses), 1, 1000),
-            ("guess_seconds", u64::from(self.guess_seconds), 1, 3600),
-            ("devices", self.devices as u64, 0, 1000),
-            ("session_seconds", u64::from(self.session_seconds), 60, 31_536_000),
-        ];
-        match ranges.into_iter().find(|(_, value, least, most)| !(least..=most).contains(&value)) {
-            Some((name, value, least, most)) => {
-                Err(format!("auth.{name} is {value}, it must be between {least} and {most}"))
-            }
-            None => Ok(()),
-        }
+    /// The numbers of the section, each with its name and all that it may be.
+    #[must_use]
+    pub fn ranges(&self) -> Vec<(&'static str, u64, RangeInclusive<u64>)> {
+        vec![
+            ("argon2_memory_kib", self.argon2_memory_kib.into(), 8..=1_048_576),
+            ("argon2_passes", self.argon2_passes.into(), 1..=100),
+            ("argon2_parallel", self.argon2_parallel as u64, 0..=256),
+            ("argon2_queue", self.argon2_queue as u64, 1..=100_000),
+            ("scram_iterations", self.scram_iterations.into(), 1..=10_000_000),
+            ("nonce_seconds", self.nonce_seconds.into(), 10..=86_400),
+            ("cached_accounts", self.cached_accounts as u64, 16..=10_000_000),
+            ("guesses", self.guesses.into(), 1..=1000),
+            ("guess_seconds", self.guess_seconds.into(), 1..=3600),
+            ("devices", self.devices as u64, 0..=1000),
+            ("session_seconds", self.session_seconds.into(), 60..=31_536_000),
+            ("clients", self.clients as u64, 0..=1000),
+            ("client_days", self.client_days.into(), 1..=3650),
+            ("fast_days", self.fast_days.into(), 0..=365),
+        ]
     }
 }

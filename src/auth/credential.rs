@@ -2,11 +2,13 @@
 //!
 //! Pure: salts are arguments. Sealing is `key`'s matter.
 
+use std::sync::OnceLock;
+
 use argon2::{Algorithm, Argon2, Params, Version};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
-use crate::signal::Address;
+use crate::{signal::Address, storage::AccountSummary};
 
 use super::{
     Config,
@@ -29,6 +31,16 @@ pub(super) struct Verifiers {
 pub(super) struct DeviceVerifier {
     keyed_hash: [u8; 32],
     pub(super) ha1: Vec<Ha1Set>,
+}
+
+/// One account with its credentials opened.
+pub(super) struct Known {
+    pub(super) account: AccountSummary,
+    pub(super) verifiers: Verifiers,
+    pub(super) devices: Vec<(i64, DeviceVerifier)>,
+    /// The keyed hash of the password that was last proved right, so that a client which comes
+    /// back with it need not cost tens of milliseconds again. The key lives as long as the process.
+    pub(super) proved: OnceLock<[u8; 32]>,
 }
 
 /// Digest secrets `H(username:realm:password)` (RFC 7616 §3.4.2) for both names that phones are
@@ -70,6 +82,39 @@ impl Verifiers {
         Some(Self { argon2, scram, ha1 })
     }
 
+    /// The verifiers of a password of which another server kept only these. They are completed when somebody proves to
+    /// know the password itself; see [`Verifiers::is_partial`].
+    pub(super) fn from_scram(known: &[(ScramHash, ScramVerifier)], salts: &Salts, config: &Config) -> Self {
+        let scram = ScramHash::ALL.map(|hash| {
+            let known = known.iter().find(|(other, _)| *other == hash);
+            let missing = || ScramVerifier::fake(hash, &salts.argon2, "", config.scram_iterations);
+            known.map_or_else(missing, |(_, verifier)| verifier.clone())
+        });
+        let argon2 = Argon2Verifier { salt: salts.argon2, memory_kib: 0, passes: 0, hash: [0; 32] };
+        Self { argon2, scram, ha1: Vec::new() }
+    }
+
+    /// Whether there is nothing but what another server kept.
+    pub(super) fn is_partial(&self) -> bool {
+        self.argon2.memory_kib == 0
+    }
+
+    /// What another server would need, without stand-ins for what was never known.
+    pub(super) fn known_scram(&self) -> Vec<(ScramHash, ScramVerifier)> {
+        let is_known = |(hash, verifier): &(ScramHash, ScramVerifier)| {
+            !self.is_partial()
+                || *verifier != ScramVerifier::fake(*hash, self.salt(), "", verifier.iterations)
+        };
+        ScramHash::ALL.map(|hash| (hash, self.scram(hash).clone())).into_iter().filter(is_known).collect()
+    }
+
+    fn is_scram_password(&self, password: &str) -> bool {
+        self.known_scram().iter().any(|(hash, known)| {
+            let verifier = ScramVerifier::new(*hash, password, &known.salt, known.iterations);
+            verifier.stored_key.ct_eq(&known.stored_key).into()
+        })
+    }
+
     /// Random bytes that are others whenever the password is set.
     pub(super) fn salt(&self) -> &[u8] {
         &self.argon2.salt
@@ -77,7 +122,22 @@ impl Verifiers {
 
     /// Whether this is the password. Takes tens of milliseconds of computing.
     pub(super) fn is_password(&self, typed: &str) -> bool {
-        prepare_password(typed).is_some_and(|password| self.argon2.is_password(&password))
+        prepare_password(typed).is_some_and(|password| match self.is_partial() {
+            true => self.is_scram_password(&password),
+            false => self.argon2.is_password(&password),
+        })
+    }
+
+    /// The same with another verifier of this hash.
+    pub(super) fn with_scram(mut self, hash: ScramHash, verifier: ScramVerifier) -> Self {
+        let [sha1, sha256, sha512] = &mut self.scram;
+        let place = match hash {
+            ScramHash::Sha1 => sha1,
+            ScramHash::Sha256 => sha256,
+            ScramHash::Sha512 => sha512,
+        };
+        *place = verifier;
+        self
     }
 
     pub(super) fn scram(&self, hash: ScramHash) -> &ScramVerifier {
@@ -107,16 +167,17 @@ fn keyed(address: &Address, password: &str, secret: &[u8]) -> [u8; 32] {
 
 impl Ha1Set {
     fn new(address: &Address, password: &str) -> Self {
-        let realm = address.domain();
-        let ha1 = |username: &str| Ha1::new(username, realm, password);
-        Self { local: ha1(address.local().unwrap_or_default()), whole: ha1(address.as_str()) }
+        // Phones know no other form of a domain.
+        let (realm, whole) = (address.domain_in_ascii(), address.with_ascii_domain());
+        let ha1 = |username: &str| Ha1::new(username, &realm, password);
+        Self { local: ha1(address.local().unwrap_or_default()), whole: ha1(&whole) }
     }
 
     /// The secret for the name that a client gave; `None` where it is not this account's.
     pub(super) fn of(&self, address: &Address, username: &str) -> Option<&Ha1> {
         match username {
             name if address.local() == Some(name) => Some(&self.local),
-            name if name == address.as_str() => Some(&self.whole),
+            name if name == address.with_ascii_domain() => Some(&self.whole),
             _ => None,
         }
     }

@@ -8,6 +8,9 @@ pub enum AuthError {
     /// No such account, a wrong password, a disabled account: not told apart.
     #[error("the name or the password is wrong")]
     Wrong,
+    /// A token to log in again is right, and too old.
+    #[error("the token is too old")]
+    Expired,
     /// Too many guesses; another try makes sense after this many seconds.
     #[error("too many attempts, try again in {retry_after} seconds")]
     Throttled { retry_after: u32 },

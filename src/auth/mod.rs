@@ -17,25 +17,33 @@
 
 mod accounts;
 mod authenticator;
-mod cache;
+mod clients;
 mod config;
 mod credential;
 mod digest;
 mod error;
+mod fast;
+mod invitation;
 mod key;
 mod nonce;
 mod password;
+mod recent;
 mod scram;
 mod throttle;
 mod token;
 mod turns;
+mod upgrade;
 
 pub use accounts::{Device, NewDevice};
 pub use authenticator::{Authenticator, Change, Changed, Login};
+pub use clients::{Agent, KnownClient, Noted, Wishes};
 pub use config::Config;
 pub use digest::{DigestAlgorithm, DigestResponse, DigestVerdict, Qop, QopUse};
 pub use error::AuthError;
+pub use fast::{FastBinding, FastProof, FastToken};
+pub use invitation::{Invitation, OpenInvitation};
 pub use nonce::flow_of;
 pub use scram::{ScramHash, ScramVerifier};
+pub use upgrade::ScramTask;
 
 pub use crate::storage::{AccountSummary, TokenKind, TokenRecord};

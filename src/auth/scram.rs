@@ -20,6 +20,19 @@ pub enum ScramHash {
 }
 
 impl ScramHash {
+    /// All of them, the oldest first.
+    pub const ALL: [Self; 3] = [Self::Sha1, Self::Sha256, Self::Sha512];
+
+    /// The mechanism without binding to a channel, as it is registered.
+    #[must_use]
+    pub fn mechanism(self) -> &'static str {
+        match self {
+            Self::Sha1 => "SCRAM-SHA-1",
+            Self::Sha256 => "SCRAM-SHA-256",
+            Self::Sha512 => "SCRAM-SHA-512",
+        }
+    }
+
     /// Length of its keys in bytes.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "no hash is empty")]
@@ -48,20 +61,27 @@ impl ScramVerifier {
     pub(super) fn new(hash: ScramHash, password: &str, salt: &[u8], iterations: u32) -> Self {
         let mut salted = vec![0; hash.len()];
         let password = password.as_bytes();
+        match hash {
+            ScramHash::Sha1 => pbkdf2::pbkdf2_hmac::<Sha1>(password, salt, iterations, &mut salted),
+            ScramHash::Sha256 => pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, iterations, &mut salted),
+            ScramHash::Sha512 => pbkdf2::pbkdf2_hmac::<Sha512>(password, salt, iterations, &mut salted),
+        }
+        Self::from_salted(hash, &salted, salt, iterations)
+    }
+
+    /// What is kept of a password of which only the salted form is known.
+    pub(super) fn from_salted(hash: ScramHash, salted: &[u8], salt: &[u8], iterations: u32) -> Self {
         let (stored_key, server_key) = match hash {
             ScramHash::Sha1 => {
-                pbkdf2::pbkdf2_hmac::<Sha1>(password, salt, iterations, &mut salted);
-                let mac = |text: &[u8]| hmac_of(Hmac::<Sha1>::new_from_slice(&salted), text);
+                let mac = |text: &[u8]| hmac_of(Hmac::<Sha1>::new_from_slice(salted), text);
                 (Sha1::digest(mac(CLIENT_KEY)).to_vec(), mac(SERVER_KEY))
             }
             ScramHash::Sha256 => {
-                pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, iterations, &mut salted);
-                let mac = |text: &[u8]| hmac_of(Hmac::<Sha256>::new_from_slice(&salted), text);
+                let mac = |text: &[u8]| hmac_of(Hmac::<Sha256>::new_from_slice(salted), text);
                 (Sha256::digest(mac(CLIENT_KEY)).to_vec(), mac(SERVER_KEY))
             }
             ScramHash::Sha512 => {
-                pbkdf2::pbkdf2_hmac::<Sha512>(password, salt, iterations, &mut salted);
-                let mac = |text: &[u8]| hmac_of(Hmac::<Sha512>::new_from_slice(&salted), text);
+                let mac = |text: &[u8]| hmac_of(Hmac::<Sha512>::new_from_slice(salted), text);
                 (Sha512::digest(mac(CLIENT_KEY)).to_vec(), mac(SERVER_KEY))
             }
         };

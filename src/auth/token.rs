@@ -15,6 +15,13 @@ use super::{
     AuthError, Authenticator, Login, accounts::check_label, key::random, password::prepare_password,
 };
 
+/// A token that was good when it was read, and whom it logs in.
+#[derive(Debug)]
+pub(super) struct Good {
+    pub(super) record: TokenRecord,
+    pub(super) login: Login,
+}
+
 impl Authenticator {
     /// Makes a token of 256 random bits, printable, good for `lifetime`. The only time that it
     /// can be read. `account` is `None` for [`TokenKind::Setup`] alone; a new setup link ends
@@ -29,7 +36,7 @@ impl Authenticator {
         label: &str,
         lifetime: Duration,
     ) -> Result<String, AuthError> {
-        if (kind == TokenKind::Setup) != account.is_none() {
+        if (kind == TokenKind::Setup) != account.is_none() || kind == TokenKind::Invitation {
             return Err(AuthError::Limit("a token belongs to an account, a setup link to nobody"));
         }
         let text = URL_SAFE_NO_PAD.encode(random::<32>());
@@ -55,20 +62,37 @@ impl Authenticator {
         if kept { Ok(text) } else { Err(AuthError::Limit("there are too many tokens")) }
     }
 
-    /// Whom a token logs in. A session's life is prolonged by use. Not for setup links.
+    /// Whom a token logs in. A session's life is prolonged by use. Not for links.
     ///
     /// # Errors
     /// [`AuthError::Wrong`] where it is unknown, expired or of another kind, or the store's.
     pub async fn verify_token(&self, kind: TokenKind, token: &str) -> Result<Login, AuthError> {
+        if !matches!(kind, TokenKind::Session | TokenKind::Bearer) {
+            return Err(AuthError::Wrong);
+        }
+        let recent = &self.inner.tokens;
+        let good = match recent.find(&hash(token)) {
+            Some(good) => good,
+            None => {
+                let epoch = recent.epoch();
+                recent.keep(hash(token), self.read_token(kind, token).await?, epoch)
+            }
+        };
+        if !is_good(&good.record, kind) {
+            return Err(AuthError::Wrong);
+        }
+        self.note_use(&good.record);
+        Ok(good.login.clone())
+    }
+
+    /// A token of an account, from the store.
+    async fn read_token(&self, kind: TokenKind, token: &str) -> Result<Good, AuthError> {
         let record = self.token(kind, token).await?;
         let address = record.account.clone().ok_or(AuthError::Wrong)?;
-        let account = {
-            let address = address.clone();
-            self.blocking(move |inner| inner.store.account(&address)).await?
-        };
+        let wanted = address.clone();
+        let account = self.blocking(move |inner| inner.store.account(&wanted)).await?;
         let account = account.filter(|account| !account.disabled).ok_or(AuthError::Wrong)?;
-        self.note_use(&record);
-        Ok(Login { address, is_admin: account.is_admin, device: None })
+        Ok(Good { record, login: Login { address, is_admin: account.is_admin, device: None } })
     }
 
     /// Whether this setup link can be used.
@@ -105,13 +129,15 @@ impl Authenticator {
         Ok(Login { address: address.clone(), is_admin: true, device: None })
     }
 
-    /// The tokens of an account, oldest first.
+    /// The tokens that log in to an account, oldest first.
     ///
     /// # Errors
     /// [`AuthError::NoSuchAccount`], or the store's.
     pub async fn tokens(&self, address: &Address) -> Result<Vec<TokenRecord>, AuthError> {
         let key = self.key_of(address).await?;
-        self.blocking(move |inner| inner.store.tokens(key)).await
+        let mut tokens = self.blocking(move |inner| inner.store.tokens(key)).await?;
+        tokens.retain(|token| token.kind != TokenKind::Invitation);
+        Ok(tokens)
     }
 
     /// Ends the token; `false` where there was none.
@@ -119,8 +145,15 @@ impl Authenticator {
     /// # Errors
     /// The store's.
     pub async fn revoke_token(&self, token: &str) -> Result<bool, AuthError> {
-        let hash = hash(token);
-        self.blocking(move |inner| inner.store.remove_token(hash)).await
+        self.remove_token(hash(token)).await
+    }
+
+    /// Forgets it again when it is gone from the store: it may have been read meanwhile.
+    async fn remove_token(&self, hash: [u8; 32]) -> Result<bool, AuthError> {
+        self.inner.tokens.forget(&hash);
+        let outcome = self.blocking(move |inner| inner.store.remove_token(hash)).await;
+        self.inner.tokens.forget(&hash);
+        outcome
     }
 
     /// Ends a token of the account by its hash, as [`Authenticator::tokens`] lists it; `false`
@@ -129,21 +162,17 @@ impl Authenticator {
     /// # Errors
     /// The store's.
     pub async fn revoke_token_by_hash(&self, address: &Address, hash: &[u8; 32]) -> Result<bool, AuthError> {
-        let (hash, owner) = (*hash, address.clone());
-        self.blocking(move |inner| {
-            let token = inner.store.token(&hash)?;
-            let is_his = token.is_some_and(|token| token.account.as_ref() == Some(&owner));
-            if is_his { inner.store.remove_token(hash) } else { Ok(false) }
-        })
-        .await
+        let hash = *hash;
+        let token = self.blocking(move |inner| inner.store.token(&hash)).await?;
+        let is_his = token.is_some_and(|token| token.account.as_ref() == Some(address));
+        if is_his { self.remove_token(hash).await } else { Ok(false) }
     }
 
     /// A token of this kind that is good now.
-    async fn token(&self, kind: TokenKind, token: &str) -> Result<TokenRecord, AuthError> {
+    pub(super) async fn token(&self, kind: TokenKind, token: &str) -> Result<TokenRecord, AuthError> {
         let hash = hash(token);
         let found = self.blocking(move |inner| inner.store.token(&hash)).await?;
-        let now = Timestamp::now();
-        found.filter(|token| token.kind == kind && token.expires > now).ok_or(AuthError::Wrong)
+        found.filter(|token| is_good(token, kind)).ok_or(AuthError::Wrong)
     }
 
     /// Notes the use of a token, at most once a minute.
@@ -154,16 +183,25 @@ impl Authenticator {
         }
         let expires = match token.kind {
             TokenKind::Session => now.plus_seconds(i64::from(self.inner.config.session_seconds)),
-            TokenKind::Bearer | TokenKind::Setup => token.expires,
+            TokenKind::Bearer | TokenKind::Setup | TokenKind::Invitation => token.expires,
         };
+        self.inner.tokens.update(&token.hash, |good| {
+            let record = TokenRecord { last_used: Some(now), expires, ..good.record.clone() };
+            Good { record, login: good.login.clone() }
+        });
         self.inner.store.touch_token(token.hash, now, expires);
     }
 }
 
-fn hash(token: &str) -> [u8; 32] {
+/// Whether a token of this kind is good now.
+fn is_good(token: &TokenRecord, kind: TokenKind) -> bool {
+    token.kind == kind && token.expires > Timestamp::now()
+}
+
+pub(super) fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
 /// Tokens of one account.
-const TOKENS: usize = 1000;
+pub(super) const TOKENS: usize = 1000;
 const NOTE_SECONDS: i64 = 60;

@@ -1,3 +1,5 @@
+mod clients;
+
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -124,6 +126,8 @@ async fn changed_password_replaces_the_old_one_everywhere() {
     let room = room().await;
     let day = Duration::from_secs(86_400);
     let token = room.auth.issue_token(TokenKind::Session, Some(&alice()), "firefox", day).await.unwrap();
+    // Used, and so remembered.
+    assert!(room.auth.verify_token(TokenKind::Session, &token).await.is_ok());
     room.auth.verify_password(&alice(), "secret", peer()).await.unwrap();
     let before = room.auth.scram_verifier(&alice(), ScramHash::Sha256, peer()).await.unwrap();
     let mut changes = room.auth.changes();
@@ -173,6 +177,7 @@ async fn disabled_account_is_as_if_it_did_not_exist() {
     let phone = room.auth.add_device(&alice(), "phone").await.unwrap();
     let day = Duration::from_secs(86_400);
     let token = room.auth.issue_token(TokenKind::Bearer, Some(&alice()), "script", day).await.unwrap();
+    assert!(room.auth.verify_token(TokenKind::Bearer, &token).await.is_ok());
     room.auth.verify_password(&alice(), "secret", peer()).await.unwrap();
     room.auth.set_disabled(&alice(), true).await.unwrap();
     let elsewhere = "192.0.2.2".parse().unwrap();
@@ -192,9 +197,13 @@ async fn disabled_account_is_as_if_it_did_not_exist() {
 async fn removed_account_is_gone_and_its_successor_is_another() {
     let room = room().await;
     room.auth.verify_password(&alice(), "secret", peer()).await.unwrap();
+    let day = Duration::from_secs(86_400);
+    let token = room.auth.issue_token(TokenKind::Bearer, Some(&alice()), "script", day).await.unwrap();
+    assert!(room.auth.verify_token(TokenKind::Bearer, &token).await.is_ok());
     let mut changes = room.auth.changes();
     room.auth.remove_account(&alice()).await.unwrap();
     assert_eq!(changes.recv().await.unwrap().change, Change::Removed);
+    assert_eq!(room.auth.verify_token(TokenKind::Bearer, &token).await, Err(AuthError::Wrong));
     assert_eq!(room.auth.verify_password(&alice(), "secret", peer()).await, Err(AuthError::Wrong));
     assert_eq!(room.auth.remove_account(&alice()).await, Err(AuthError::NoSuchAccount));
     assert_eq!(room.auth.set_password(&alice(), "x").await, Err(AuthError::NoSuchAccount));
@@ -221,6 +230,7 @@ async fn token_is_good_for_its_kind_and_time_until_it_is_revoked() {
         assert_eq!(room.auth.verify_token(kind, text).await, Err(AuthError::Wrong), "{kind:?}");
     }
     let second = room.auth.issue_token(TokenKind::Bearer, Some(&alice()), "second", day).await.unwrap();
+    assert!(room.auth.verify_token(TokenKind::Bearer, &second).await.is_ok());
     let listed = room.auth.tokens(&alice()).await.unwrap();
     let hash = listed.iter().find(|token| token.label == "second").unwrap().hash;
     let bob = Address::parse("bob@example.org").unwrap();
