@@ -18,9 +18,11 @@
 mod application;
 mod conflict;
 mod contacts;
+mod document;
 mod icon;
 mod rules;
 mod schema;
+mod senders;
 mod services;
 mod shelves;
 mod step;
@@ -32,8 +34,10 @@ pub use application::{
     print_capabilities, print_directory, print_icon, print_services, print_watchers, read_icon, services,
 };
 pub use conflict::{Conflict, Exists};
+pub use document::{Document, tag_of};
+pub use icon::IconKeys;
 pub use services::Member;
-pub use store::{Change, ChangeError, Changed, Document, Documents};
+pub use store::{Change, ChangeError, Changed, Documents};
 pub use tree::{
     Attribute, EditError, Edited, Edits, Element, Node, NodeEditError, ParseError, Selected, Selector,
     SelectorError, Terminal, Tree, TreeLimits, escape_attribute, escape_text,

@@ -3,17 +3,14 @@
 //! References are resolved by their path, whatever host they name, and into documents of the same account alone.
 //! They are followed so deep and so far, and no list twice, so that circles end.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use compact_str::CompactString;
 
 use super::{
     Document, Documents,
     contacts::RESOURCE_LISTS,
-    tree::{Element, Selected, Selector, Tree, TreeLimits},
+    tree::{Element, Selected, Selector, Tree},
 };
 use crate::{
     formats::{percent::unescape, rules::read_entity},
@@ -42,26 +39,36 @@ impl Documents {
         is_wanted: impl Fn(&str) -> bool,
     ) -> Result<Option<Vec<Member>>, Reject> {
         let documents = self.all(owner).await?;
-        let mut reader = Reader {
-            owner,
-            documents: &documents,
-            trees: BTreeMap::new(),
-            seen: BTreeSet::new(),
-            members: Vec::new(),
-        };
-        let services = documents.keys().filter(|id| id.application == "rls-services").cloned();
-        for id in services.collect::<Vec<_>>() {
-            let Some(tree) = reader.tree(&id) else { continue };
-            let service = tree.root().elements_named(RLS_SERVICES, "service").find(|service| {
-                service.attribute("uri").is_some_and(|uri| is_wanted(&uri)) && is_for(*service, package)
-            });
-            if let Some(service) = service {
+        let mut reader = Reader::new(owner, &documents);
+        for tree in reader.services() {
+            let is_it =
+                |service: &Element<'_>| has_address(*service, &is_wanted) && is_for(*service, package);
+            if let Some(service) = tree.root().elements_named(RLS_SERVICES, "service").find(is_it) {
                 reader.service(service);
                 return Ok(Some(reader.members));
             }
         }
         Ok(None)
     }
+
+    /// Whether the account has a service whose address `is_wanted`, for whatever package.
+    ///
+    /// # Errors
+    /// As [`Documents::read`].
+    pub async fn has_service(
+        &self,
+        owner: &Address,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<bool, Reject> {
+        let documents = self.all(owner).await?;
+        let trees = Reader::new(owner, &documents).services();
+        let mut services = trees.iter().flat_map(|tree| tree.root().elements_named(RLS_SERVICES, "service"));
+        Ok(services.any(|service| has_address(service, &is_wanted)))
+    }
+}
+
+fn has_address(service: Element<'_>, is_wanted: &impl Fn(&str) -> bool) -> bool {
+    service.attribute("uri").is_some_and(|uri| is_wanted(&uri))
 }
 
 /// Whether a service is for a package; one that names none is for all (RFC 4826 §4.1).
@@ -75,13 +82,22 @@ fn is_for(service: Element<'_>, package: &str) -> bool {
 struct Reader<'a> {
     owner: &'a Address,
     documents: &'a BTreeMap<DocumentId, Document>,
-    trees: BTreeMap<DocumentId, Option<Arc<Tree>>>,
     /// References that were followed.
     seen: BTreeSet<String>,
     members: Vec<Member>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(owner: &'a Address, documents: &'a BTreeMap<DocumentId, Document>) -> Self {
+        Self { owner, documents, seen: BTreeSet::new(), members: Vec::new() }
+    }
+
+    /// The documents with services.
+    fn services(&self) -> Vec<&'a Tree> {
+        let ids = self.documents.keys().filter(|id| id.application == "rls-services");
+        ids.filter_map(|id| self.tree(id)).collect()
+    }
+
     fn service(&mut self, service: Element<'_>) {
         if let Some(list) = service.element(RLS_SERVICES, "list") {
             self.list(list, 0);
@@ -129,7 +145,7 @@ impl Reader<'_> {
         }
         let Some((id, selector)) = self.target(reference) else { return };
         let Some(tree) = self.tree(&id) else { return };
-        match selector.select(&tree) {
+        match selector.select(tree) {
             Some(Selected::Element(found)) if found.is(RESOURCE_LISTS, "entry") => self.entry(found),
             Some(Selected::Element(found)) => self.list(found, depth),
             _ => {}
@@ -152,13 +168,8 @@ impl Reader<'_> {
         Some((DocumentId::new(LISTS, &name), selector))
     }
 
-    fn tree(&mut self, id: &DocumentId) -> Option<Arc<Tree>> {
-        let documents = self.documents;
-        let read = || {
-            let document = documents.get(id)?;
-            Tree::parse(&document.bytes, &TreeLimits::default()).ok().map(Arc::new)
-        };
-        self.trees.entry(id.clone()).or_insert_with(read).clone()
+    fn tree(&self, id: &DocumentId) -> Option<&'a Tree> {
+        self.documents.get(id)?.tree().map(AsRef::as_ref)
     }
 }
 

@@ -18,13 +18,16 @@ use crate::{
 pub(super) struct Shelf {
     pub(super) facts: Arc<Facts>,
     pub(super) documents: BTreeMap<DocumentId, Document>,
+    /// What one of them is about to become, so that it need not be read from the store when the account says so.
+    pub(super) draft: Option<Document>,
     /// They say what the account does. Where they cannot be brought to it, nobody tries without need.
     pub(super) is_settled: bool,
 }
 
 impl Shelf {
+    /// As it is now; grows when more is found in the documents.
     fn size(&self) -> usize {
-        let documents = self.documents.values().map(|document| document.bytes.len() + ENTRY);
+        let documents = self.documents.values().chain(&self.draft).map(|document| document.size() + ENTRY);
         documents.sum::<usize>() + self.facts.contacts.len() * CONTACT + ENTRY
     }
 }
@@ -35,10 +38,18 @@ pub(super) struct Shelves(Mutex<Recent>);
 
 #[derive(Debug, Default)]
 struct Recent {
-    shelves: HashMap<Address, (Arc<Shelf>, u64)>,
+    shelves: HashMap<Address, Place>,
     bytes: usize,
     /// Counts uses.
     clock: u64,
+}
+
+#[derive(Debug)]
+struct Place {
+    shelf: Arc<Shelf>,
+    used: u64,
+    /// What it was counted as when it came.
+    bytes: usize,
 }
 
 impl Shelves {
@@ -47,22 +58,29 @@ impl Shelves {
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         recent.clock += 1;
         let clock = recent.clock;
-        let (shelf, used) = recent.shelves.get_mut(account)?;
-        *used = clock;
-        Some(Arc::clone(shelf))
+        let place = recent.shelves.get_mut(account)?;
+        place.used = clock;
+        Some(Arc::clone(&place.shelf))
     }
 
     pub(super) fn put(&self, account: &Address, shelf: &Arc<Shelf>) {
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         recent.clock += 1;
-        let clock = recent.clock;
-        recent.bytes += shelf.size();
-        if let Some((older, _)) = recent.shelves.insert(account.clone(), (Arc::clone(shelf), clock)) {
-            recent.bytes -= older.size();
+        let place = Place { shelf: Arc::clone(shelf), used: recent.clock, bytes: shelf.size() };
+        recent.bytes += place.bytes;
+        if let Some(older) = recent.shelves.insert(account.clone(), place) {
+            recent.bytes -= older.bytes;
         }
         if recent.bytes > BYTES {
             recent.forget();
         }
+    }
+
+    /// Notes what a document of a shelf is about to become.
+    pub(super) fn put_draft(&self, account: &Address, shelf: &Shelf, draft: Document) {
+        let Shelf { facts, documents, is_settled, .. } = shelf;
+        let (facts, documents) = (Arc::clone(facts), documents.clone());
+        self.put(account, &Arc::new(Shelf { facts, documents, draft: Some(draft), is_settled: *is_settled }));
     }
 }
 
@@ -70,21 +88,21 @@ impl Recent {
     /// Forgets a good part at once, so that it is seldom looked for.
     fn forget(&mut self) {
         let mut uses: Vec<(u64, Address)> =
-            self.shelves.iter().map(|(account, (_, used))| (*used, account.clone())).collect();
+            self.shelves.iter().map(|(account, place)| (place.used, account.clone())).collect();
         uses.sort_unstable();
         for (_, account) in uses {
             if self.bytes <= BYTES / 4 * 3 {
                 return;
             }
-            if let Some((shelf, _)) = self.shelves.remove(&account) {
-                self.bytes -= shelf.size();
+            if let Some(place) = self.shelves.remove(&account) {
+                self.bytes -= place.bytes;
             }
         }
     }
 }
 
 /// Most bytes that are kept.
-const BYTES: usize = 32 << 20;
+const BYTES: usize = 64 << 20;
 /// What a document and a contact cost besides their bytes, about.
 const ENTRY: usize = 200;
 const CONTACT: usize = 200;

@@ -8,9 +8,11 @@ use bytes::Bytes;
 use super::{
     Document,
     contacts::{self, Told, Wanted},
+    document::limits,
     icon,
     rules::{self, About},
-    tree::{Edits, Tree, TreeLimits},
+    senders,
+    tree::{Edits, Tree},
 };
 use crate::{
     account::{FactChange, Facts},
@@ -48,6 +50,15 @@ impl Unfit {
     }
 }
 
+/// What of a document whoever changed it named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All of it: what it does not say any more he may never have known.
+    Whole,
+    /// The parts that are other ones now.
+    Parts,
+}
+
 /// What is to be changed so that documents and account say the same.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Step {
@@ -62,21 +73,23 @@ impl Step {
     }
 }
 
-/// What a change of documents from `old` to `new` means for the account.
+/// What a change of one of the documents from `old` to `new` means for the account.
 ///
 /// # Errors
 /// The document that changed is none that the account can follow.
 pub(super) fn take(
     owner: &Address,
     facts: &Facts,
-    old: &All,
-    new: &All,
+    (old, new, extent): (&All, &All, Extent),
     now: Timestamp,
 ) -> Result<Vec<FactChange>, Unfit> {
-    let changed = |id: &DocumentId| old.get(id).map(|it| &it.bytes) != new.get(id).map(|it| &it.bytes);
+    let changed = |id: &DocumentId| match (old.get(id), new.get(id)) {
+        (Some(old), Some(new)) => !old.is_like(new),
+        (old, new) => old.is_some() != new.is_some(),
+    };
     let mut changes = Vec::new();
     if changed(&LISTS) || changed(&RULES) {
-        let is_read = tree(new, &LISTS).is_some_and(|lists| contacts::is_lists(&lists));
+        let is_read = tree(new, &LISTS).is_some_and(contacts::is_lists);
         if new.contains_key(&LISTS) && !is_read {
             return Err(Unfit::Lists);
         }
@@ -90,9 +103,25 @@ pub(super) fn take(
         }
     }
     if changed(&MESSAGE_RULES) || (has_lists && new.contains_key(&MESSAGE_RULES)) {
-        let ruleset = message_rules(owner, new)?;
+        let ruleset = message_rules(owner, facts, new)?;
         if ruleset.as_ref() != facts.message_rules.as_deref() {
             changes.push(FactChange::MessageRules(ruleset.map(Arc::new)));
+        }
+    }
+    if changed(&MESSAGE_RULES) {
+        let (old, new) = (tree(old, &MESSAGE_RULES), tree(new, &MESSAGE_RULES));
+        let choice = match extent {
+            Extent::Parts => senders::read(new, owner, facts),
+            Extent::Whole => senders::read_whole(old, new, owner, facts),
+        };
+        if choice != facts.accepted_senders {
+            changes.push(FactChange::AcceptedSenders(choice));
+        }
+    }
+    if changed(&CALL_RULES) || (has_lists && new.contains_key(&CALL_RULES)) {
+        let ruleset = call_rules(owner, new)?;
+        if ruleset.as_ref() != facts.call_rules.as_deref() {
+            changes.push(FactChange::CallRules(ruleset.map(Arc::new)));
         }
     }
     if changed(&HARD_STATE) {
@@ -108,26 +137,50 @@ pub(super) fn take(
 /// What has to be done so that the documents say what the account does.
 pub(super) fn keep(owner: &Address, facts: &Facts, documents: &All, lists_url: &str, now: Timestamp) -> Step {
     let mut step = Step::default();
-    let wanted = Wanted::of(facts);
-    if !documents.contains_key(&LISTS) && !wanted.is_empty() {
-        begin(owner, &wanted, documents, lists_url, &mut step);
+    let told = told(owner, documents);
+    if !documents.contains_key(&LISTS) || !contacts::agree(&told, facts) {
+        let wanted = Wanted::of(facts);
+        if !documents.contains_key(&LISTS) && !wanted.is_empty() {
+            begin(owner, &wanted, documents, lists_url, &mut step);
+        }
+        keep_people(owner, &told, &wanted, documents, &mut step);
+    } else {
+        debug_assert!(
+            {
+                let mut edited = Step::default();
+                keep_people(owner, &told, &Wanted::of(facts), documents, &mut edited);
+                edited.is_empty()
+            },
+            "what agrees needs no edit"
+        );
     }
     if !documents.contains_key(&RULES)
         && let Some(rules) = &facts.rules
     {
         step.documents.push((RULES.clone(), Some(print(rules).into())));
     }
-    keep_people(owner, &wanted, documents, &mut step);
+    if documents.contains_key(&MESSAGE_RULES) {
+        edit(owner, documents, &MESSAGE_RULES, &mut step, &|tree, edits| {
+            senders::edit(tree, owner, facts, edits);
+        });
+    } else if let Some(rules) = senders::print(owner, facts) {
+        step.documents.push((MESSAGE_RULES.clone(), Some(rules.into())));
+    }
     if let Ok(ruleset) = derived(owner, documents)
         && documents.contains_key(&RULES)
         && ruleset.as_ref() != facts.rules.as_deref()
     {
         step.facts.push(FactChange::Rules(ruleset.map(Arc::new)));
     }
-    if let Ok(Some(ruleset)) = message_rules(owner, documents)
+    if let Ok(Some(ruleset)) = message_rules(owner, facts, documents)
         && Some(&ruleset) != facts.message_rules.as_deref()
     {
         step.facts.push(FactChange::MessageRules(Some(Arc::new(ruleset))));
+    }
+    if let Ok(ruleset) = call_rules(owner, documents)
+        && ruleset.as_ref() != facts.call_rules.as_deref()
+    {
+        step.facts.push(FactChange::CallRules(ruleset.map(Arc::new)));
     }
     keep_hard_state(owner, facts, documents, now, &mut step);
     step
@@ -152,25 +205,32 @@ fn begin(owner: &Address, wanted: &Wanted, documents: &All, lists_url: &str, ste
     }
 }
 
-fn keep_people(owner: &Address, wanted: &Wanted, documents: &All, step: &mut Step) {
-    let told = told(owner, documents);
-    let mut edit = |id: &DocumentId, edit: &dyn for<'a> Fn(&'a Tree, &mut Edits<'a>)| {
-        let Some(tree) = tree(documents, id) else { return };
-        let mut edits = Edits::of(&tree);
-        edit(&tree, &mut edits);
-        if edits.is_empty() {
-            return;
+fn keep_people(owner: &Address, told: &Told, wanted: &Wanted, documents: &All, step: &mut Step) {
+    edit(owner, documents, &LISTS, step, &|tree, edits| contacts::edit(tree, owner, told, wanted, edits));
+    edit(owner, documents, &RULES, step, &|tree, edits| rules::edit(tree, owner, told, wanted, edits));
+}
+
+/// Edits a document, where it is there.
+fn edit(
+    owner: &Address,
+    documents: &All,
+    id: &DocumentId,
+    step: &mut Step,
+    edit: &dyn for<'a> Fn(&'a Tree, &mut Edits<'a>),
+) {
+    let Some(tree) = tree(documents, id) else { return };
+    let mut edits = Edits::of(tree);
+    edit(tree, &mut edits);
+    if edits.is_empty() {
+        return;
+    }
+    match edits.apply(&limits()) {
+        Ok(edited) if edited.as_str() != tree.as_str() => {
+            step.documents.push((id.clone(), Some(edited.into_bytes())));
         }
-        match edits.apply(&limits()) {
-            Ok(edited) if edited.as_str() != tree.as_str() => {
-                step.documents.push((id.clone(), Some(edited.into_bytes())));
-            }
-            Ok(_) => {}
-            Err(fault) => tracing::error!(account = %owner, document = %id, %fault, "document stays behind"),
-        }
-    };
-    edit(&LISTS, &|tree, edits| contacts::edit(tree, owner, &told, wanted, edits));
-    edit(&RULES, &|tree, edits| rules::edit(tree, owner, &told, wanted, edits));
+        Ok(_) => {}
+        Err(fault) => tracing::error!(account = %owner, document = %id, %fault, "document stays behind"),
+    }
 }
 
 fn keep_hard_state(owner: &Address, facts: &Facts, documents: &All, now: Timestamp, step: &mut Step) {
@@ -193,24 +253,30 @@ fn keep_hard_state(owner: &Address, facts: &Facts, documents: &All, now: Timesta
 /// What the documents tell of people.
 fn told(owner: &Address, documents: &All) -> Told {
     let mut told = Told::default();
-    if let Some(lists) = tree(documents, &LISTS) {
-        contacts::read(&lists, owner, &mut told);
-    }
-    if let Some(rules) = tree(documents, &RULES) {
-        rules::read(&rules, owner, &mut told);
+    for document in [&LISTS, &RULES].into_iter().filter_map(|id| documents.get(id)) {
+        told.add(document.people(owner));
     }
     told
 }
 
 fn derived(owner: &Address, documents: &All) -> Result<Option<Ruleset>, RulesError> {
-    let rules = |document: &Document| rules::ruleset(&document.bytes, About::Presence, owner, documents);
+    let rules = |document: &Document| rules::ruleset(document, About::Presence, owner, documents);
     documents.get(&RULES).map(rules).transpose()
 }
 
-/// The rules on who may write.
-fn message_rules(owner: &Address, documents: &All) -> Result<Option<Ruleset>, RulesError> {
-    let rules = |document: &Document| rules::ruleset(&document.bytes, About::Messages, owner, documents);
-    documents.get(&MESSAGE_RULES).map(rules).transpose()
+/// The rules on who may write, without the one that is the preference for senders.
+fn message_rules(owner: &Address, facts: &Facts, documents: &All) -> Result<Option<Ruleset>, RulesError> {
+    let Some(document) = documents.get(&MESSAGE_RULES) else { return Ok(None) };
+    let mut ruleset = rules::ruleset(document, About::Messages, owner, documents)?;
+    let preference = tree(documents, &MESSAGE_RULES).and_then(|tree| senders::rule_id(tree, owner, facts));
+    ruleset.rules.retain(|rule| Some(rule.id.as_str()) != preference.as_deref());
+    Ok(Some(ruleset))
+}
+
+/// The rules on who may follow calls; nothing but the document tells them.
+fn call_rules(owner: &Address, documents: &All) -> Result<Option<Ruleset>, RulesError> {
+    let rules = |document: &Document| rules::ruleset(document, About::Calls, owner, documents);
+    documents.get(&CALL_RULES).map(rules).transpose()
 }
 
 /// The state that a document means, which goes with it to those who understand such documents.
@@ -236,22 +302,22 @@ fn print_hard_state(owner: &Address, state: &Presence) -> Option<Bytes> {
         takes_calls: false,
         presence: Arc::new(state.clone()),
     };
-    let snapshot =
-        Snapshot { of: owner.clone(), aggregate: Arc::new(state.clone()), resources: vec![speaker] };
-    Some(pidf::Format::Pidf.print(&pidf::compose(&snapshot, &format!("sip:{owner}"))).into())
+    let (of, aggregate) = (owner.clone(), Arc::new(state.clone()));
+    let snapshot = Snapshot { of, aggregate, resources: vec![speaker], picture: None };
+    Some(
+        pidf::Format::Pidf
+            .print(&pidf::compose(&snapshot, &format!("sip:{}", owner.with_ascii_domain())))
+            .into(),
+    )
 }
 
-fn tree(documents: &All, id: &DocumentId) -> Option<Tree> {
-    Tree::parse(&documents.get(id)?.bytes, &limits()).ok()
-}
-
-/// The account says how large documents may be, not the reader.
-fn limits() -> TreeLimits {
-    TreeLimits { bytes: 16 << 20, ..TreeLimits::default() }
+fn tree<'a>(documents: &'a All, id: &DocumentId) -> Option<&'a Tree> {
+    documents.get(id)?.tree().map(AsRef::as_ref)
 }
 
 static LISTS: DocumentId = DocumentId::of("resource-lists");
 static SERVICES: DocumentId = DocumentId::of("rls-services");
 pub(super) static RULES: DocumentId = DocumentId::of("pres-rules");
 static MESSAGE_RULES: DocumentId = DocumentId::of("im-rules");
+static CALL_RULES: DocumentId = DocumentId::of("org.openxcap.dialog-rules");
 static HARD_STATE: DocumentId = DocumentId::of("pidf-manipulation");

@@ -3,19 +3,20 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use compact_str::{CompactString, format_compact};
+use compact_str::CompactString;
 use sha2::{Digest, Sha256};
 
 use super::{
+    Document,
     application::print_icon,
-    icon,
+    icon::{self, IconKeys},
     shelves::{Shelf, Shelves},
     step::{self, Step},
+    tree::Tree,
 };
 use crate::{
     account::{
-        Accounts, Amendment, DocumentChange, Facts, Reply, Request, StoredDocument, Watch, WatchKind,
-        WatchSink, WatchSpec,
+        Accounts, Amendment, DocumentChange, Facts, Reply, Request, Watch, WatchKind, WatchSink, WatchSpec,
     },
     signal::{Address, DocumentEntry, DocumentId, Reason, Reject, Timestamp, Wanted},
 };
@@ -27,20 +28,18 @@ pub struct Documents {
     shelves: Arc<Shelves>,
     /// Below which path of the web documents are, for references from one to another.
     root: Arc<str>,
-}
-
-/// A document as it is at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document {
-    pub entry: DocumentEntry,
-    pub bytes: Bytes,
+    icon_keys: Option<IconKeys>,
 }
 
 /// What becomes of a document.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Change {
     /// It has these bytes.
     Put(Bytes),
+    /// It is this, which was read already.
+    Write(Arc<Tree>),
+    /// It is this, made of the one before by changing parts of it that were named; the others were not thought of.
+    Edit(Arc<Tree>),
     Remove,
     /// Nothing changes: what is there is what is wanted.
     Keep,
@@ -66,30 +65,39 @@ pub enum ChangeError<E> {
     Rejected(#[from] Reject),
 }
 
-impl Document {
-    /// The strong entity tag, in its quotes: another one after each change, the same after a restart.
-    #[must_use]
-    pub fn etag(&self) -> CompactString {
-        etag(&self.entry)
-    }
-}
-
-impl From<StoredDocument> for Document {
-    fn from(stored: StoredDocument) -> Self {
-        Self { entry: stored.entry, bytes: stored.bytes }
-    }
+/// What came of bringing documents up to the account.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Followed {
+    /// They are other ones now.
+    Done,
+    /// The account is another one than was looked at.
+    Late,
+    /// There is no room for more: what there is, is shown.
+    NoRoom,
 }
 
 impl Documents {
     #[must_use]
     pub fn new(accounts: Accounts) -> Self {
-        Self { accounts, shelves: Arc::default(), root: ROOT.into() }
+        Self { accounts, shelves: Arc::default(), root: ROOT.into(), icon_keys: None }
     }
 
     /// The same, where clients find documents below another path of the web than `/xcap-root`.
     #[must_use]
     pub fn with_root(self, root: &str) -> Self {
         Self { root: root.trim_end_matches('/').into(), ..self }
+    }
+
+    /// The same, where pictures have URLs.
+    #[must_use]
+    pub fn with_icon_keys(self, icon_keys: IconKeys) -> Self {
+        Self { icon_keys: Some(icon_keys), ..self }
+    }
+
+    /// What opens one picture to everybody who was told its URL; without it pictures have none.
+    #[must_use]
+    pub fn icon_keys(&self) -> Option<IconKeys> {
+        self.icon_keys
     }
 
     /// A document of an account, in step with the account; `None` where there is none.
@@ -125,24 +133,30 @@ impl Documents {
         for _ in 0..TRIES {
             let shelf = self.shelf(account).await?;
             let before = shelf.documents.get(id).cloned();
-            let change = match edit(before.as_ref()).map_err(ChangeError::Edit)? {
-                Change::Put(bytes) => DocumentChange::Put { id: id.clone(), hash: hash(&bytes), bytes },
-                Change::Remove if before.is_some() => DocumentChange::Remove(id.clone()),
+            let change = edit(before.as_ref()).map_err(ChangeError::Edit)?;
+            let extent = if let Change::Edit(_) = change { step::Extent::Parts } else { step::Extent::Whole };
+            let draft = match change {
+                Change::Put(bytes) => Some(Document::new(draft(id, &bytes), bytes)),
+                Change::Write(tree) | Change::Edit(tree) => {
+                    let bytes = Bytes::copy_from_slice(tree.as_str().as_bytes());
+                    Some(Document::of_tree(draft(id, &bytes), bytes, tree))
+                }
+                Change::Remove if before.is_some() => None,
                 Change::Remove | Change::Keep => return Ok(Changed { after: before.clone(), before }),
             };
-            let bytes = match &change {
-                DocumentChange::Put { bytes, .. } => Some(bytes.clone()),
-                DocumentChange::Remove(_) => None,
-            };
-            let after = after(&shelf, &change);
-            let taken = step::take(account, &shelf.facts, &shelf.documents, &after, now());
+            let after = after(&shelf, id, draft.as_ref());
+            let versions = (&shelf.documents, &after, extent);
+            let taken = step::take(account, &shelf.facts, versions, now());
             let facts = taken.map_err(|unfit| unfit.reject())?;
             let revision = shelf.facts.revision;
-            let amendment = Amendment { revision, documents: vec![change], facts };
+            let amendment = Amendment { revision, documents: vec![change_to(id, draft.as_ref())], facts };
+            if let Some(draft) = &draft {
+                self.shelves.put_draft(account, &shelf, draft.clone());
+            }
             match self.accounts.ask(account, Request::Amend(Box::new(amendment))).await {
                 Ok(Reply::Amended { documents, .. }) => {
                     let put = documents.into_iter().find(|entry| entry.id == *id);
-                    let after = put.zip(bytes).map(|(entry, bytes)| Document { entry, bytes });
+                    let after = put.zip(draft).map(|(entry, draft)| draft.known_as(entry));
                     return Ok(Changed { before, after });
                 }
                 Ok(_) => return Err(Reject::from(Reason::Internal).into()),
@@ -189,6 +203,12 @@ impl Documents {
         }
     }
 
+    /// Whether clients find documents on the web.
+    #[must_use]
+    pub fn are_served(&self) -> bool {
+        !self.root.is_empty()
+    }
+
     /// Largest document, in bytes.
     #[must_use]
     pub fn document_bytes(&self) -> usize {
@@ -206,6 +226,7 @@ impl Documents {
     /// All documents of an account, in step with it, as they are at one revision of it.
     async fn shelf(&self, account: &Address) -> Result<Arc<Shelf>, Reject> {
         let mut steps = 0;
+        let mut last = None;
         for attempt in 0..TRIES {
             let known = self.shelves.find(account);
             let unless = known.as_ref().map(|shelf| shelf.facts.revision);
@@ -219,16 +240,23 @@ impl Documents {
                 step::keep(account, &shelf.facts, &shelf.documents, &self.lists_url(account), now());
             self.keep_icon(account, &shelf, &mut step).await?;
             let is_settled = step.is_empty();
-            if !is_settled && steps < STEPS && self.follow(account, &shelf, step).await? {
-                steps += 1;
-                continue;
+            if !is_settled && steps < STEPS {
+                let followed = self.follow(account, &shelf, step).await?;
+                // What others have changed meanwhile is no step of ours: the account is looked at anew.
+                steps += usize::from(followed == Followed::Done);
+                if followed != Followed::NoRoom {
+                    last = Some(shelf);
+                    continue;
+                }
             }
             // What does not come to rest is a defect, and is served as it is.
             let shelf = Arc::new(Shelf { is_settled, ..shelf });
             self.shelves.put(account, &shelf);
             return Ok(shelf);
         }
-        Err(Reason::Overloaded.into())
+        // Others change the account all the time: what was read last is served as it is.
+        let shelf = last.ok_or(Reason::Overloaded)?;
+        Ok(Arc::new(Shelf { is_settled: false, ..shelf }))
     }
 
     /// Makes the picture that the document shows the one that the account has.
@@ -253,8 +281,8 @@ impl Documents {
         Ok(())
     }
 
-    /// Brings the documents up to the account; tells whether they may be other ones now.
-    async fn follow(&self, account: &Address, shelf: &Shelf, step: Step) -> Result<bool, Reject> {
+    /// Brings the documents up to the account.
+    async fn follow(&self, account: &Address, shelf: &Shelf, step: Step) -> Result<Followed, Reject> {
         let documents = step.documents.into_iter().map(|(id, bytes)| match bytes {
             Some(bytes) => DocumentChange::Put { id, hash: hash(&bytes), bytes },
             None => DocumentChange::Remove(id),
@@ -262,12 +290,11 @@ impl Documents {
         let revision = shelf.facts.revision;
         let amendment = Amendment { revision, documents: documents.collect(), facts: step.facts };
         match self.accounts.ask(account, Request::Amend(Box::new(amendment))).await {
-            Ok(_) => Ok(true),
-            Err(reject) if reject.reason == Reason::Conflict => Ok(true),
-            // There is no room for more: what there is, is shown.
+            Ok(_) => Ok(Followed::Done),
+            Err(reject) if reject.reason == Reason::Conflict => Ok(Followed::Late),
             Err(reject) if matches!(reject.reason, Reason::TooLarge | Reason::PolicyViolation) => {
                 tracing::warn!(%account, %reject, "documents stay behind");
-                Ok(false)
+                Ok(Followed::NoRoom)
             }
             Err(reject) => Err(reject),
         }
@@ -275,7 +302,8 @@ impl Documents {
 
     /// Where an account's lists are, for references to them.
     fn lists_url(&self, account: &Address) -> String {
-        format!("https://{}{}/resource-lists/users/sip:{account}/index", account.domain(), self.root)
+        let (domain, user) = (account.domain_in_ascii(), account.with_ascii_domain());
+        format!("https://{domain}{}/resource-lists/users/sip:{user}/index", self.root)
     }
 
     /// Reads the documents that the facts name; `None` where the account is somewhere else already.
@@ -286,8 +314,14 @@ impl Documents {
         in_turn: bool,
     ) -> Result<Option<Shelf>, Reject> {
         let known = self.shelves.find(account);
-        let mut documents = known.map(|shelf| shelf.documents.clone()).unwrap_or_default();
+        let mut documents = known.as_ref().map(|shelf| shelf.documents.clone()).unwrap_or_default();
         documents.retain(|_, document| facts.documents.contains(&document.entry));
+        let draft = known.as_ref().and_then(|shelf| shelf.draft.as_ref());
+        if let Some(draft) = draft
+            && let Some(entry) = facts.documents.iter().find(|entry| is_of(draft, entry))
+        {
+            documents.entry(entry.id.clone()).or_insert_with(|| draft.known_as(entry.clone()));
+        }
         let missing = facts.documents.iter().filter(|entry| !documents.contains_key(&entry.id));
         let missing: Vec<DocumentId> = missing.map(|entry| entry.id.clone()).collect();
         if !missing.is_empty() {
@@ -296,34 +330,43 @@ impl Documents {
         }
         let is_complete = facts.documents.len() == documents.len()
             && facts.documents.iter().zip(documents.values()).all(|(entry, found)| *entry == found.entry);
-        Ok(is_complete.then_some(Shelf { facts, documents, is_settled: true }))
+        Ok(is_complete.then_some(Shelf { facts, documents, draft: None, is_settled: true }))
     }
 }
 
-/// All documents as a change leaves them.
-fn after(shelf: &Shelf, change: &DocumentChange) -> step::All {
+/// All documents as a change of one leaves them.
+fn after(shelf: &Shelf, id: &DocumentId, draft: Option<&Document>) -> step::All {
     let mut documents = shelf.documents.clone();
-    match change {
-        DocumentChange::Put { id, bytes, hash } => {
-            let size = bytes.len() as u64;
-            let entry =
-                DocumentEntry { id: id.clone(), version: 0, hash: *hash, changed: Timestamp(0), size };
-            documents.insert(id.clone(), Document { entry, bytes: bytes.clone() });
-        }
-        DocumentChange::Remove(id) => {
-            documents.remove(id);
-        }
+    match draft {
+        Some(draft) => drop(documents.insert(id.clone(), draft.clone())),
+        None => drop(documents.remove(id)),
     }
     documents
 }
 
-fn now() -> Timestamp {
-    Timestamp::now()
+fn change_to(id: &DocumentId, draft: Option<&Document>) -> DocumentChange {
+    match draft {
+        Some(Document { entry, bytes, .. }) => {
+            DocumentChange::Put { id: id.clone(), hash: entry.hash, bytes: bytes.clone() }
+        }
+        None => DocumentChange::Remove(id.clone()),
+    }
 }
 
-/// The tag of a document that is known so.
-fn etag(entry: &DocumentEntry) -> CompactString {
-    format_compact!("\"{:x}-{:016x}\"", entry.version, entry.hash)
+/// The entry of a document that the account does not have yet: it will say its version and time.
+fn draft(id: &DocumentId, bytes: &[u8]) -> DocumentEntry {
+    let size = bytes.len() as u64;
+    DocumentEntry { id: id.clone(), version: 0, hash: hash(bytes), changed: Timestamp(0), size }
+}
+
+/// Whether an entry of the account is of this draft.
+fn is_of(draft: &Document, entry: &DocumentEntry) -> bool {
+    let drafted = &draft.entry;
+    entry.id == drafted.id && entry.hash == drafted.hash && entry.size == drafted.size
+}
+
+fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 /// Tells contents of a document apart.

@@ -65,6 +65,8 @@ pub enum Readers {
     Owner,
     /// Everybody, without credentials.
     Everybody,
+    /// Whoever may see the owner's picture: everybody, unless she shows it to those alone who may watch her.
+    Picture,
 }
 
 /// Where documents come from.

@@ -1,4 +1,5 @@
-//! `org.openmobilealliance.pres-content`: the owner's icon, open to everybody (OMA Presence Content).
+//! `org.openmobilealliance.pres-content`: the owner's icon, for whoever may see her picture (OMA Presence
+//! Content).
 //!
 //! Beyond the schema: it is a picture of a known kind, in base64, and not too large.
 
@@ -22,7 +23,7 @@ pub(super) static APPLICATION: Application = Application {
     namespaces: &[PRES_CONTENT],
     names: Names::One { name: "oma_status-icon/index", aliases: &[] },
     stored_as: "org.openmobilealliance.pres-content",
-    readers: Readers::Everybody,
+    readers: Readers::Picture,
     origin: Origin::Stored,
     schema: &SCHEMA,
     root: &ROOT,

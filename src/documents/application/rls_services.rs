@@ -146,7 +146,8 @@ fn check(root: Element<'_>, context: &Context<'_>) -> Result<(), Conflict> {
 /// An address that is free and reminds of the one that is not.
 fn alternatives(uri: &str, context: &Context<'_>) -> Vec<String> {
     let Some((_, bare)) = uri.split_once(':') else { return Vec::new() };
-    let (wish, domain) = bare.split_once('@').unwrap_or_else(|| (bare, context.owner.domain()));
+    let own = context.owner.domain_in_ascii();
+    let (wish, domain) = bare.split_once('@').unwrap_or((bare, &own));
     let owner = context.owner.local().unwrap_or_default();
     let candidates = (1..=9).map(|number| match number {
         1 => format!("sip:{owner}+{wish}@{domain}"),

@@ -58,7 +58,7 @@ pub fn print(list: &WatcherList) -> Option<String> {
             (WatcherStatus::Terminated, _) => "unknown",
         };
         out.push_str("\n  <watcher>");
-        xml::push_element(&mut out, "id", &format!("sip:{}", watcher.address));
+        xml::push_element(&mut out, "id", &format!("sip:{}", watcher.address.with_ascii_domain()));
         xml::push_element(&mut out, "online", if is_there { "true" } else { "false" });
         xml::push_element(&mut out, "status", status);
         out.push_str("</watcher>");

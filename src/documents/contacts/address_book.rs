@@ -7,6 +7,7 @@ use std::{
 };
 
 use compact_str::CompactString;
+use smallvec::SmallVec;
 
 use super::{
     ADDRESS_BOOK,
@@ -58,6 +59,8 @@ pub(super) struct Book<'a> {
     pub(super) policies: Vec<BookPolicy<'a>>,
     /// Every id of the document.
     ids: BTreeSet<Cow<'a, str>>,
+    /// The names of the groups that each contact is in, by its id: in their order, each once.
+    memberships: BTreeMap<CompactString, SmallVec<[CompactString; 2]>>,
 }
 
 /// What the book tells.
@@ -66,15 +69,16 @@ pub(super) fn read(list: Element<'_>, owner: &Address) -> Statement {
     let mut contacts: BTreeMap<Address, super::told::Card> = BTreeMap::new();
     let mut policies: Vec<(&Address, &Handling<'_>)> = Vec::new();
     for contact in &book.contacts {
-        let groups = book.groups_of(&contact.id);
         for (_, address) in &contact.addresses {
             let card = contacts.entry(address.clone()).or_default();
-            card.groups.extend(groups.iter().cloned());
+            book.groups_of(&contact.id).iter().for_each(|group| card.add_group(group));
             card.name.get_or_insert_with(|| contact.name.clone());
             policies.push((address, &contact.handling));
         }
     }
     policies.extend(book.policies.iter().map(|policy| (&policy.address, &policy.handling)));
+    let people: BTreeSet<&Address> = policies.iter().map(|(one, _)| *one).collect();
+    let is_manifold = people.len() < policies.len();
     let all = |wanted: &dyn Fn(&Handling<'_>) -> bool| -> BTreeSet<Address> {
         policies.iter().filter(|(_, handling)| wanted(handling)).map(|(one, _)| (*one).clone()).collect()
     };
@@ -87,6 +91,7 @@ pub(super) fn read(list: Element<'_>, owner: &Address) -> Statement {
         granted: Some(granted),
         blocked: Some(blocked),
         followed: Some(followed),
+        is_manifold,
     }
 }
 
@@ -94,11 +99,22 @@ impl<'a> Book<'a> {
     pub(super) fn read(list: Element<'a>, owner: &Address) -> Self {
         let named = |name: &'static str| list.elements_named(ADDRESS_BOOK, name);
         let root = std::iter::successors(Some(list), |element| element.parent()).last().unwrap_or(list);
+        let groups: Vec<BookGroup<'a>> = named("group").map(BookGroup::read).collect();
+        let mut memberships: BTreeMap<CompactString, SmallVec<[CompactString; 2]>> = BTreeMap::new();
+        for group in &groups {
+            for (_, member) in &group.members {
+                let names = memberships.entry(member.clone()).or_default();
+                if let Err(index) = names.binary_search(&group.name) {
+                    names.insert(index, group.name.clone());
+                }
+            }
+        }
         Self {
             list,
+            memberships,
+            groups,
             ids: root.descendants().filter_map(|element| element.attribute("id")).collect(),
             contacts: named("contact").map(|element| BookContact::read(element, owner)).collect(),
-            groups: named("group").map(BookGroup::read).collect(),
             policies: named("policy-element")
                 .filter_map(|element| {
                     let address = address_of(&element.attribute("uri")?, owner)?;
@@ -108,10 +124,9 @@ impl<'a> Book<'a> {
         }
     }
 
-    /// The names of the groups that a contact is in.
-    pub(super) fn groups_of(&self, id: &str) -> BTreeSet<CompactString> {
-        let holds = |group: &&BookGroup<'_>| group.members.iter().any(|(_, member)| member == id);
-        self.groups.iter().filter(holds).map(|group| group.name.clone()).collect()
+    /// The names of the groups that a contact is in, in their order, each once.
+    pub(super) fn groups_of(&self, id: &str) -> &[CompactString] {
+        self.memberships.get(id).map_or(&[], SmallVec::as_slice)
     }
 
     /// Whether an id is in use, anywhere in the document.

@@ -25,6 +25,7 @@ pub(super) fn edit<'a>(list: Element<'a>, owner: &Address, wanted: &Wanted, edit
         names: Names::within(list, ADDRESS_BOOK),
         book: &book,
         wanted,
+        policies: book.policies.iter().rev().map(|one| (&one.address, one.handling.policy)).collect(),
         left: BTreeSet::new(),
         joined: BTreeMap::new(),
     };
@@ -39,9 +40,8 @@ pub(super) fn edit<'a>(list: Element<'a>, owner: &Address, wanted: &Wanted, edit
     for policy in &book.policies {
         writer.edit_policy(policy, edits);
     }
-    let has_policy = |one: &Address| book.policies.iter().any(|policy| policy.address == *one);
     for one in wanted.blocked.iter().chain(&wanted.granted) {
-        if !wanted.contacts.contains_key(one) && !has_policy(one) {
+        if !wanted.contacts.contains_key(one) && !writer.policies.contains_key(one) {
             writer.add_policy(one, edits);
         }
     }
@@ -52,6 +52,8 @@ struct Writer<'a, 'b> {
     names: Names,
     book: &'b Book<'a>,
     wanted: &'b Wanted,
+    /// What is said of people by themselves; of several policies for one, the first.
+    policies: BTreeMap<&'b Address, Policy>,
     /// Contacts that leave a group, by its name; all of them where they are gone.
     left: BTreeSet<(CompactString, Option<CompactString>)>,
     /// Ids of contacts that come into a group, by its name.
@@ -93,11 +95,10 @@ impl<'a> Writer<'a, '_> {
             set_follows(&contact.handling, self.wanted.followed.contains(*first), edits);
         }
         let groups = self.book.groups_of(&contact.id);
-        if !is_true(&|_, card| card.groups == groups) {
-            self.left.extend(
-                groups.difference(&card.groups).map(|group| (contact.id.clone(), Some(group.clone()))),
-            );
-            for group in card.groups.difference(&groups) {
+        if !is_true(&|_, card| *card.groups == *groups) {
+            let left = groups.iter().filter(|group| !card.groups.contains(group));
+            self.left.extend(left.map(|group| (contact.id.clone(), Some(group.clone()))));
+            for group in card.groups.iter().filter(|group| !groups.contains(group)) {
                 self.joined.entry(group.clone()).or_default().push(contact.id.clone());
             }
         }
@@ -107,8 +108,7 @@ impl<'a> Writer<'a, '_> {
     fn policy_of(&self, contact: &BookContact<'a>) -> Policy {
         let own = || {
             let (_, first) = contact.addresses.first()?;
-            let found = self.book.policies.iter().find(|policy| policy.address == *first)?;
-            Some(found.handling.policy)
+            self.policies.get(first).copied()
         };
         match contact.handling.policy {
             Policy::Default => own().unwrap_or(Policy::Default),

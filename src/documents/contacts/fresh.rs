@@ -31,7 +31,7 @@ pub(in crate::documents) fn print_lists(wanted: &Wanted, lists_url: &str) -> Str
 
 /// The service by which a client follows all contacts with one subscription.
 pub(in crate::documents) fn print_services(owner: &Address, lists_url: &str) -> String {
-    let service = format!("sip:{}+presence@{}", owner.local().unwrap_or_default(), owner.domain());
+    let service = format!("sip:{}+presence@{}", owner.local().unwrap_or_default(), owner.domain_in_ascii());
     let list = list_url(lists_url, super::FOLLOWED_LIST);
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<rls-services xmlns=\"{RLS_SERVICES}\"><service uri=\"{}\">\

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     BLOCKED_LIST, FOLLOWED_LIST, GRANTED_LIST, RESOURCE_LISTS, list_of,
-    markup::{Names, add_member, address_of, uri_like},
+    markup::{Names, UriStyle, add_member, address_of},
     told::{Source, Statement, Told},
     wanted::Wanted,
 };
@@ -48,11 +48,13 @@ fn edit_list<'a>(
         }
         missing.remove(&one);
     }
-    let names = Names::within(list, RESOURCE_LISTS);
-    for one in missing {
-        let entry = names.outer("entry", &[("uri", &uri_like(root, one))], "");
-        add_member(list, &entry, edits);
+    if missing.is_empty() {
+        return;
     }
+    let (names, style) = (Names::within(list, RESOURCE_LISTS), UriStyle::of(root));
+    let entry = |one: &Address| names.outer("entry", &[("uri", &style.print(one))], "");
+    let all: String = missing.into_iter().map(entry).collect();
+    add_member(list, &all, edits);
 }
 
 /// The entries of a list that name somebody.

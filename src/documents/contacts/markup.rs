@@ -24,7 +24,7 @@ pub(in crate::documents) fn address_of(uri: &str, owner: &Address) -> Option<Add
 /// Somebody as Blink writes him: without scheme, every delimiter escaped.
 pub(super) fn escaped(address: &Address) -> String {
     let mut out = String::with_capacity(address.as_str().len() + 8);
-    for byte in address.as_str().bytes() {
+    for byte in address.with_ascii_domain().bytes() {
         if byte.is_ascii_alphanumeric() || b"_.-~/".contains(&byte) {
             out.push(char::from(byte));
         } else {
@@ -35,12 +35,24 @@ pub(super) fn escaped(address: &Address) -> String {
     out
 }
 
-/// Somebody as the other entries of this document are written.
-pub(super) fn uri_like(others: Element<'_>, address: &Address) -> String {
-    let is_entry = |element: &Element<'_>| element.is(RESOURCE_LISTS, "entry");
-    let mut uris = others.descendants().filter(is_entry).filter_map(|entry| entry.attribute("uri"));
-    let has_scheme = uris.next().is_some_and(|uri| uri.contains(':'));
-    if has_scheme { format!("sip:{}", percent_free(address)) } else { escaped(address) }
+/// How the entries of a document name people.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UriStyle {
+    has_scheme: bool,
+}
+
+impl UriStyle {
+    /// As the first entry below an element is written.
+    pub(super) fn of(others: Element<'_>) -> Self {
+        let is_entry = |element: &Element<'_>| element.is(RESOURCE_LISTS, "entry");
+        let mut uris = others.descendants().filter(is_entry).filter_map(|entry| entry.attribute("uri"));
+        Self { has_scheme: uris.next().is_some_and(|uri| uri.contains(':')) }
+    }
+
+    /// Somebody, written so.
+    pub(super) fn print(self, address: &Address) -> String {
+        if self.has_scheme { format!("sip:{}", percent_free(address)) } else { escaped(address) }
+    }
 }
 
 /// In a URI with its delimiters, only what no URI may have is escaped.

@@ -20,7 +20,7 @@ pub(super) use changes::changes;
 pub(super) use fresh::{print_lists, print_services};
 pub(super) use markup::address_of;
 pub(super) use told::{Source, Statement, Told};
-pub(super) use wanted::Wanted;
+pub(super) use wanted::{Wanted, agree};
 
 use super::tree::{Edits, Element, Tree};
 use crate::signal::Address;

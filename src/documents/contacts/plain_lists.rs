@@ -3,13 +3,13 @@
 //! An outermost list of contacts may hold others, which are its groups. Where there is an address book, these
 //! lists are kept up only if somebody uses them: Blink keeps an empty one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use compact_str::CompactString;
 
 use super::{
     ADDRESS_BOOK_LIST, RESOURCE_LISTS, list_of,
-    markup::{Names, add_member, address_of, trimmed, uri_like},
+    markup::{Names, UriStyle, add_member, address_of, trimmed},
     told::{Card, Source, Statement, Told},
     wanted::Wanted,
 };
@@ -18,8 +18,8 @@ use crate::{
     signal::Address,
 };
 
-/// One entry, and the group that its list stands for.
-struct Entry<'a> {
+/// One entry of a list, and the group that the list stands for.
+struct Listed<'a> {
     element: Element<'a>,
     address: Address,
     group: Option<CompactString>,
@@ -31,14 +31,21 @@ pub(super) fn read(root: Element<'_>, owner: &Address, told: &mut Told) {
         return;
     }
     let mut contacts: BTreeMap<Address, Card> = BTreeMap::new();
+    let mut is_manifold = false;
     for entry in entries {
-        let card = contacts.entry(entry.address).or_default();
-        card.groups.extend(entry.group);
-        if card.name.is_none() {
-            card.name = display_name(entry.element);
-        }
+        let name = display_name(entry.element);
+        let card = match contacts.entry(entry.address) {
+            Entry::Vacant(place) => place.insert(Card { name, ..Card::default() }),
+            Entry::Occupied(place) => {
+                let card = place.into_mut();
+                is_manifold |= card.name != name;
+                card.name = card.name.take().or(name);
+                card
+            }
+        };
+        entry.group.iter().for_each(|group| card.add_group(group));
     }
-    told.say(Source::Lists, Statement { contacts: Some(contacts), ..Statement::default() });
+    told.say(Source::Lists, Statement { contacts: Some(contacts), is_manifold, ..Statement::default() });
 }
 
 pub(super) fn edit<'a>(root: Element<'a>, owner: &Address, wanted: &Wanted, edits: &mut Edits<'a>) {
@@ -77,9 +84,10 @@ fn add<'a>(root: Element<'a>, group: Option<&str>, people: &[(&Address, &Card)],
     let list = contact_lists(root).into_iter().find(|(_, found)| found.as_deref() == group);
     let scope = list.as_ref().map_or(root, |(list, _)| *list);
     let names = Names::within(scope, RESOURCE_LISTS);
+    let style = UriStyle::of(root);
     let print = |outer: bool| -> String {
         let entry = |(address, card): &(&Address, &Card)| {
-            let uri = uri_like(root, address);
+            let uri = style.print(address);
             let name = card.name.as_ref().map(|name| names.text("display-name", name)).unwrap_or_default();
             let attributes = [("uri", uri.as_str())];
             if outer {
@@ -126,13 +134,13 @@ fn edit_name<'a>(entry: Element<'a>, card: Option<&Card>, edits: &mut Edits<'a>)
     }
 }
 
-fn entries<'a>(root: Element<'a>, owner: &Address) -> Vec<Entry<'a>> {
+fn entries<'a>(root: Element<'a>, owner: &Address) -> Vec<Listed<'a>> {
     let mut found = Vec::new();
     for (list, group) in contact_lists(root) {
         for element in list.elements_named(RESOURCE_LISTS, "entry") {
             let uri = element.attribute("uri");
             if let Some(address) = uri.and_then(|uri| address_of(&uri, owner)) {
-                found.push(Entry { element, address, group: group.clone() });
+                found.push(Listed { element, address, group: group.clone() });
             }
         }
     }

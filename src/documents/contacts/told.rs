@@ -1,8 +1,12 @@
 //! What documents tell of people, by the place where they do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map, btree_set},
+    sync::Arc,
+};
 
 use compact_str::CompactString;
+use smallvec::SmallVec;
 
 use crate::signal::Address;
 
@@ -24,7 +28,16 @@ pub(in crate::documents) enum Source {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::documents) struct Card {
     pub(in crate::documents) name: Option<CompactString>,
-    pub(in crate::documents) groups: BTreeSet<CompactString>,
+    /// In their order, each once.
+    pub(in crate::documents) groups: SmallVec<[CompactString; 2]>,
+}
+
+impl Card {
+    pub(super) fn add_group(&mut self, group: &CompactString) {
+        if let Err(index) = self.groups.binary_search(group) {
+            self.groups.insert(index, group.clone());
+        }
+    }
 }
 
 /// What one source tells; `None` of what it does not speak of.
@@ -34,6 +47,8 @@ pub(in crate::documents) struct Statement {
     pub(in crate::documents) granted: Option<BTreeSet<Address>>,
     pub(in crate::documents) blocked: Option<BTreeSet<Address>>,
     pub(in crate::documents) followed: Option<BTreeSet<Address>>,
+    /// It says something of somebody in several places, perhaps not the same in all.
+    pub(in crate::documents) is_manifold: bool,
 }
 
 /// One kind of thing that sources tell of people.
@@ -47,30 +62,64 @@ pub(in crate::documents) enum Aspect {
 
 /// Everything that documents tell of people.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(in crate::documents) struct Told(BTreeMap<Source, Statement>);
+pub(in crate::documents) struct Told(BTreeMap<Source, Arc<Statement>>);
+
+/// The people of whom a statement says something, in the order of their addresses.
+#[derive(Debug, Clone)]
+pub(super) enum People<'a> {
+    Cards(btree_map::Keys<'a, Address, Card>),
+    Set(btree_set::Iter<'a, Address>),
+}
+
+impl<'a> Iterator for People<'a> {
+    type Item = &'a Address;
+
+    fn next(&mut self) -> Option<&'a Address> {
+        match self {
+            Self::Cards(cards) => cards.next(),
+            Self::Set(set) => set.next(),
+        }
+    }
+}
 
 impl Statement {
     /// The people of whom it says this; `None` where it does not speak of that.
-    pub(super) fn people(&self, aspect: Aspect) -> Option<BTreeSet<&Address>> {
+    pub(super) fn people(&self, aspect: Aspect) -> Option<People<'_>> {
         match aspect {
-            Aspect::Contact => self.contacts.as_ref().map(|all| all.keys().collect()),
-            Aspect::Granted => self.granted.as_ref().map(|all| all.iter().collect()),
-            Aspect::Blocked => self.blocked.as_ref().map(|all| all.iter().collect()),
-            Aspect::Followed => self.followed.as_ref().map(|all| all.iter().collect()),
+            Aspect::Contact => self.contacts.as_ref().map(|all| People::Cards(all.keys())),
+            Aspect::Granted => self.granted.as_ref().map(|all| People::Set(all.iter())),
+            Aspect::Blocked => self.blocked.as_ref().map(|all| People::Set(all.iter())),
+            Aspect::Followed => self.followed.as_ref().map(|all| People::Set(all.iter())),
+        }
+    }
+
+    /// Whether it says this of somebody.
+    fn says(&self, aspect: Aspect, somebody: &Address) -> bool {
+        let is_in = |all: &Option<BTreeSet<Address>>| all.as_ref().is_some_and(|all| all.contains(somebody));
+        match aspect {
+            Aspect::Contact => self.contacts.as_ref().is_some_and(|all| all.contains_key(somebody)),
+            Aspect::Granted => is_in(&self.granted),
+            Aspect::Blocked => is_in(&self.blocked),
+            Aspect::Followed => is_in(&self.followed),
         }
     }
 }
 
 impl Told {
     pub(in crate::documents) fn say(&mut self, source: Source, statement: Statement) {
-        self.0.insert(source, statement);
+        self.0.insert(source, Arc::new(statement));
+    }
+
+    /// Takes in what another document tells.
+    pub(in crate::documents) fn add(&mut self, other: &Self) {
+        self.0.extend(other.0.iter().map(|(source, statement)| (*source, Arc::clone(statement))));
     }
 
     pub(in crate::documents) fn has(&self, source: Source) -> bool {
         self.0.contains_key(&source)
     }
 
-    pub(in crate::documents) fn find(&self, source: Source) -> Option<&Statement> {
+    pub(in crate::documents) fn find(&self, source: Source) -> Option<&Arc<Statement>> {
         self.0.get(&source)
     }
 
@@ -84,13 +133,13 @@ impl Told {
         self.has(Source::AddressBook) || self.has(Source::Blocked)
     }
 
-    pub(super) fn sources(&self) -> impl Iterator<Item = Source> {
-        self.0.keys().copied()
+    pub(super) fn statements(&self) -> impl Iterator<Item = (Source, &Arc<Statement>)> {
+        self.0.iter().map(|(source, statement)| (*source, statement))
     }
 
-    /// The people of whom any source says this.
-    pub(super) fn everybody(&self, aspect: Aspect) -> BTreeSet<&Address> {
-        self.0.values().filter_map(|statement| statement.people(aspect)).flatten().collect()
+    /// Whether any source says this of somebody.
+    pub(super) fn says(&self, aspect: Aspect, somebody: &Address) -> bool {
+        self.0.values().any(|statement| statement.says(aspect, somebody))
     }
 
     pub(super) fn card(&self, source: Source, somebody: &Address) -> Option<&Card> {

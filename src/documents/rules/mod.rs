@@ -15,11 +15,9 @@ pub(super) use people::{edit, read};
 use reference::Reader;
 
 use super::{Document, tree::Tree};
+pub(super) use crate::formats::rules::RulesError;
 use crate::{
-    formats::{
-        rules::{self, RulesError},
-        xml::Limits,
-    },
+    formats::{rules, xml::Limits},
     signal::{Address, Condition, DocumentId, Entity, Identity, Rule, Ruleset},
 };
 
@@ -30,6 +28,8 @@ pub(super) enum About {
     Presence,
     /// Who may write. Whom such a rule names is neither approved nor blocked by it.
     Messages,
+    /// Who may follow calls; likewise.
+    Calls,
 }
 
 /// The rules of a document as the account keeps them: with the members of the lists that they name, as far as
@@ -38,12 +38,12 @@ pub(super) enum About {
 /// # Errors
 /// What is wrong with the document.
 pub(super) fn ruleset(
-    bytes: &[u8],
+    document: &Document,
     about: About,
     owner: &Address,
     documents: &BTreeMap<DocumentId, Document>,
 ) -> Result<Ruleset, RulesError> {
-    let mut ruleset = rules::parse(bytes, &Limits { bytes: bytes.len(), nodes: NODES, ..Limits::default() })?;
+    let mut ruleset = document.rules().clone()?;
     for rule in ruleset.rules.iter_mut().filter(|_| about == About::Presence) {
         if let Some(condition) = as_fact(rule, owner) {
             rule.conditions.push(condition);
@@ -59,6 +59,14 @@ pub(super) fn ruleset(
         named.flatten().map(|anchor| (anchor.clone(), reader.members(anchor))).collect();
     ruleset.lists = lists;
     Ok(ruleset)
+}
+
+/// The rules of a document, the lists that they name without members.
+///
+/// # Errors
+/// What is wrong with the document.
+pub(super) fn parse(bytes: &[u8]) -> Result<Ruleset, RulesError> {
+    rules::parse(bytes, &Limits { bytes: bytes.len(), nodes: NODES, ..Limits::default() })
 }
 
 /// The fact of the account that a rule about people stands for; `None` for any other rule.

@@ -31,8 +31,14 @@ pub(in crate::documents) fn read(tree: &Tree, owner: &Address, told: &mut Told) 
     };
     let blocked = all(false);
     let mut granted = all(true);
+    let named = granted.len();
     granted.retain(|one| !blocked.contains(one));
-    let statement = Statement { granted: Some(granted), blocked: Some(blocked), ..Statement::default() };
+    let statement = Statement {
+        is_manifold: granted.len() < named,
+        granted: Some(granted),
+        blocked: Some(blocked),
+        ..Statement::default()
+    };
     told.say(Source::Rules, statement);
 }
 
@@ -84,7 +90,10 @@ fn add<'a>(
         return;
     }
     let one = |address: &&Address| {
-        format!("<one xmlns=\"{COMMON_POLICY}\" id=\"sip:{}\"/>", escape_attribute(address.as_str()))
+        format!(
+            "<one xmlns=\"{COMMON_POLICY}\" id=\"sip:{}\"/>",
+            escape_attribute(&address.with_ascii_domain())
+        )
     };
     let all: String = people.iter().map(one).collect();
     if let Some(rule) = rule {

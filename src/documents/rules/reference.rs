@@ -7,17 +7,16 @@ use crate::{
     documents::{
         Document,
         contacts::{BLOCKED_LIST, GRANTED_LIST, RESOURCE_LISTS},
-        tree::{Element, Selected, Selector, Tree, TreeLimits},
+        tree::{Element, Selected, Selector},
     },
     formats::{percent::unescape, rules::read_entity},
     signal::{Address, DocumentId, Entity},
 };
 
-/// Follows references into the owner's lists. Each document is read once.
+/// Follows references into the owner's lists.
 pub(super) struct Reader<'a> {
     owner: &'a Address,
     documents: &'a BTreeMap<DocumentId, Document>,
-    trees: BTreeMap<DocumentId, Option<Tree>>,
     /// Members and references that may still be looked at.
     budget: usize,
 }
@@ -30,7 +29,7 @@ struct Target {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(owner: &'a Address, documents: &'a BTreeMap<DocumentId, Document>) -> Self {
-        Self { owner, documents, trees: BTreeMap::new(), budget: MEMBERS }
+        Self { owner, documents, budget: MEMBERS }
     }
 
     /// Who is in the list that an anchor leads to. The lists of those who are granted or blocked say only
@@ -45,7 +44,7 @@ impl<'a> Reader<'a> {
             }
             self.budget -= 1;
             let Some(target) = self.target(&reference) else { continue };
-            let Some(tree) = self.tree(&target.id) else { continue };
+            let Some(tree) = self.documents.get(&target.id).and_then(Document::tree) else { continue };
             let Some(Selected::Element(element)) = target.selector.select(tree) else { continue };
             let mut found = Found::default();
             found.look_into(element);
@@ -55,16 +54,6 @@ impl<'a> Reader<'a> {
             open.extend(found.references.into_iter().map(|reference| (reference, depth + 1)));
         }
         members
-    }
-
-    fn tree(&mut self, id: &DocumentId) -> Option<&Tree> {
-        let documents = self.documents;
-        let read = || {
-            let document = documents.get(id)?;
-            Tree::parse(&document.bytes, &TreeLimits { bytes: document.bytes.len(), ..TreeLimits::default() })
-                .ok()
-        };
-        self.trees.entry(id.clone()).or_insert_with(read).as_ref()
     }
 
     /// Reads `…/resource-lists/users/<owner>/<name>/~~/<selector>`, behind whatever host and root.

@@ -166,7 +166,7 @@ struct Revisions(mpsc::UnboundedSender<Option<u64>>);
 impl WatchSink for Revisions {
     fn show(&self, _: WatchId, _: WatchState, shown: Option<Shown>) {
         let revision = shown.map(|shown| match shown {
-            Shown::Documents(revision) => revision,
+            Shown::Documents { revision, .. } => revision,
             other => panic!("{other:?}"),
         });
         self.0.send(revision).unwrap();

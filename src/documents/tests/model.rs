@@ -44,7 +44,13 @@ async fn roster_client(accounts: Accounts, name: &'static str, steps: u32) -> Pe
         let who = format!("{name}{}", dice.roll(4));
         let to = address(&who);
         let person = people.entry(who).or_default();
-        let say = |event| Request::Contact { to: to.clone(), event, note: None, native: Native::None };
+        let say = |event| Request::Contact {
+            to: to.clone(),
+            event,
+            note: None,
+            native: Native::None,
+            origin_id: None,
+        };
         let request = match dice.roll(7) {
             0 | 1 => {
                 let name = format!("Name {step}");
@@ -96,7 +102,12 @@ async fn put_client(documents: Documents, name: &'static str, steps: u32) -> (Pe
             followed: !gone && dice.roll(2) == 0,
         };
         loop {
-            let found = documents.read(&alice(), &id).await.unwrap().unwrap();
+            // Where everybody writes at once a client may have to ask again.
+            let Ok(found) = documents.read(&alice(), &id).await else {
+                late += 1;
+                continue;
+            };
+            let found = found.unwrap();
             let text = String::from_utf8(found.bytes.to_vec()).unwrap();
             let text = with_person(&without_person(&text, &who), &who, &after);
             let edit = |now: Option<&Document>| {

@@ -59,7 +59,7 @@ impl World {
 
     pub(super) async fn say(&self, who: &str, event: ContactEvent) {
         let to = address(who);
-        self.ask(Request::Contact { to, event, note: None, native: Native::None }).await;
+        self.ask(Request::Contact { to, event, note: None, native: Native::None, origin_id: None }).await;
     }
 
     pub(super) async fn contact(&self, who: &str) -> Option<Contact> {

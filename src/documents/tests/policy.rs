@@ -5,7 +5,8 @@ use super::{
     *,
 };
 use crate::{
-    account::{WatchKind, WatchSpec},
+    account::{AcceptedSenders, Preferences, WatchKind, WatchSpec},
+    documents::{Context, Tree, TreeLimits, find_application},
     signal::{Availability, Condition, ContactEvent, Entity, Handling, Presence, Reject, Text},
 };
 
@@ -241,3 +242,79 @@ async fn rules_on_who_may_write_are_those_of_their_document() {
     world.delete("im-rules").await;
     assert_eq!(facts().await.message_rules, None);
 }
+
+/// What the document on messages says besides its frame, and the preference.
+async fn senders(world: &World) -> (Option<String>, AcceptedSenders) {
+    let text = world.get(MESSAGE_RULES).await;
+    match world.ask(Request::Preferences).await {
+        Reply::Preferences(preferences) => (text, preferences.accepted_senders),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn prefer(world: &World, accepted_senders: AcceptedSenders) -> (Option<String>, AcceptedSenders) {
+    let preferences = Preferences { accepted_senders, ..Preferences::default() };
+    world.ask(Request::SetPreferences(preferences)).await;
+    senders(world).await
+}
+
+#[tokio::test]
+async fn who_may_write_is_a_preference_and_a_rule() {
+    use AcceptedSenders::{Authenticated, Everybody, Nobody, SameDomain};
+    let world = World::new();
+    assert_eq!(senders(&world).await, (None, Everybody));
+    let (text, _) = prefer(&world, Nobody).await;
+    let text = text.unwrap();
+    assert!(
+        text.contains("id=\"accepted-senders\"><conditions><identity><many></many></identity>"),
+        "{text}"
+    );
+    let (owner, is_taken) = (alice(), |_: &str| false);
+    let tree = Tree::parse(&text, &TreeLimits::default()).unwrap();
+    let context = Context { owner: &owner, is_taken: &is_taken };
+    find_application(MESSAGE_RULES).unwrap().validate(&tree, &context).unwrap();
+    // Contacts are accepted all the same: it is none of the account's rules.
+    let Reply::Rules(Some(rules)) = world.ask(Request::MessageRules).await else { panic!() };
+    assert!(rules.rules.is_empty(), "{rules:?}");
+
+    // An XCAP client says it otherwise, and has a rule of its own.
+    let foe = "<rule id=\"foe\"><conditions><identity><one id=\"sip:mallory@example.org\"/></identity></conditions>\
+               <actions><i:im-handling xmlns:i=\"urn:iptel:xml:ns:im-rules\">block</i:im-handling></actions></rule>";
+    let same = text.replace("<many></many>", "<many><except domain=\"Example.ORG\"/></many>");
+    let same = same.replace("</ruleset>", &format!("{foe}<!-- kept --></ruleset>"));
+    world.put(MESSAGE_RULES, &same).await;
+    assert_eq!(senders(&world).await, (Some(same.clone()), SameDomain));
+    // Of this server there is one domain only: both mean the same.
+    assert_eq!(prefer(&world, Authenticated).await, (Some(same.clone()), Authenticated));
+    let (text, _) = prefer(&world, Everybody).await;
+    let text = text.unwrap();
+    assert!(!text.contains(ID) && text.contains(foe) && text.contains("<!-- kept -->"), "{text}");
+    prefer(&world, SameDomain).await;
+    let all = world.get(MESSAGE_RULES).await.unwrap();
+    assert!(all.contains("<except domain=\"example.org\"/>") && all.contains(foe), "{all}");
+    // Who does not speak of the rule may not know of it; who names it may take it away.
+    world.put(MESSAGE_RULES, &text).await;
+    let (again, choice) = senders(&world).await;
+    assert_eq!((again.as_ref().map(|text| text.contains(ID)), choice), (Some(true), SameDomain), "{again:?}");
+    let id = DocumentId::new(MESSAGE_RULES, "index");
+    let edited: Arc<Tree> = Tree::parse(&text, &TreeLimits::default()).unwrap().into();
+    let edit = |_: Option<&Document>| Ok::<_, ()>(Change::Edit(Arc::clone(&edited)));
+    world.documents.change(&alice(), &id, edit).await.unwrap();
+    assert_eq!(senders(&world).await, (Some(text), Everybody));
+    // A rule of that name and another shape is a rule like any other.
+    world.put(MESSAGE_RULES, &all.replace(">block</im-handling>", ">allow</im-handling>")).await;
+    assert_eq!(senders(&world).await.1, Everybody);
+    let (text, _) = prefer(&world, Nobody).await;
+    assert!(text.as_ref().is_some_and(|text| text.contains("\"accepted-senders-1\"")), "{text:?}");
+    world.delete(MESSAGE_RULES).await;
+    let (text, choice) = senders(&world).await;
+    let text = text.unwrap();
+    assert!(text.contains("id=\"accepted-senders\"") && !text.contains("foe"), "{text}");
+    assert_eq!(choice, Nobody);
+    // All that is left can be changed as a whole by whoever knows of it.
+    world.put(MESSAGE_RULES, &text.replace(">block<", ">allow<")).await;
+    assert_eq!(senders(&world).await.1, Everybody);
+}
+
+const MESSAGE_RULES: &str = "im-rules";
+const ID: &str = "accepted-senders";

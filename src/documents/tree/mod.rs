@@ -17,6 +17,7 @@ mod parse;
 mod query;
 mod scan;
 mod selector;
+mod splice;
 #[cfg(test)]
 mod tests;
 
@@ -103,6 +104,15 @@ impl Tree {
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         Bytes::from(self.text)
+    }
+
+    /// What it takes to keep, about, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.text.len()
+            + self.nodes.len() * size_of::<NodeData>()
+            + self.attributes.len() * size_of::<AttributeData>()
+            + self.declarations.len() * size_of::<DeclarationData>()
     }
 
     /// How many elements, texts, comments and instructions there are.

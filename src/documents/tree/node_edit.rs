@@ -9,7 +9,8 @@ use super::{
     escape::unescape_attribute,
     insert::{Place, find_place},
     scan::Scanner,
-    selector::{AttributeName, Step, select_all},
+    selector::{AttributeName, select_all},
+    splice,
 };
 
 /// Why a node cannot be put or removed.
@@ -99,18 +100,16 @@ impl Selector {
             fault => NodeEditError::NotAnElement(fault),
         })?;
         let new = fragment.root();
-        let mut edits = Edits::of(tree);
         let replaced = target.select(tree, parent);
-        let start = match (replaced, parent) {
-            (Some(old), _) => {
-                edits.replace(old, new.source());
-                old.span().start
-            }
+        let (start, changed) = match (replaced, parent) {
+            (Some(old), _) => (old.span().start, replace(tree, old, &fragment, limits)?),
             // A second root.
             (None, None) => return Err(NodeEditError::CannotInsert),
-            (None, Some(parent)) => insert(&mut edits, parent, target, new)?,
+            (None, Some(parent)) => {
+                let place = find_place(parent, target, new).ok_or(NodeEditError::CannotInsert)?;
+                insert(tree, parent, place, &fragment, limits)?
+            }
         };
-        let changed = apply(&edits, limits)?;
         match self.select(&changed) {
             Some(Selected::Element(found)) if found.span() == (start..start + new.source().len()) => {}
             _ => return Err(NodeEditError::CannotInsert),
@@ -146,29 +145,47 @@ impl Selector {
     }
 }
 
-/// Puts a new element in its place; where it will start.
+/// The tree with another element in the place of one.
+fn replace(tree: &Tree, old: Element<'_>, new: &Tree, limits: &TreeLimits) -> Result<Tree, NodeEditError> {
+    if let Some(changed) = splice::replace(tree, old, new, limits) {
+        return Ok(changed);
+    }
+    let mut edits = Edits::of(tree);
+    edits.replace(old, new.root().source());
+    apply(&edits, limits)
+}
+
+/// The tree with a new element in its place, and where it starts.
 fn insert<'a>(
-    edits: &mut Edits<'a>,
+    tree: &'a Tree,
     parent: Element<'a>,
-    target: &Step,
-    new: Element<'_>,
-) -> Result<usize, NodeEditError> {
-    match find_place(parent, target, new).ok_or(NodeEditError::CannotInsert)? {
+    place: Place<'a>,
+    new: &Tree,
+    limits: &TreeLimits,
+) -> Result<(usize, Tree), NodeEditError> {
+    let source = new.root().source();
+    let mut edits = Edits::of(tree);
+    let start = match place {
         Place::Last => {
-            edits.append(parent, new.source());
+            edits.append(parent, source);
             // The `/` of an empty-element tag becomes its `>`.
             let is_empty_tag = parent.data().is_some_and(|data| data.is_empty_tag);
-            Ok(parent.content_span().end + usize::from(is_empty_tag))
+            parent.content_span().end + usize::from(is_empty_tag)
         }
         Place::Before(sibling) => {
-            edits.insert_before(sibling, new.source());
-            Ok(sibling.span().start)
+            edits.insert_before(sibling, source);
+            sibling.span().start
         }
         Place::After(sibling) => {
-            edits.insert_after(sibling, new.source());
-            Ok(sibling.span().end)
+            edits.insert_after(sibling, source);
+            sibling.span().end
         }
-    }
+    };
+    let changed = match splice::insert(tree, parent, place, new, limits) {
+        Some(changed) => changed,
+        None => apply(&edits, limits)?,
+    };
+    Ok((start, changed))
 }
 
 fn apply(edits: &Edits<'_>, limits: &TreeLimits) -> Result<Tree, NodeEditError> {

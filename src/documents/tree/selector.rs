@@ -122,6 +122,12 @@ impl Selector {
         &self.terminal
     }
 
+    /// Whether it means the root element, and so all of a document.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.steps.len() == 1 && self.terminal == Terminal::Element
+    }
+
     /// What it means in a document. Nothing where a step leads to no element, or to several.
     #[must_use]
     pub fn select<'a>(&self, tree: &'a Tree) -> Option<Selected<'a>> {

@@ -2,6 +2,7 @@ mod edits;
 mod nodes;
 mod reading;
 mod selecting;
+mod splices;
 
 use super::*;
 

@@ -182,6 +182,7 @@ proptest! {
             Ok(Edited { tree: after, is_new }) => {
                 let Some(Selected::Element(found)) = selector.select(&after) else { panic!("{path}") };
                 prop_assert_eq!(found.source(), &content);
+                prop_assert_eq!(format!("{after:?}"), format!("{:?}", tree(after.as_str())));
                 let mut rest = after.as_str().to_owned();
                 rest.replace_range(found.span(), "");
                 match selector.select(&before) {
