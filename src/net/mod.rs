@@ -13,6 +13,7 @@
 //! - A failed reload changes nothing: the certificates in use stay in use.
 //! - An idle connection holds no buffer of ours.
 
+mod aftermath;
 mod gate;
 mod limits;
 mod listener;
@@ -22,11 +23,15 @@ mod stream;
 mod tls;
 mod visitor;
 
+pub use aftermath::{Aftermath, Aftermaths};
 pub use gate::{Full, Gate, Place};
 pub use limits::Limits;
 pub use listener::{BindError, Listener, bind_udp};
 pub use rate::{Gcra, Rate};
 pub use shutdown::{Phase, Shutdown, ShutdownSignal, Tasks};
-pub use stream::Stream;
-pub use tls::{Acceptor, CertificateFiles, Connector, HandshakeError, Tls, TlsConfig, TlsError};
+pub use stream::{Carrier, Stream};
+pub use tls::{
+    Acceptor, CertificateFiles, Connector, HandshakeError, MutualConnector, Proof, Tls, TlsConfig, TlsError,
+    Trust,
+};
 pub use visitor::Visitor;

@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -19,7 +19,7 @@ use tokio_rustls::{
     rustls::{CommonState, ProtocolVersion},
 };
 
-use super::{Acceptor, Connector, HandshakeError, Place};
+use super::{Acceptor, Connector, HandshakeError, MutualConnector, Place, Proof, Trust};
 
 /// A connected peer.
 #[derive(Debug)]
@@ -36,9 +36,17 @@ enum Bytes {
     Plain(TcpStream),
     /// Boxed: a TLS session is a kilobyte that plain streams should not pay for.
     Tls(Box<Secured>),
+    /// Carried inside another protocol.
+    Carried {
+        carrier: Box<dyn Carrier>,
+        is_secure: bool,
+    },
     #[cfg(test)]
     Memory(tokio::io::DuplexStream),
 }
+
+/// Carries a connection's bytes inside another protocol, such as frames or requests.
+pub trait Carrier: AsyncRead + AsyncWrite + Send + Unpin + std::fmt::Debug {}
 
 #[derive(Debug)]
 struct Secured {
@@ -53,7 +61,17 @@ impl Stream {
         Ok(Self { peer: tcp.peer_addr()?, local: tcp.local_addr()?, bytes: Bytes::Plain(tcp), place: None })
     }
 
-    pub(super) fn with_place(mut self, place: Place) -> Self {
+    /// A stream inside another protocol, whose other end is at `peer`. What it is carried by has its own place, and
+    /// its own security: nothing can be bound to it.
+    pub fn carried(carrier: Box<dyn Carrier>, peer: IpAddr, is_secure: bool) -> Self {
+        let nowhere = SocketAddr::from(([0; 4], 0));
+        let bytes = Bytes::Carried { carrier, is_secure };
+        Self { bytes, peer: SocketAddr::new(peer, 0), local: nowhere, place: None }
+    }
+
+    /// Keeps a place at the gate for as long as the stream lives.
+    #[must_use]
+    pub fn with_place(mut self, place: Place) -> Self {
         self.place = Some(place);
         self
     }
@@ -77,9 +95,9 @@ impl Stream {
         self.local
     }
 
-    /// Whether the bytes are protected by TLS.
+    /// Whether the bytes are protected by TLS, their own or that of what carries them.
     pub fn is_secure(&self) -> bool {
-        matches!(self.bytes, Bytes::Tls(_))
+        matches!(self.bytes, Bytes::Tls(_) | Bytes::Carried { is_secure: true, .. })
     }
 
     /// Performs the server's side of a TLS handshake on a plain stream (STARTTLS or direct TLS).
@@ -103,6 +121,28 @@ impl Stream {
         };
         let secured = Secured { stream: connector.connect(tcp, name).await?.into(), end_point: None };
         Ok(Self { bytes: Bytes::Tls(Box::new(secured)), peer, local, place })
+    }
+
+    /// As [`Stream::secure`], between servers: asks for `peer`, shows the certificate for `own`, and takes
+    /// whatever the peer shows; see [`Stream::proof`].
+    pub async fn secure_mutually(
+        self,
+        connector: &MutualConnector,
+        peer: &str,
+        own: &str,
+    ) -> Result<Self, HandshakeError> {
+        let Self { bytes: Bytes::Plain(tcp), peer: address, local, place } = self else {
+            return Err(HandshakeError::AlreadySecure);
+        };
+        let stream = connector.connect(tcp, peer, own).await?.into();
+        let secured = Secured { stream, end_point: None };
+        Ok(Self { bytes: Bytes::Tls(Box::new(secured)), peer: address, local, place })
+    }
+
+    /// What the peer's certificate proves to who has this trust.
+    pub fn proof(&self, trust: &Trust) -> Proof {
+        let chain = self.tls().and_then(CommonState::peer_certificates);
+        chain.map(|chain| trust.judge(chain)).unwrap_or_default()
     }
 
     /// The application protocol chosen in the handshake (RFC 7301).
@@ -170,6 +210,10 @@ macro_rules! inside {
                 let $stream = Pin::new(&mut secured.stream);
                 $call
             }
+            Bytes::Carried { carrier, .. } => {
+                let $stream = Pin::new(carrier.as_mut());
+                $call
+            }
             #[cfg(test)]
             Bytes::Memory(memory) => {
                 let $stream = Pin::new(memory);
@@ -206,6 +250,7 @@ impl AsyncWrite for Stream {
         match &self.bytes {
             Bytes::Plain(tcp) => tcp.is_write_vectored(),
             Bytes::Tls(secured) => secured.stream.is_write_vectored(),
+            Bytes::Carried { carrier, .. } => carrier.is_write_vectored(),
             #[cfg(test)]
             Bytes::Memory(memory) => memory.is_write_vectored(),
         }

@@ -12,6 +12,7 @@
 
 mod certificate;
 mod connector;
+mod mutual;
 mod self_signed;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
@@ -30,9 +31,10 @@ use tokio_rustls::{
     server::TlsStream,
 };
 
-use self::certificate::Certificate;
+use self::{certificate::Certificate, mutual::Anybody};
 
 pub use connector::Connector;
+pub use mutual::{MutualConnector, Proof, Trust};
 
 /// Section `[tls]` of the configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,6 +123,17 @@ pub struct Tls {
 struct Generation {
     certificates: Arc<Certificates>,
     config: Arc<ServerConfig>,
+    /// The same, where peers are asked for their certificates.
+    mutual: Arc<ServerConfig>,
+}
+
+/// Whether a peer is asked for its certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Peers {
+    /// Nobody is.
+    Clients,
+    /// Everybody is, and may have none.
+    Servers,
 }
 
 impl Tls {
@@ -156,16 +169,31 @@ impl Tls {
     /// An acceptor that offers `alpn` names, most wanted first (RFC 7301); none means no ALPN. A
     /// handshake that takes longer than `patience` fails.
     pub fn acceptor(self: &Arc<Self>, alpn: &[&str], patience: Duration) -> Acceptor {
+        self.acceptor_of(Peers::Clients, alpn, patience)
+    }
+
+    /// As [`Tls::acceptor`]; peers are asked for their certificates, and need not have one.
+    pub fn mutual_acceptor(self: &Arc<Self>, alpn: &[&str], patience: Duration) -> Acceptor {
+        self.acceptor_of(Peers::Servers, alpn, patience)
+    }
+
+    fn acceptor_of(self: &Arc<Self>, peers: Peers, alpn: &[&str], patience: Duration) -> Acceptor {
         let alpn: Vec<Vec<u8>> = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        let offer = Offer::new(self.current.load_full(), &alpn);
+        let offer = Offer::new(self.current.load_full(), peers, &alpn);
         Acceptor {
             shared: Arc::new(Shared {
                 tls: Arc::clone(self),
+                peers,
                 alpn,
                 patience,
                 offer: ArcSwap::from_pointee(offer),
             }),
         }
+    }
+
+    /// The key and certificate for a name of ours, to be shown to a peer that we connect to.
+    fn key_for(&self, name: &str) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load().certificates.choose(Some(name))?.key())
     }
 }
 
@@ -175,7 +203,7 @@ impl Generation {
         let loaded =
             files.iter().map(|files| Certificate::load(files, &provider)).collect::<Result<_, _>>()?;
         let certificates = Arc::new(Certificates(loaded));
-        let mut config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
@@ -187,7 +215,13 @@ impl Generation {
         config.send_tls13_tickets = 1;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ignore_client_order = true;
-        Ok(Self { certificates, config: Arc::new(config) })
+        let mut mutual = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_client_cert_verifier(Arc::new(Anybody))
+            .with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
+        mutual.send_tls13_tickets = 0;
+        mutual.session_storage = Arc::new(NoServerSessionStorage {});
+        Ok(Self { certificates, config: Arc::new(config), mutual: Arc::new(mutual) })
     }
 }
 
@@ -242,6 +276,7 @@ pub struct Acceptor {
 #[derive(Debug)]
 struct Shared {
     tls: Arc<Tls>,
+    peers: Peers,
     alpn: Vec<Vec<u8>>,
     patience: Duration,
     offer: ArcSwap<Offer>,
@@ -255,8 +290,12 @@ struct Offer {
 }
 
 impl Offer {
-    fn new(generation: Arc<Generation>, alpn: &[Vec<u8>]) -> Self {
-        let mut config = ServerConfig::clone(&generation.config);
+    fn new(generation: Arc<Generation>, peers: Peers, alpn: &[Vec<u8>]) -> Self {
+        let config = match peers {
+            Peers::Clients => &generation.config,
+            Peers::Servers => &generation.mutual,
+        };
+        let mut config = ServerConfig::clone(config);
         config.alpn_protocols = alpn.to_vec();
         Self { generation, config: Arc::new(config) }
     }
@@ -283,7 +322,7 @@ impl Acceptor {
         if Arc::ptr_eq(&offer.generation, &current) {
             return offer;
         }
-        let renewed = Arc::new(Offer::new(current, &self.shared.alpn));
+        let renewed = Arc::new(Offer::new(current, self.shared.peers, &self.shared.alpn));
         self.shared.offer.store(Arc::clone(&renewed));
         renewed
     }

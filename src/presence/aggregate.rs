@@ -40,6 +40,7 @@ pub fn aggregate<'a>(sessions: impl IntoIterator<Item = &'a Presence>, now: Time
         since: winner.since,
         priority: winner.priority,
         native: Native::None,
+        origin_id: None,
     }
 }
 

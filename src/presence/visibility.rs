@@ -46,6 +46,7 @@ pub fn seen_by(view: &View, presence: &Presence) -> Presence {
         sphere: presence.sphere.clone().filter(|_| is_person_seen && has(Attribute::Sphere)),
         // The client's own form says all.
         native: Native::None,
+        origin_id: presence.origin_id.clone(),
     }
 }
 

@@ -83,8 +83,14 @@ impl Caller {
         Self { config: config.clone(), connector: connector.ok(), places, begun }
     }
 
-    /// Calls what comes out of the queue until the server drains; what is under way then is cut off.
-    pub async fn run(self, mut calls: mpsc::Receiver<HookCall>, signal: ShutdownSignal) {
+    /// Calls what comes out of the queue until the server drains, and tells `end` the number of each call that was
+    /// made or given up; what is under way then is cut off, and not ended.
+    pub async fn run(
+        self,
+        mut calls: mpsc::Receiver<(i64, HookCall)>,
+        end: impl Fn(i64) + Clone + Send + 'static,
+        signal: ShutdownSignal,
+    ) {
         let this = Arc::new(self);
         let mut tasks = Tasks::new();
         loop {
@@ -93,11 +99,11 @@ impl Caller {
                 call = calls.recv() => call,
                 () = signal.draining() => None,
             };
-            let Some(call) = call else { break };
-            let (this, draining) = (Arc::clone(&this), signal.clone());
+            let Some((id, call)) = call else { break };
+            let (this, end, draining) = (Arc::clone(&this), end.clone(), signal.clone());
             tasks.spawn(async move {
                 tokio::select! {
-                    () = this.call(&call) => {}
+                    () = this.call(&call) => end(id),
                     () = draining.draining() => {}
                 }
                 drop(place);

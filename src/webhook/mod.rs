@@ -1,6 +1,7 @@
 //! Tells programs on the web what automated rules want them to know: one HTTP POST each (RFC 9110), signed.
 //!
-//! A call is tried a few times and then given up; nothing of it is kept over a restart.
+//! A call is tried a few times and then given up. Whoever gives it keeps it until then, over a restart, too; after one
+//! it is tried as often again.
 //!
 //! # Invariants
 //!

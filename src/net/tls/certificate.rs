@@ -135,7 +135,7 @@ fn pss_hash(parameters: &[u8]) -> Option<Hash> {
 }
 
 /// The first DER element: its tag, its content, and what follows (X.690 §8.1).
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+pub(super) fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = der.split_first()?;
     let (&first, rest) = rest.split_first()?;
     let (length, rest) = if first < 0x80 {
@@ -151,8 +151,8 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, content, rest))
 }
 
-const SEQUENCE: u8 = 0x30;
-const OBJECT_IDENTIFIER: u8 = 0x06;
+pub(super) const SEQUENCE: u8 = 0x30;
+pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
 const CONTEXT_0: u8 = 0xa0;
 
 /// 1.2.840.113549.1.1.10
