@@ -6,16 +6,17 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 use super::{
-    Config, Input, Memory, Refusal, Reply, ReplyTo, Request, SessionChange, SessionSpec, Sink, WatchId,
-    WatchSink, WatchSpec, WatchState,
+    Config, Input, Memory, Opened, Refusal, Reply, ReplyTo, Request, SessionChange, SessionSpec, Sink,
+    WatchId, WatchSink, WatchSpec, WatchState,
     mailbox::{Attach, Cell, Mail, refuse},
+    outside::in_other_form,
     shell::Inner,
 };
 use crate::{
     bus::{Bus, Envelope, Receive},
     signal::{
-        Address, DocumentId, Message, MessageId, News, Party, Presence, Query, Reason, Reject, RequestId,
-        SessionId, Signal, Timestamp,
+        Address, DocumentId, Message, MessageId, News, Occasion, Party, Presence, Query, Reason, Reject,
+        RequestId, SessionId, Signal, Timestamp,
     },
     storage::{AccountKey, ArchiveQuery, ArchivedMessage, Store, StoreError, StoredDocument},
 };
@@ -43,12 +44,19 @@ impl Accounts {
     #[must_use]
     pub fn serves(&self, domain: &str) -> bool {
         self.0.bus.serves(domain)
+            || in_other_form(domain).is_some_and(|domain| self.0.bus.serves(domain.domain()))
     }
 
     /// Whether it can be followed who watches an account.
     #[must_use]
     pub fn has_watcher_info(&self) -> bool {
         self.0.shared.limits.watcher_info
+    }
+
+    /// Whether whoever has an account may invite people to make one.
+    #[must_use]
+    pub fn everybody_invites(&self) -> bool {
+        self.0.shared.limits.everybody_invites()
     }
 
     /// Largest picture of a person, in bytes.
@@ -138,13 +146,18 @@ impl Accounts {
         spec: WatchSpec,
         sink: Arc<dyn WatchSink>,
     ) -> Result<Watch, Reject> {
-        if !self.serves(presentity.domain()) {
-            return Err(Reason::NotFound.into());
-        }
         let watch = WatchId(self.0.next_number());
+        // Somebody of another domain is watched by the watcher's own account, which his server tells.
+        let (account, input) = if self.serves(presentity.domain()) {
+            (presentity, Input::Watch { watch, spec: Box::new(spec.clone()) })
+        } else if self.may_follow(presentity, &spec) {
+            (&spec.watcher, Input::Follow { watch, of: presentity.clone() })
+        } else {
+            return Err(Reason::NotFound.into());
+        };
         self.0.add_watch(watch, sink);
-        let cell = self.0.cell(presentity);
-        cell.post(&self.0, Mail::Input(Input::Watch { watch, spec: Box::new(spec) }));
+        let cell = self.0.cell(account);
+        cell.post(&self.0, Mail::Input(input));
         Ok(Watch { id: watch, cell, inner: Arc::clone(&self.0) })
     }
 
@@ -276,10 +289,9 @@ impl Accounts {
         }
     }
 
-    /// Ends every session of the account, or with `device` those that this device password opened.
-    /// With [`super::CloseReason::AccountGone`] its state is forgotten: the next use reads it anew.
-    pub fn evict(&self, address: &Address, reason: super::CloseReason, device: Option<i64>) {
-        self.inform(address, Input::Evict { reason, device });
+    /// Ends these sessions of the account. With [`super::CloseReason::AccountGone`] its state is forgotten: the next use reads it anew.
+    pub fn evict(&self, address: &Address, reason: super::CloseReason, which: Opened) {
+        self.inform(address, Input::Evict { reason, which });
     }
 
     /// Ends every session of every account, because the server stops.
@@ -287,7 +299,7 @@ impl Accounts {
         for cell in self.0.cells.values() {
             cell.post(
                 &self.0,
-                Mail::Input(Input::Evict { reason: super::CloseReason::Shutdown, device: None }),
+                Mail::Input(Input::Evict { reason: super::CloseReason::Shutdown, which: Opened::Anyhow }),
             );
         }
     }
@@ -328,6 +340,12 @@ impl Accounts {
         self.0.alarms.run(|account| self.inform(&account, Input::Tick)).await;
     }
 
+    /// The accounts in memory: all that have sessions, and some more.
+    #[must_use]
+    pub fn in_memory(&self) -> Vec<Address> {
+        self.0.cells.values().iter().map(|cell| cell.address.clone()).collect()
+    }
+
     /// How many accounts are in memory.
     #[must_use]
     pub fn loaded(&self) -> usize {
@@ -342,7 +360,7 @@ impl Accounts {
 }
 
 /// Reads what may take a while, on a thread for that.
-async fn reading<T: Send + 'static>(
+pub(super) async fn reading<T: Send + 'static>(
     read: impl FnOnce() -> Result<Option<T>, StoreError> + Send + 'static,
     what: &'static str,
 ) -> Result<T, Reject> {
@@ -423,9 +441,14 @@ impl Session {
         self.input(Input::Presence { session: self.id, presence });
     }
 
-    /// Shows this session's presence to one party only.
-    pub fn show(&self, to: Party, presence: Arc<Presence>) {
-        self.input(Input::Direct { session: self.id, to, presence });
+    /// Shows this session's presence to one party only, and may ask to see that party in turn.
+    pub fn show(&self, to: Party, presence: Arc<Presence>, wants: Option<Occasion>) {
+        self.input(Input::Direct { session: self.id, to, presence, wants });
+    }
+
+    /// Says that nobody knows whether these messages arrived, which were on their way when the connection broke.
+    pub fn miss(&self, messages: Vec<Arc<Message>>) {
+        self.input(Input::Missed { session: self.id, messages });
     }
 
     /// Changes what the session takes.

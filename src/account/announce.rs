@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Effect, Event, SessionChange,
     config::Authorization,
-    endpoints::{Endpoint, Sessions},
+    endpoints::{Directed, Endpoint, Sessions},
     rules::Sight,
     session::SessionKind,
     state::{Account, Effects},
@@ -13,8 +13,8 @@ use super::{
 use crate::{
     presence::{Standing, seen_by},
     signal::{
-        Address, Contact, ContactEvent, ContactSignal, Native, News, Party, Presence, PresenceNotice,
-        Resource, SessionId, Signal, Timestamp, View,
+        Address, Contact, News, Occasion, Party, Presence, PresenceNotice, Resource, SessionId, Signal,
+        Timestamp, View,
     },
 };
 
@@ -30,13 +30,16 @@ impl Account {
         let Some(endpoint) = self.endpoints.find_mut(session) else { return };
         if !presence.is_available() {
             let left = endpoint.stays_closed().then(|| Arc::clone(&presence));
-            self.say_goodbye(session, presence, left, now, effects);
+            if self.say_goodbye(session, presence, left, now, effects) {
+                self.note_gone(now, effects);
+            }
             return;
         }
         let is_first = !endpoint.is_available();
         endpoint.say(Some(presence));
         self.spread(session, now, effects);
         if is_first {
+            self.note_awake(session, effects);
             self.welcome(session, effects);
             let topics = self.endpoints.find(session).map_or(&[][..], Endpoint::topics);
             self.catch_up(session, topics, now, effects);
@@ -46,8 +49,17 @@ impl Account {
 
     /// A session is over.
     pub(super) fn handle_close(&mut self, session: SessionId, now: Timestamp, effects: &mut Effects) {
-        self.say_goodbye(session, Arc::new(Presence::offline(now)), None, now, effects);
+        if self.close(session, now, effects) {
+            self.note_gone(now, effects);
+        }
+    }
+
+    /// A session is over, and another one takes its place or nothing is kept. Tells whether it was shown to others.
+    pub(super) fn close(&mut self, session: SessionId, now: Timestamp, effects: &mut Effects) -> bool {
+        let was_shown = self.say_goodbye(session, Arc::new(Presence::offline(now)), None, now, effects);
         self.endpoints.remove(session);
+        self.forget_abroad();
+        was_shown
     }
 
     /// A session changes what it takes.
@@ -65,8 +77,12 @@ impl Account {
             }
             _ => Vec::new(),
         };
+        let may_wake = matches!(change, SessionChange::Dormant(false) | SessionChange::Attended(true));
         if endpoint.change(change) {
             self.spread(session, now, effects);
+        }
+        if may_wake {
+            self.note_awake(session, effects);
         }
         self.catch_up(session, &new_topics, now, effects);
         self.collect_offline(session, effects);
@@ -78,26 +94,38 @@ impl Account {
         session: SessionId,
         to: Party,
         presence: Arc<Presence>,
+        wants: Option<Occasion>,
         effects: &mut Effects,
     ) {
-        let known = self.standing(&to.address) == Standing::Allowed;
+        let told_anyway = self.endpoints.find(session).is_some_and(|it| self.is_shown_to(it, &to.address));
         let Some(endpoint) = self.endpoints.find_mut(session) else { return };
         let from = Party::full(self.address.clone(), endpoint.resource().clone());
-        let told_anyway = known && endpoint.is_available();
-        endpoint.directed.retain(|party| *party != to);
-        if presence.is_available() && !told_anyway && endpoint.directed.len() < super::endpoints::DIRECTED {
-            endpoint.directed.push(to.clone());
+        endpoint.directed.retain(|one| one.to != to);
+        if presence.is_available() && !told_anyway {
+            endpoint.note_directed(Directed { to: to.clone(), occasion: None });
         }
-        let notice = PresenceNotice::new(from, presence, None).with_avatar(self.avatar_mark());
-        let notice = Arc::new(notice);
+        let wants = wants.filter(|_| presence.is_available());
+        let notice = PresenceNotice::new(from, presence, None).with_avatar(self.avatar_mark()).meant_for(&to);
+        let notice = Arc::new(PresenceNotice { wants, ..notice });
         effects.push(Effect::Route { signal: Signal::Presence { to, notice }, reply: None });
     }
 
     /// Somebody shows the owner his presence.
-    pub(super) fn handle_notice(&mut self, to: &Party, notice: Arc<PresenceNotice>, effects: &mut Effects) {
+    pub(super) fn handle_notice(
+        &mut self,
+        to: &Party,
+        notice: Arc<PresenceNotice>,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
         if self.is_blocked(&notice.from.address) {
             return;
         }
+        if !notice.presence.is_available() {
+            self.end_shared(|one| one.to == notice.from, now, effects);
+            self.endpoints.forget_gone(&notice.from);
+        }
+        let notice = self.note_abroad(notice, effects);
         let sessions = match &to.resource {
             Some(resource) => self.endpoints.ids(|endpoint| {
                 endpoint.resource() == resource
@@ -105,71 +133,33 @@ impl Account {
             }),
             None => self.endpoints.ids(|endpoint| endpoint.follows_presence()),
         };
+        let asks = notice.wants.map(|occasion| (notice.from.clone(), occasion));
         tell(sessions, Event::Presence(notice), effects);
+        if let Some((from, occasion)) = asks {
+            self.share_back(to.resource.as_ref(), &from, occasion, now, effects);
+        }
     }
 
-    /// Somebody asks for the owner's presence now (RFC 6121 §4.3.2).
-    pub(super) fn handle_probe(&mut self, from: &Party, effects: &mut Effects) {
-        if self.standing(&from.address) != Standing::Allowed {
-            // He may have seen this session all the same, because it was shown to him.
-            let notices =
-                self.notices(|endpoint| endpoint.directed.iter().any(|p| p.address == from.address));
-            let granted = self.roster.find(&from.address).is_some_and(|contact| contact.from);
-            if notices.is_empty() && granted {
-                // He must not learn that he is not shown it.
-                let gone = Arc::new(Presence::offline(self.aggregate.since));
-                let aggregate = Some(Arc::clone(&gone));
-                let notice = PresenceNotice::new(self.address.clone().into(), gone, aggregate);
-                route_notices(from, vec![Arc::new(notice)], effects);
-            } else if notices.is_empty() {
-                self.refuse_probe(&from.address, effects);
-            } else {
-                route_notices(from, notices, effects);
-            }
-            return;
+    /// Shows `to` every available session: the contact was granted presence (RFC 6121 §3.1.5).
+    pub(super) fn show_all_to(&self, to: &Party, effects: &mut Effects) {
+        if self.standing(&to.address) == Standing::Allowed {
+            route_notices(to, self.notices_for(&to.address), effects);
         }
-        let mut notices = self.notices_for(&from.address);
-        if notices.is_empty() {
-            let state = match self.part_for(&from.address) {
-                None => Arc::clone(&self.aggregate),
-                // Of sessions that he may not see he must not learn here.
-                Some(_) if self.endpoints.iter().any(Endpoint::is_available) => {
-                    Arc::new(Presence::offline(self.aggregate.since))
-                }
-                Some(view) => Arc::new(seen_by(view, &self.aggregate)),
-            };
-            let notice = PresenceNotice::new(self.address.clone().into(), Arc::clone(&state), Some(state));
-            notices.push(Arc::new(notice));
-        }
-        route_notices(from, notices, effects);
     }
 
-    /// Who asks believes to be a contact and is none: tell, so that both sides agree again.
-    fn refuse_probe(&self, from: &Address, effects: &mut Effects) {
-        if self.requests.contains_key(from) {
-            return;
-        }
-        let signal = ContactSignal {
-            from: self.address.clone(),
-            to: from.clone(),
-            event: ContactEvent::Unsubscribed,
-            note: None,
-            native: Native::None,
-        };
-        effects.push(Effect::Route { signal: Signal::Contact(Arc::new(signal)), reply: None });
+    /// Takes every available session back from somebody who lost what he was granted, and what was shown to
+    /// him alone with it (RFC 6121 §3.2.2, §4.6.1).
+    pub(super) fn hide_from(&mut self, somebody: &Address, now: Timestamp, effects: &mut Effects) {
+        self.endpoints.forget_directed(somebody);
+        let notices = self.notices_for(somebody);
+        let notices = notices.into_iter().map(|notice| gone(notice.from.clone(), now)).collect();
+        route_notices(&Party::from(somebody.clone()), notices, effects);
     }
 
-    /// Shows `to` every available session, or takes that back: the contact was granted presence, or
-    /// lost it (RFC 6121 §3.1.5, §3.2.2).
-    pub(super) fn show_all_to(&self, to: &Party, shown: bool, now: Timestamp, effects: &mut Effects) {
-        if shown && self.standing(&to.address) != Standing::Allowed {
-            return;
-        }
-        let mut notices = self.notices_for(&to.address);
-        if !shown {
-            notices = notices.into_iter().map(|notice| gone(notice.from.clone(), now)).collect();
-        }
-        route_notices(to, notices, effects);
+    /// Whether a session is among those that somebody is shown without further ado.
+    pub(super) fn is_shown_to(&self, endpoint: &Endpoint, somebody: &Address) -> bool {
+        let sees = || self.part_for(somebody).is_none_or(|view| endpoint.is_seen(view));
+        endpoint.is_available() && self.standing(somebody) == Standing::Allowed && sees()
     }
 
     /// The sessions that somebody who sees so much sees.
@@ -215,21 +205,16 @@ impl Account {
         self.review_sphere(now, effects);
         let Some(endpoint) = self.endpoints.find(session) else { return };
         let Some(presence) = endpoint.shown.clone() else { return };
-        let from = Party::full(self.address.clone(), endpoint.resource().clone());
-        let notice = PresenceNotice::new(from, presence, Some(Arc::clone(&self.aggregate)));
-        let notice = Arc::new(notice.with_avatar(self.avatar_mark()));
-        let directed = endpoint.directed.clone();
+        let notice = Arc::new(self.notice(endpoint, presence));
+        // Whom it was shown alone is told only when it goes (RFC 6121 §4.6.3).
         self.route_to_watching_contacts(session, &notice, effects);
-        for to in directed {
-            let signal = Signal::Presence { to, notice: Arc::clone(&notice) };
-            effects.push(Effect::Route { signal, reply: None });
-        }
         let own = self.endpoints.ids(|endpoint| endpoint.follows_presence());
         tell(own, Event::Presence(notice), effects);
         self.show_watchers(effects);
     }
 
-    /// Takes the session's presence back from everybody who had it; `left` is what it says from now on.
+    /// Takes the session's presence back from everybody who had it; `left` is what it says from now on. Tells whether
+    /// anybody had it.
     fn say_goodbye(
         &mut self,
         session: SessionId,
@@ -237,22 +222,26 @@ impl Account {
         left: Option<Arc<Presence>>,
         now: Timestamp,
         effects: &mut Effects,
-    ) {
+    ) -> bool {
         let own = self.endpoints.ids(|endpoint| endpoint.follows_presence());
-        let Some(endpoint) = self.endpoints.find_mut(session) else { return };
+        let Some(endpoint) = self.endpoints.find(session) else { return false };
+        let mut directed = endpoint.directed.clone();
+        directed.retain(|one| !self.is_shown_to(endpoint, &one.to.address));
+        let Some(endpoint) = self.endpoints.find_mut(session) else { return false };
+        endpoint.directed = Vec::new();
         let was_available = endpoint.is_available();
         let is_seen = was_available || endpoint.is_closed() || left.is_some();
-        let directed = std::mem::take(&mut endpoint.directed);
         let from = Party::full(self.address.clone(), endpoint.resource().clone());
         endpoint.say(left);
         self.take_stock(now);
         self.review_sphere(now, effects);
         let aggregate = Some(Arc::clone(&self.aggregate));
-        let notice = Arc::new(PresenceNotice::new(from, presence, aggregate));
-        for to in directed {
-            let signal = Signal::Presence { to, notice: Arc::clone(&notice) };
-            effects.push(Effect::Route { signal, reply: None });
+        let notice = PresenceNotice::new(from, presence, aggregate);
+        for Directed { to, .. } in directed {
+            let notice = Arc::new(notice.clone().meant_for(&to));
+            effects.push(Effect::Route { signal: Signal::Presence { to, notice }, reply: None });
         }
+        let notice = Arc::new(notice);
         if was_available {
             self.route_to_watching_contacts(session, &notice, effects);
             tell(own, Event::Presence(notice), effects);
@@ -260,37 +249,47 @@ impl Account {
         if is_seen {
             self.show_watchers(effects);
         }
+        self.review_on_behalf(now, effects);
+        was_available
     }
 
     /// What a session is told when it becomes available: who else is there, who asks for the owner.
-    fn welcome(&self, session: SessionId, effects: &mut Effects) {
+    fn welcome(&mut self, session: SessionId, effects: &mut Effects) {
         let Some(endpoint) = self.endpoints.find(session) else { return };
         if !endpoint.follows_presence() {
             return;
         }
+        let takes_questions = endpoint.takes_questions();
         let from = Arc::new(Party::full(self.address.clone(), endpoint.resource().clone()));
-        self.route_to_contacts(|contact| contact.to, News::Probe(from), effects);
+        let is_here = |contact: &Contact| contact.to && !self.is_abroad(&contact.address);
+        self.route_to_contacts(is_here, News::Probe(from), effects);
+        self.welcome_abroad(session, effects);
+        self.show_faces(session, effects);
         for notice in self.notices(|other| other.session != session) {
             effects.push(Effect::Tell { session, event: Event::Presence(notice) });
         }
-        if endpoint.takes_questions() {
+        if takes_questions {
             self.show_requests(session, effects);
         }
     }
 
+    /// What there is to tell of a session that shows this.
+    fn notice(&self, endpoint: &Endpoint, presence: Arc<Presence>) -> PresenceNotice {
+        let from = Party::full(self.address.clone(), endpoint.resource().clone());
+        let notice = PresenceNotice::new(from, presence, Some(Arc::clone(&self.aggregate)));
+        let is_spoken_for = endpoint.is_spoken_for();
+        PresenceNotice { is_spoken_for, ..notice.with_avatar(self.avatar_mark()) }
+    }
+
     /// One notice for each available session that is `wanted`.
     fn notices(&self, wanted: impl Fn(&Endpoint) -> bool) -> Vec<Arc<PresenceNotice>> {
-        let notice = |endpoint: &Endpoint| {
-            let from = Party::full(self.address.clone(), endpoint.resource().clone());
-            let presence = Arc::clone(endpoint.shown.as_ref()?);
-            let notice = PresenceNotice::new(from, presence, Some(Arc::clone(&self.aggregate)));
-            Some(Arc::new(notice.with_avatar(self.avatar_mark())))
-        };
+        let notice =
+            |endpoint: &Endpoint| Some(Arc::new(self.notice(endpoint, Arc::clone(endpoint.shown.as_ref()?))));
         self.endpoints.iter().filter(|endpoint| wanted(endpoint)).filter_map(notice).collect()
     }
 
     /// What `somebody` sees of each available session.
-    fn notices_for(&self, somebody: &Address) -> Vec<Arc<PresenceNotice>> {
+    pub(super) fn notices_for(&self, somebody: &Address) -> Vec<Arc<PresenceNotice>> {
         let Some(view) = self.part_for(somebody) else { return self.notices(|_| true) };
         let notices = self.notices(|endpoint| endpoint.is_seen(view));
         notices.iter().map(|notice| part_of(notice, view)).collect()
@@ -338,7 +337,7 @@ pub(super) fn tell(sessions: Sessions, event: Event, effects: &mut Effects) {
 }
 
 /// A session that somebody does not see any more.
-fn gone(from: Party, now: Timestamp) -> Arc<PresenceNotice> {
+pub(super) fn gone(from: Party, now: Timestamp) -> Arc<PresenceNotice> {
     let gone = Arc::new(Presence::offline(now));
     Arc::new(PresenceNotice::new(from, Arc::clone(&gone), Some(gone)))
 }
@@ -348,10 +347,11 @@ fn part_of(notice: &PresenceNotice, view: &View) -> Arc<PresenceNotice> {
     let aggregate = notice.aggregate.as_ref().map(|aggregate| Arc::new(seen_by(view, aggregate)));
     let presence = Arc::new(seen_by(view, &notice.presence));
     let part = PresenceNotice::new(notice.from.clone(), presence, aggregate);
-    Arc::new(part.with_avatar(notice.avatar))
+    let is_spoken_for = notice.is_spoken_for;
+    Arc::new(PresenceNotice { is_spoken_for, ..part.with_avatar(notice.avatar) })
 }
 
-fn route_notices(to: &Party, notices: Vec<Arc<PresenceNotice>>, effects: &mut Effects) {
+pub(super) fn route_notices(to: &Party, notices: Vec<Arc<PresenceNotice>>, effects: &mut Effects) {
     for notice in notices {
         let signal = Signal::Presence { to: to.clone(), notice };
         effects.push(Effect::Route { signal, reply: None });

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::state::Account;
+use super::{Words, state::Account};
 use crate::{
     signal::{Address, MessageId, Reason, Reject, Resource},
     storage::{AccountKey, ArchiveDefault, ArchiveEnd, ArchiveQuery, ArchivedMessage, Store, StoreError},
@@ -14,6 +14,8 @@ pub struct ArchiveReading {
     pub query: ArchiveQuery,
     /// Only what was exchanged with this session of [`ArchiveQuery::with`].
     pub resource: Option<Resource>,
+    /// Only what says these words.
+    pub words: Option<Words>,
     /// These messages and no others; the query says nothing then.
     pub ids: Vec<MessageId>,
     /// Messages that must be there: where one is not, nothing is found.
@@ -58,13 +60,18 @@ pub(super) fn read(store: &Store, key: AccountKey, reading: &ArchiveReading) -> 
         return read_named(store, key, &reading.ids);
     }
     let limit = reading.query.limit;
-    let mut query = ArchiveQuery { limit: limit + 1, ..reading.query.clone() };
+    // Who looks for something reads more than he gives.
+    let step = if reading.words.is_some() { SEARCH_LINES.max(limit + 1) } else { limit + 1 };
+    let mut query = ArchiveQuery { limit: step, ..reading.query.clone() };
     let mut messages = Vec::new();
     loop {
         let found = store.archive_page(key, &query).map_err(|fault| refusal(&fault))?;
         let is_last = found.len() < query.limit;
         let (first, last) = (found.first().map(|it| it.message.id), found.last().map(|it| it.message.id));
-        let fitting = found.into_iter().filter(|it| is_with(it, reading.resource.as_ref()));
+        let fitting = found.into_iter().filter(|it| {
+            is_with(it, reading.resource.as_ref())
+                && reading.words.as_ref().is_none_or(|words| words.are_in(&it.message))
+        });
         match query.from {
             ArchiveEnd::Oldest => {
                 messages.extend(fitting);
@@ -117,3 +124,6 @@ fn refusal(fault: &StoreError) -> Reject {
     tracing::error!(%fault, "archive cannot be read");
     Reason::Internal.into()
 }
+
+/// Lines that are read at a time to find some words.
+const SEARCH_LINES: usize = 500;

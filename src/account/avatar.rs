@@ -9,7 +9,7 @@ use compact_str::CompactString;
 use super::{
     Effect, Reply, ReplyTo,
     personal::{AvatarState, Fetch, Personal, Purpose},
-    picture::recognise,
+    picture::describe,
     state::{Account, Effects},
 };
 use crate::{
@@ -174,14 +174,7 @@ impl Account {
             return Err(Reject::with_text(Reason::TooLarge, "the picture is too large"));
         }
         let refusal = || Reject::with_text(Reason::UnsupportedMedia, "a picture is PNG, JPEG, GIF or WebP");
-        let (media_type, size) = recognise(bytes).ok_or_else(refusal)?;
-        Ok(Avatar {
-            hash: AvatarHash::of(bytes),
-            media_type: media_type.into(),
-            bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-            size,
-            since: now,
-        })
+        describe(bytes, now).ok_or_else(refusal)
     }
 
     fn bring(&mut self, hash: AvatarHash, bytes: &Bytes, effects: &mut Effects) {

@@ -49,6 +49,7 @@ impl Account {
             self.settle(&from, WatcherEvent::Rejected, now, effects);
         }
         self.spread_blocks(BlockChange { added, removed: Vec::new() }, now, effects);
+        self.review_shared(now, effects);
         Ok(Reply::Done)
     }
 

@@ -6,20 +6,36 @@ use compact_str::CompactString;
 use smallvec::SmallVec;
 
 use super::{
-    Effect, Event, Reply,
+    Effect, Event, Question, Reply, ReplyTo,
     announce::tell,
     automation::ContactFate,
+    endpoints::Endpoint,
     state::{Account, Effects},
     subscription::{State, inbound, outbound},
     watcher_list::{listed_contact, listed_request},
 };
 use crate::{
     signal::{
-        Address, Contact, ContactEvent, ContactRequest, ContactSignal, Native, Reason, Reject, SessionId,
-        Signal, Text, Timestamp, WatcherEvent,
+        Address, Contact, ContactEvent, ContactFailure, ContactRequest, ContactSignal, Native, Reason,
+        Reject, SessionId, Signal, Text, Timestamp, WatcherEvent,
     },
     storage::Write,
 };
+
+/// What the owner says to somebody about seeing presence.
+pub(super) struct Said {
+    pub(super) event: ContactEvent,
+    pub(super) note: Option<Text>,
+    pub(super) native: Native,
+    pub(super) origin_id: Option<CompactString>,
+}
+
+impl Said {
+    /// Said by the account itself, or where there is nothing more to say.
+    pub(super) fn plain(event: ContactEvent) -> Self {
+        Self { event, note: None, native: Native::None, origin_id: None }
+    }
+}
 
 impl Account {
     /// The owner gives a contact its name and groups.
@@ -72,15 +88,15 @@ impl Account {
     ) -> Result<Reply, Reject> {
         let Some(contact) = self.roster.find(address).cloned() else { return Err(Reason::NotFound.into()) };
         if contact.to || contact.ask {
-            self.pass(address, ContactEvent::Unsubscribe, None, Native::None, effects);
+            self.pass(address, Said::plain(ContactEvent::Unsubscribe), effects);
+        }
+        if contact.from {
+            self.hide_from(address, now, effects);
+            self.watchers.note_ended(listed_contact(address), WatcherEvent::Rejected, now);
         }
         if contact.from || self.requests.contains_key(address) {
             self.settle(address, WatcherEvent::Rejected, now, effects);
-            self.pass(address, ContactEvent::Unsubscribed, None, Native::None, effects);
-        }
-        if contact.from {
-            self.show_all_to(&address.clone().into(), false, now, effects);
-            self.watchers.note_ended(listed_contact(address), WatcherEvent::Rejected, now);
+            self.pass(address, Said::plain(ContactEvent::Unsubscribed), effects);
         }
         if let Some((write, change)) = self.roster.remove(address) {
             effects.push(Effect::Store(write));
@@ -88,6 +104,7 @@ impl Account {
             self.push_roster(change, effects);
         }
         self.review_contact(address, now);
+        self.review_abroad(address, effects);
         self.review_watchers(address, now, effects);
         Ok(Reply::Done)
     }
@@ -96,12 +113,11 @@ impl Account {
     pub(super) fn handle_contact_request(
         &mut self,
         to: Address,
-        event: ContactEvent,
-        note: Option<Text>,
-        native: Native,
+        said: Said,
         now: Timestamp,
         effects: &mut Effects,
     ) -> Result<Reply, Reject> {
+        let event = said.event;
         if to == self.address {
             return Err(Reject::with_text(Reason::NotAcceptable, "nobody is a contact of herself"));
         }
@@ -127,15 +143,17 @@ impl Account {
             let answer = if granted { WatcherEvent::Approved } else { WatcherEvent::Rejected };
             self.settle(&to, answer, now, effects);
         }
-        if row.pass {
-            self.pass(&to, event, note, native, effects);
-        }
         let ((_, saw, _), (_, sees, _)) = (before.flags(), row.next.flags());
-        if saw != sees {
-            self.show_all_to(&to.clone().into(), sees, now, effects);
-        }
+        // §3.2.2: he sees her leave before he hears why, and §3.1.5: sees her come after it.
         if saw && !sees {
+            self.hide_from(&to, now, effects);
             self.watchers.note_ended(listed_contact(&to), WatcherEvent::Rejected, now);
+        }
+        if row.pass {
+            self.pass(&to, said, effects);
+        }
+        if sees && !saw {
+            self.show_all_to(&to.clone().into(), effects);
         }
         match event {
             ContactEvent::Unsubscribed => {
@@ -147,6 +165,7 @@ impl Account {
             ContactEvent::Subscribe | ContactEvent::Subscribed => self.forget_refused(&to, effects),
             ContactEvent::Unsubscribe => {}
         }
+        self.review_abroad(&to, effects);
         self.review_watchers(&to, now, effects);
         Ok(Reply::Done)
     }
@@ -167,7 +186,7 @@ impl Account {
             let approved = self.roster.find(&signal.from).is_some_and(|contact| contact.approved);
             match self.answer_of_rules(&signal.from, now) {
                 Some(false) => {
-                    return self.pass(&signal.from, ContactEvent::Unsubscribed, None, Native::None, effects);
+                    return self.pass(&signal.from, Said::plain(ContactEvent::Unsubscribed), effects);
                 }
                 Some(true) => return self.grant_at_once(signal, now, effects),
                 None if approved => return self.grant_at_once(signal, now, effects),
@@ -179,7 +198,7 @@ impl Account {
                 ContactFate::Open => {}
                 ContactFate::Grant => return self.grant_at_once(signal, now, effects),
                 ContactFate::Deny => {
-                    return self.pass(&signal.from, ContactEvent::Unsubscribed, None, Native::None, effects);
+                    return self.pass(&signal.from, Said::plain(ContactEvent::Unsubscribed), effects);
                 }
                 ContactFate::Ignore => return,
             }
@@ -191,32 +210,59 @@ impl Account {
         if row.next.is_pending_in() && !before.is_pending_in() && !self.note_request(signal, now, effects) {
             return;
         }
+        let is_withdrawn = before.is_pending_in() && !row.next.is_pending_in();
+        // §3.1.6, §3.2.3, §3.3.3: what was said comes before what follows from it.
+        if row.pass && !self.is_blocked(&signal.from) {
+            let is_told = |endpoint: &Endpoint| match signal.event {
+                ContactEvent::Subscribe => endpoint.takes_questions(),
+                _ => endpoint.spec.follows_roster || (is_withdrawn && endpoint.takes_questions()),
+            };
+            tell(self.endpoints.ids(is_told), Event::Contact(Arc::clone(signal)), effects);
+        }
         if let Some(contact) = self.roster.find(&signal.from).cloned() {
             self.move_to(contact, before, row.next, effects);
             self.review_contact(&signal.from, now);
         }
-        if before.is_pending_in() && !row.next.is_pending_in() {
+        if is_withdrawn {
             self.settle(&signal.from, WatcherEvent::Timeout, now, effects);
-        }
-        if row.pass && !self.is_blocked(&signal.from) {
-            let sessions = match signal.event {
-                ContactEvent::Subscribe => self.endpoints.ids(|endpoint| endpoint.takes_questions()),
-                _ => self.endpoints.ids(|endpoint| endpoint.spec.follows_roster),
-            };
-            tell(sessions, Event::Contact(Arc::clone(signal)), effects);
-        }
-        if let Some(event) = row.reply {
-            self.pass(&signal.from, event, None, Native::None, effects);
         }
         let ((_, saw, _), (_, sees, _)) = (before.flags(), row.next.flags());
         if !before.flags().0 && row.next.flags().0 {
             self.catch_up_with(&signal.from, effects);
+            // Other servers look at what sessions want to hear of (XEP-0163 §4) when these show themselves to
+            // somebody whom they may see; some did so before they might.
+            if sees && self.is_abroad(&signal.from) {
+                self.show_all_to(&signal.from.clone().into(), effects);
+            }
         }
         if saw && !sees {
-            self.show_all_to(&signal.from.clone().into(), false, now, effects);
+            self.hide_from(&signal.from, now, effects);
             self.watchers.note_ended(listed_contact(&signal.from), WatcherEvent::Timeout, now);
         }
+        self.review_abroad(&signal.from, effects);
+        if let Some(event) = row.reply {
+            self.pass(&signal.from, Said::plain(event), effects);
+        }
         self.review_watchers(&signal.from, now, effects);
+    }
+
+    /// The owner's question could not be passed on, or the contact's server does not take it (RFC 6121 §3.1.2): it is
+    /// not open any more, and her sessions are told why.
+    pub(super) fn handle_contact_failure(
+        &mut self,
+        failure: &Arc<ContactFailure>,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        let before = self.subscription(&failure.from);
+        let contact = self.roster.find(&failure.from).filter(|contact| contact.ask).cloned();
+        // Errors answer much else that a server says for its people, of which they need not know.
+        let Some(contact) = contact else { return };
+        let row = outbound(ContactEvent::Unsubscribe, before);
+        self.move_to(contact, before, row.next, effects);
+        self.review_contact(&failure.from, now);
+        let is_told = |endpoint: &Endpoint| endpoint.spec.follows_roster || endpoint.takes_questions();
+        tell(self.endpoints.ids(is_told), Event::ContactFailure(Arc::clone(failure)), effects);
     }
 
     /// The owner said yes in advance (RFC 6121 §3.4.2), or her rules do.
@@ -228,8 +274,8 @@ impl Account {
         self.keep(contact, effects);
         self.review_contact(&signal.from, now);
         self.settle(&signal.from, WatcherEvent::Approved, now, effects);
-        self.pass(&signal.from, ContactEvent::Subscribed, None, Native::None, effects);
-        self.show_all_to(&signal.from.clone().into(), true, now, effects);
+        self.pass(&signal.from, Said::plain(ContactEvent::Subscribed), effects);
+        self.show_all_to(&signal.from.clone().into(), effects);
         self.review_watchers(&signal.from, now, effects);
     }
 
@@ -248,6 +294,7 @@ impl Account {
             at: now,
             note: signal.note.clone(),
             native: signal.native.clone(),
+            origin_id: signal.origin_id.clone(),
         };
         self.watchers.touch();
         self.requests.insert(request.from.clone(), request.clone());
@@ -264,6 +311,7 @@ impl Account {
                 event: ContactEvent::Subscribe,
                 note: request.note.clone(),
                 native: request.native.clone(),
+                origin_id: request.origin_id.clone(),
             };
             effects.push(Effect::Tell { session, event: Event::Contact(Arc::new(signal)) });
         }
@@ -290,7 +338,10 @@ impl Account {
         }
         effects.push(Effect::Store(Write::RequestRemoved { from: from.clone() }));
         let sessions = self.endpoints.ids(|endpoint| endpoint.takes_questions());
-        tell(sessions, Event::ContactSettled { from: from.clone(), granted }, effects);
+        // Nobody but the asker himself lets it end otherwise than by an answer.
+        let withdrawn = answer == WatcherEvent::Timeout;
+        tell(sessions, Event::ContactSettled { from: from.clone(), granted, withdrawn }, effects);
+        self.review_face(from, effects);
     }
 
     /// Writes the next state into the entry and, where that changes it, tells who follows.
@@ -325,19 +376,16 @@ impl Account {
     fn push_roster(&self, change: super::ContactChange, effects: &mut Effects) {
         let sessions = self.endpoints.ids(|endpoint| endpoint.spec.follows_roster);
         tell(sessions, Event::Roster(Arc::new(change)), effects);
-        self.show_readers(effects);
     }
 
-    fn pass(
-        &self,
-        to: &Address,
-        event: ContactEvent,
-        note: Option<Text>,
-        native: Native,
-        effects: &mut Effects,
-    ) {
-        let signal = ContactSignal { from: self.address.clone(), to: to.clone(), event, note, native };
-        effects.push(Effect::Route { signal: Signal::Contact(Arc::new(signal)), reply: None });
+    fn pass(&self, to: &Address, said: Said, effects: &mut Effects) {
+        let Said { event, note, native, origin_id } = said;
+        let from = self.address.clone();
+        let question = || Question { from: from.clone(), to: to.clone(), origin_id: origin_id.clone() };
+        let is_question = event == ContactEvent::Subscribe && self.is_abroad(to);
+        let reply = is_question.then(|| ReplyTo::Question(Box::new(question())));
+        let signal = ContactSignal { from, to: to.clone(), event, note, native, origin_id };
+        effects.push(Effect::Route { signal: Signal::Contact(Arc::new(signal)), reply });
     }
 }
 

@@ -15,10 +15,10 @@ use super::{
 use crate::{
     presence::Standing,
     signal::{
-        Address, Keep, Message, MessageKind, Query, Reason, Reject, SessionId, Signal, SignalKind, Stage,
-        Timestamp,
+        Address, Contact, Keep, Message, MessageKind, Query, Reason, Reject, SessionId, Signal, SignalKind,
+        Stage, Timestamp,
     },
-    storage::Write,
+    storage::{Retraction, Write},
 };
 
 /// What is done with a message, and nothing else: the decision of [`Account::place`].
@@ -57,13 +57,14 @@ impl Account {
             return;
         }
         if message.content.body().is_some() || message.content.receipt.is_some() {
-            self.note_answered(&message.to.address);
+            self.note_answered(&message.to.address, effects);
         }
         let with = message.to.address.clone();
         // Whether the receiver keeps it is for him to say.
         let own = self.as_archived(Arc::clone(&message), &with);
         let to_herself = with == self.address;
         if own.keep.archive {
+            retract(&own, &with, Side::Owner, effects);
             effects.push(Effect::Store(Write::Archive { message: Arc::clone(&own), with, outgoing: true }));
         }
         if message.keep.carbons && !to_herself {
@@ -100,9 +101,13 @@ impl Account {
         {
             return;
         }
+        if !leave.store && !leave.quiet && place != Place::Bounce {
+            self.rouse(message, now, effects);
+        }
         let message = &self.as_archived(Arc::clone(message), &message.from.address);
         if message.keep.archive && place != Place::Bounce {
             let with = message.from.address.clone();
+            retract(message, &with, Side::Other, effects);
             let message = Arc::clone(message);
             effects.push(Effect::Store(Write::Archive { message, with, outgoing: false }));
         }
@@ -175,6 +180,9 @@ impl Account {
                 return;
             }
         }
+        if place != Place::Bounce {
+            self.rouse(&message, now, effects);
+        }
         self.put(place, message, reply, tries, effects);
     }
 
@@ -188,12 +196,16 @@ impl Account {
             }
             !query.kind.is_question()
                 || self.standing(&query.from.address) == Standing::Allowed
-                || endpoint.directed.iter().any(|party| party.address == query.from.address)
+                || endpoint.is_directed_at(&query.from.address)
+                || self.is_server_of_watcher(&query.from.address)
         };
         match target.filter(|endpoint| endpoint.spec.kind == SessionKind::Client && shares(endpoint)) {
             Some(endpoint) => {
                 let session = endpoint.session;
                 effects.push(Effect::Tell { session, event: Event::Query(query) });
+                if let Some(to) = reply.filter(ReplyTo::wants_success) {
+                    effects.push(Effect::Answer(Answer { to, about: None, outcome: Ok(Reply::Done) }));
+                }
             }
             None if query.kind.is_question() => {
                 if let Some(to) = reply {
@@ -206,11 +218,21 @@ impl Account {
         }
     }
 
+    /// Whether somebody is the server of a contact who sees the owner: it asks what her sessions want to hear of
+    /// (XEP-0115 §8.4 has it ask in the contact's name, and some do not).
+    fn is_server_of_watcher(&self, somebody: &Address) -> bool {
+        let is_there = |contact: &Contact| contact.from && contact.address.domain() == somebody.domain();
+        somebody.is_domain() && self.roster.iter().any(is_there)
+    }
+
     /// Decides where a message goes.
     fn place(&self, message: &Message, quiet: bool) -> Place {
+        // News of what people publish, say, are for programs.
+        let suits = |endpoint: &Endpoint| endpoint.spec.kind == SessionKind::Client || !is_wordless(message);
         if let Some(resource) = &message.to.resource {
             let named = self.endpoints.named(resource);
             match named.filter(|endpoint| endpoint.spec.takes_messages) {
+                Some(endpoint) if !suits(endpoint) => return Place::Drop,
                 Some(endpoint) if endpoint.is_dormant() => return self.place_dormant(message),
                 Some(endpoint) => return Place::Sessions(smallvec![endpoint.session]),
                 None => {}
@@ -227,7 +249,8 @@ impl Account {
             MessageKind::Chat | MessageKind::Normal | MessageKind::Headline => {}
         }
         let makes_noise = |endpoint: &Endpoint| quiet && endpoint.spec.kind == SessionKind::Device;
-        let takes = |endpoint: &Endpoint| self.takes_unasked(endpoint) && !makes_noise(endpoint);
+        let takes =
+            |endpoint: &Endpoint| self.takes_unasked(endpoint) && !makes_noise(endpoint) && suits(endpoint);
         let sessions = self.endpoints.ids(takes);
         if sessions.is_empty() {
             self.place_absent(message)
@@ -319,6 +342,34 @@ impl Account {
             _ => true,
         };
         endpoint.spec.takes_copies && wanted
+    }
+}
+
+/// Whether a message passes by and has nothing in it for people.
+fn is_wordless(message: &Message) -> bool {
+    let content = &message.content;
+    message.kind == MessageKind::Headline && content.bodies.is_empty() && content.subjects.is_empty()
+}
+
+/// Whose message it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Owner,
+    Other,
+}
+
+/// Who takes an earlier message of his back takes it out of the owner's archive, where the message that says so goes
+/// into it (XEP-0424 §5: from the same address, to the same conversation).
+fn retract(message: &Message, with: &Address, from: Side, effects: &mut Effects) {
+    if let Some(of) = message.retracts() {
+        effects.push(Effect::Store(Write::Retract(Retraction {
+            with: with.clone(),
+            outgoing: from == Side::Owner,
+            of: of.clone(),
+            id: message.id,
+            by: message.name(),
+            at: message.sent,
+        })));
     }
 }
 

@@ -13,15 +13,16 @@ use smallvec::SmallVec;
 
 use super::{
     Effect, Reply, Shown, WatchKind, WatchState,
+    contacts::Said,
     state::{Account, Effects},
     watch::show,
 };
 use crate::{
     signal::{
-        Address, Avatar, Contact, ContactEvent, DocumentEntry, DocumentId, Native, Presence, Reason, Reject,
-        Ruleset, RulesetLimits, Timestamp,
+        Address, Avatar, Contact, ContactEvent, DocumentEntry, DocumentId, Presence, Reason, Reject, Ruleset,
+        RulesetLimits, Timestamp,
     },
-    storage::Write,
+    storage::{AcceptedSenders, Preferences, Write},
 };
 
 /// All that documents tell of an account, as it is at one revision.
@@ -38,9 +39,24 @@ pub struct Facts {
     pub rules: Option<Arc<Ruleset>>,
     /// Who may write to the owner.
     pub message_rules: Option<Arc<Ruleset>>,
+    /// And who of those that are neither contacts nor named by rules.
+    pub accepted_senders: AcceptedSenders,
+    /// The domains of this server.
+    pub home: Arc<[Address]>,
+    /// Who may follow the owner's calls.
+    pub call_rules: Option<Arc<Ruleset>>,
     pub hard_state: Option<Arc<Presence>>,
     /// The owner's picture.
     pub avatar: Option<Arc<Avatar>>,
+}
+
+impl Facts {
+    /// The contact of this address.
+    #[must_use]
+    pub fn contact(&self, address: &Address) -> Option<&Contact> {
+        let found = self.contacts.binary_search_by(|contact| contact.address.cmp(address));
+        self.contacts.get(found.ok()?)
+    }
 }
 
 /// A change of documents together with what they tell.
@@ -66,6 +82,16 @@ pub enum DocumentChange {
     Remove(DocumentId),
 }
 
+/// A document became another one: how whoever follows it can tell every version there was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentStep {
+    pub id: DocumentId,
+    /// `None` where it was not there.
+    pub before: Option<DocumentEntry>,
+    /// With its bytes; `None` where it was removed.
+    pub after: Option<(DocumentEntry, Bytes)>,
+}
+
 /// What becomes of one thing that documents tell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum FactChange {
@@ -86,6 +112,8 @@ pub enum FactChange {
     Unblock(Address),
     Rules(Option<Arc<Ruleset>>),
     MessageRules(Option<Arc<Ruleset>>),
+    AcceptedSenders(AcceptedSenders),
+    CallRules(Option<Arc<Ruleset>>),
     HardState(Option<Arc<Presence>>),
     /// The owner wears this picture, or none.
     Avatar(Option<Bytes>),
@@ -97,6 +125,8 @@ pub(super) struct Documents {
     revision: u64,
     version: u64,
     entries: BTreeMap<DocumentId, DocumentEntry>,
+    /// What became of them and was not shown to their followers yet.
+    steps: Vec<DocumentStep>,
 }
 
 impl Documents {
@@ -104,7 +134,7 @@ impl Documents {
         let entries = entries.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
         // Begins higher than it can have come before the account left the memory.
         let revision = now.0.unsigned_abs() << REVISION_BITS;
-        Self { revision, version, entries }
+        Self { revision, version, entries, steps: Vec::new() }
     }
 
     /// Moves with everything that documents tell.
@@ -128,12 +158,14 @@ impl Documents {
                 self.version += 1;
                 let size = bytes.len() as u64;
                 let entry = DocumentEntry { id: id.clone(), version: self.version, hash, changed: now, size };
-                self.entries.insert(id, entry.clone());
+                let before = self.entries.insert(id.clone(), entry.clone());
+                self.steps.push(DocumentStep { id, before, after: Some((entry.clone(), bytes.clone())) });
                 Some((Write::Document { entry: entry.clone(), bytes }, Some(entry)))
             }
             DocumentChange::Remove(id) => {
-                self.entries.remove(&id)?;
+                let before = self.entries.remove(&id)?;
                 self.version += 1;
+                self.steps.push(DocumentStep { id: id.clone(), before: Some(before), after: None });
                 Some((Write::DocumentRemoved { id, version: self.version }, None))
             }
         }
@@ -169,6 +201,9 @@ impl Account {
                 blocked: self.blocked().cloned().collect(),
                 rules: self.rules().cloned(),
                 message_rules: self.message_rules().cloned(),
+                accepted_senders: self.preferences.accepted_senders,
+                home: Arc::clone(&self.shared.home),
+                call_rules: self.call_rules().cloned(),
                 hard_state: self.hard_state().cloned(),
                 avatar: self.avatar().cloned(),
             })
@@ -208,9 +243,10 @@ impl Account {
     }
 
     /// Tells those who follow the documents that something may be another thing now.
-    pub(super) fn show_documents(&self, effects: &mut Effects) {
+    pub(super) fn show_documents(&mut self, effects: &mut Effects) {
+        let steps: Arc<[DocumentStep]> = std::mem::take(&mut self.documents.steps).into();
         for watch in self.watchers.of_kind(WatchKind::Documents) {
-            let shown = Shown::Documents(self.documents.revision);
+            let shown = Shown::Documents { revision: self.documents.revision, steps: Arc::clone(&steps) };
             show(watch, WatchState::Active, Some(shown), effects);
         }
         if !self.documents.entries.is_empty() {
@@ -260,7 +296,9 @@ impl Account {
                     self.check_block(address)?;
                     blocks += 1;
                 }
-                FactChange::Rules(Some(rules)) | FactChange::MessageRules(Some(rules))
+                FactChange::Rules(Some(rules))
+                | FactChange::MessageRules(Some(rules))
+                | FactChange::CallRules(Some(rules))
                     if !rules.is_within(&RulesetLimits::default()) =>
                 {
                     return Err(Reject::with_text(Reason::TooLarge, "too many rules"));
@@ -282,12 +320,17 @@ impl Account {
             FactChange::Contact { address, name, groups } => self.set_contact(address, name, groups, effects),
             FactChange::NoContact(address) => self.remove_contact(&address, now, effects),
             FactChange::Say { to, event } => {
-                self.handle_contact_request(to, event, None, Native::None, now, effects)
+                self.handle_contact_request(to, Said::plain(event), now, effects)
             }
             FactChange::Block(address) => self.block(&[address], now, effects),
             FactChange::Unblock(address) => Ok(self.unblock(Some(&[address]), now, effects)),
             FactChange::Rules(rules) => self.set_rules(rules, now, effects),
             FactChange::MessageRules(rules) => self.set_message_rules(rules, effects),
+            FactChange::AcceptedSenders(choice) => {
+                let preferences = Preferences { accepted_senders: choice, ..self.preferences.clone() };
+                Ok(self.set_preferences(preferences, now, effects))
+            }
+            FactChange::CallRules(rules) => self.set_call_rules(rules, now, effects),
             FactChange::HardState(presence) => Ok(self.set_hard_state(presence, now, effects)),
             FactChange::Avatar(picture) => self.set_avatar(picture.as_ref(), now, effects),
         };

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ArchiveReading, CloseReason, Copy, Event, Fetch, Reply, ReplyTo, Shown, WatchId, WatchState,
+    ArchiveReading, CloseReason, Copy, Event, Fetch, Reply, ReplyTo, Shown, WakeUp, WatchId, WatchState,
     endpoints::Sessions, event::About,
 };
 use crate::{
-    signal::{Address, HookCall, Message, News, Reject, SessionId, Signal, Timestamp},
+    signal::{Address, Message, News, Reject, SessionId, Signal, Timestamp},
     storage::Write,
 };
 
@@ -49,10 +49,10 @@ pub enum Effect {
     Fetch(Box<Fetch>),
     /// Have the documents brought up to the account, soon: something that they may tell has changed.
     KeepDocuments,
+    /// Call a device that sleeps, for [`super::Input::Roused`] where that comes to nothing.
+    Rouse(Box<WakeUp>),
     /// Post [`super::Input::Tick`] then, or soon after.
     Wake(Timestamp),
-    /// Tell a program on the web. Told at most once; what finds no room is not told.
-    Webhook(Box<HookCall>),
     /// The session is over from the account's side: tell it and forget its sink.
     End { session: SessionId, reason: CloseReason },
 }

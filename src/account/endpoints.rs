@@ -7,7 +7,10 @@ use smallvec::SmallVec;
 use super::session::{SessionChange, SessionKind, SessionSpec};
 use crate::{
     presence::{aggregate, during_call, is_session_seen},
-    signal::{Native, Party, Presence, Resource, ResourceState, SessionId, Timestamp, Topic, View},
+    signal::{
+        Address, Native, Occasion, Party, Presence, Resource, ResourceState, SessionId, Timestamp, Topic,
+        View,
+    },
 };
 
 /// One session.
@@ -26,14 +29,34 @@ pub(super) struct Endpoint {
     topics: Option<Arc<[Topic]>>,
     /// Its connection is broken: a message that it gets may never be read.
     dormant: bool,
+    /// Nobody looks at it.
+    unattended: bool,
     /// Whom it showed its presence to, beyond those who may see it anyway; at most [`DIRECTED`].
-    pub(super) directed: Vec<Party>,
+    pub(super) directed: Vec<Directed>,
+}
+
+/// Somebody whom a session showed its presence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Directed {
+    pub(super) to: Party,
+    /// The owner's choice, and not her client, showed it, since he wanted to see it for that.
+    pub(super) occasion: Option<Occasion>,
 }
 
 impl Endpoint {
     pub(super) fn new(session: SessionId, spec: SessionSpec) -> Self {
         let (said, shown, topics) = (None, None, None);
-        Self { session, spec, said, shown, calls: 0, topics, dormant: false, directed: Vec::new() }
+        Self {
+            session,
+            spec,
+            said,
+            shown,
+            calls: 0,
+            topics,
+            dormant: false,
+            unattended: false,
+            directed: Vec::new(),
+        }
     }
 
     pub(super) fn resource(&self) -> &Resource {
@@ -52,6 +75,16 @@ impl Endpoint {
     /// Whether it is told of the presence of contacts. Phones watch those they want to see.
     pub(super) fn follows_presence(&self) -> bool {
         self.is_available() && matches!(self.spec.kind, SessionKind::Client | SessionKind::Page)
+    }
+
+    /// Since when it is as it is shown, or there where it is shown to few.
+    pub(super) fn shown_since(&self) -> Timestamp {
+        self.shown.as_ref().map_or(self.spec.since, |presence| presence.since)
+    }
+
+    /// Whether it was shown to somebody alone, or to one of his sessions.
+    pub(super) fn is_directed_at(&self, somebody: &Address) -> bool {
+        self.directed.iter().any(|one| one.to.address == *somebody)
     }
 
     /// What it wants to hear of.
@@ -88,6 +121,11 @@ impl Endpoint {
         self.dormant
     }
 
+    /// Whether somebody who is there will see what it gets.
+    pub(super) fn is_awake(&self) -> bool {
+        self.is_available() && !self.dormant && !self.unattended
+    }
+
     /// Whether it says in so many words that it is closed.
     pub(super) fn is_closed(&self) -> bool {
         self.said.is_some() && self.shown.is_none()
@@ -96,6 +134,26 @@ impl Endpoint {
     /// Whether it goes on after it said that it is not there: what a phone publishes is kept as it is.
     pub(super) fn stays_closed(&self) -> bool {
         matches!(self.spec.kind, SessionKind::Publication | SessionKind::Device)
+    }
+
+    /// Whether the server answers questions of chat clients in its name.
+    pub(super) fn is_spoken_for(&self) -> bool {
+        self.spec.kind != SessionKind::Client
+    }
+
+    /// What the session says in its own form.
+    pub(super) fn native(&self) -> Native {
+        self.said.as_ref().map_or(Native::None, |said| said.native.clone())
+    }
+
+    /// Notes whom it shows its presence; tells whether there was room.
+    pub(super) fn note_directed(&mut self, one: Directed) -> bool {
+        self.directed.retain(|other| other.to != one.to);
+        let has_room = self.directed.len() < DIRECTED;
+        if has_room {
+            self.directed.push(one);
+        }
+        has_room
     }
 
     /// Takes over what the session says; `None` for goodbye.
@@ -130,6 +188,7 @@ impl Endpoint {
             }
             SessionChange::Follows(topics) => self.topics = Some(topics),
             SessionChange::Dormant(dormant) => self.dormant = dormant,
+            SessionChange::Attended(attended) => self.unattended = !attended,
             SessionChange::Collect => {}
         }
         false
@@ -185,6 +244,20 @@ impl Endpoints {
 
     pub(super) fn named(&self, resource: &Resource) -> Option<&Endpoint> {
         self.0.iter().find(|endpoint| endpoint.resource() == resource)
+    }
+
+    /// Nobody at this address is shown a session any more that he was shown alone.
+    pub(super) fn forget_directed(&mut self, somebody: &Address) {
+        self.0.iter_mut().for_each(|endpoint| endpoint.directed.retain(|one| one.to.address != *somebody));
+    }
+
+    /// He went himself: he need not hear when a session goes that he was shown (RFC 6121 §4.6.1).
+    pub(super) fn forget_gone(&mut self, gone: &Party) {
+        self.0.iter_mut().for_each(|endpoint| endpoint.directed.retain(|one| one.to != *gone));
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Endpoint> {
+        self.0.iter_mut()
     }
 
     /// The ids of those for which `wanted` holds.

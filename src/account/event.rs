@@ -5,11 +5,11 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use super::Reply;
+use super::{Face, Reply};
 use crate::{
     signal::{
-        Address, Contact, ContactSignal, Message, MessageId, PersonalNews, PresenceNotice, Query, Reject,
-        RequestId,
+        Address, Contact, ContactFailure, ContactSignal, Message, MessageId, PersonalNews, PresenceNotice,
+        Query, Reject, RequestId, Signal,
     },
     storage::Preferences,
 };
@@ -22,11 +22,15 @@ pub enum Event {
     Presence(Arc<PresenceNotice>),
     /// Somebody asks to be a contact, or answered.
     Contact(Arc<ContactSignal>),
+    /// The owner's question to become a contact came to nothing.
+    ContactFailure(Arc<ContactFailure>),
     /// The question that `from` asked is answered (`granted` or not) or withdrawn: no need to show
     /// it any more.
     ContactSettled {
         from: Address,
         granted: bool,
+        /// He took it back himself, which comes as [`Event::Contact`] too.
+        withdrawn: bool,
     },
     /// A roster entry was added, changed or removed.
     Roster(Arc<ContactChange>),
@@ -35,6 +39,8 @@ pub enum Event {
     Blocked(Arc<BlockChange>),
     /// Something about the owner or somebody she follows, of what the session wants to hear of.
     Personal(Arc<PersonalNews>),
+    /// How somebody of another domain wants to be shown; told to pages.
+    Face(Box<Face>),
     Preferences(Arc<Preferences>),
     /// Automated rules gave a message labels, or want no attention called to it.
     Marked {
@@ -63,6 +69,18 @@ pub struct Replied {
 pub enum About {
     Message(Arc<Message>),
     Query(Arc<Query>),
+}
+
+impl About {
+    /// What of this can be passed on for somebody.
+    pub(super) fn of(signal: &Signal) -> Option<Self> {
+        match signal {
+            Signal::Message(message) => Some(Self::Message(Arc::clone(message))),
+            Signal::Passed(passed) => Some(Self::Message(Arc::clone(&passed.message))),
+            Signal::Query(query) => Some(Self::Query(Arc::clone(query))),
+            _ => None,
+        }
+    }
 }
 
 /// A change of one roster entry.
@@ -134,6 +152,8 @@ pub enum CloseReason {
     TooSlow,
     /// There are more sessions than the account may have.
     TooMany,
+    /// An administrator ended it.
+    Ended,
     /// The server stops.
     Shutdown,
     /// A defect of the server: connect again.

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use super::{Purpose, Request, SessionChange, SessionSpec, WatchSpec};
+use super::{DomainReach, Purpose, Request, SessionChange, SessionSpec, WakeAddress, WakeOutcome, WatchSpec};
 use crate::{
-    signal::{Address, Message, MessageId, Party, Presence, RequestId, SessionId, Signal, Timestamp},
+    signal::{
+        Address, ContactFailure, Message, MessageId, Native, Occasion, Party, Presence, Reject, RequestId,
+        SessionId, Signal, Timestamp,
+    },
     storage::{Preferences, Shelved},
 };
 
@@ -27,11 +31,13 @@ pub enum Input {
         session: SessionId,
         presence: Arc<Presence>,
     },
-    /// The session shows its presence to one party only (RFC 6121 §4.6).
+    /// The session shows its presence to one party only (RFC 6121 §4.6); with `wants`, it asks to see that
+    /// party in turn.
     Direct {
         session: SessionId,
         to: Party,
         presence: Arc<Presence>,
+        wants: Option<Occasion>,
     },
     Change {
         session: SessionId,
@@ -61,10 +67,31 @@ pub enum Input {
         reply: Option<ReplyTo>,
         tries: u8,
     },
+    /// These messages were on their way to the session when its connection broke: nobody knows whether they
+    /// arrived.
+    Missed {
+        session: SessionId,
+        messages: Vec<Arc<Message>>,
+    },
+    /// What became of a call to a device that sleeps.
+    Roused {
+        at: WakeAddress,
+        outcome: WakeOutcome,
+    },
     /// Somebody wants to follow something of the account until he says otherwise.
     Watch {
         watch: WatchId,
         spec: Box<WatchSpec>,
+    },
+    /// The owner wants to follow the presence of somebody of another domain until she says otherwise.
+    Follow {
+        watch: WatchId,
+        of: Address,
+    },
+    /// Another domain cannot be reached any more, or can be again.
+    Reach {
+        domain: Address,
+        reach: DomainReach,
     },
     /// The watch goes on until then.
     WatchRenewed {
@@ -99,13 +126,22 @@ pub enum Input {
         through: Option<MessageId>,
     },
     /// The preferences were changed behind the account's back, by an administrator.
-    Preferences(Preferences),
-    /// The account was removed or its password changed: every session ends; with `device`, those
-    /// that this device password opened.
+    Preferences(Box<Preferences>),
+    /// The account was removed, its password changed, or something else that sessions rest on: these end.
     Evict {
         reason: super::CloseReason,
-        device: Option<i64>,
+        which: Opened,
     },
+}
+
+/// Sessions by what opened them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Opened {
+    Anyhow,
+    /// With this device password.
+    ByDevice(i64),
+    /// By this program.
+    ByClient(i64),
 }
 
 impl Input {
@@ -125,12 +161,36 @@ pub enum ReplyTo {
     Session { account: Address, session: SessionId, request: Option<RequestId> },
     /// To whoever waits for this number in this process.
     Waiter(RequestId),
+    /// To the account whose device was called at this address: only failures are told.
+    Call(Box<(Address, WakeAddress)>),
+    /// To the account that asked to see somebody: only failures are told.
+    Question(Box<Question>),
+}
+
+/// A question to see somebody of another domain, on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// Who asks.
+    pub from: Address,
+    /// Who is asked.
+    pub to: Address,
+    /// The asker's name for it.
+    pub origin_id: Option<CompactString>,
 }
 
 impl ReplyTo {
     /// Whether anybody wants to hear that all went well.
     pub(super) fn wants_success(&self) -> bool {
-        !matches!(self, Self::Session { request: None, .. })
+        !matches!(self, Self::Session { request: None, .. } | Self::Call(_) | Self::Question(_))
+    }
+}
+
+impl Question {
+    /// What the asker is told where it came to nothing.
+    pub(super) fn into_failure(self, why: Reject) -> Input {
+        let Self { from: to, to: from, origin_id } = self;
+        let failure = ContactFailure { from, to, why, native: Native::None, origin_id };
+        Input::Signal { signal: Signal::ContactFailure(Arc::new(failure)), reply: None }
     }
 }
 

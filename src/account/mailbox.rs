@@ -268,7 +268,7 @@ pub(super) fn refuse(inner: &Arc<Inner>, mail: Mail, reason: Reason) {
         Mail::Input(Input::Request { request, reply: Some(to), .. }) => {
             refuse_reply(inner, to, request.about(), reason);
         }
-        Mail::Input(Input::Watch { watch, .. }) => inner.watch_gone(watch),
+        Mail::Input(Input::Watch { watch, .. } | Input::Follow { watch, .. }) => inner.watch_gone(watch),
         Mail::Input(_) => {}
     }
 }

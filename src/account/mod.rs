@@ -24,6 +24,7 @@
 //! - A message handed to sessions comes back as [`Input::Returned`] unless one of them confirmed it.
 //! - Nothing here names a protocol, a header, an element or a status code.
 
+mod abroad;
 mod accounts;
 mod alarms;
 mod announce;
@@ -34,56 +35,78 @@ mod blocks;
 mod config;
 mod contacts;
 mod delivery;
+mod directory;
 mod documents;
 mod effect;
 mod endpoints;
 mod event;
+mod faces;
+mod files;
+mod herald;
 mod hooks;
 mod input;
+mod last_seen;
 mod mailbox;
 mod memory;
+mod nobody;
 mod nodes;
 mod offline;
+mod outside;
 mod permission;
 mod personal;
 mod picture;
 mod policy;
+mod probe;
 mod profile;
 mod reader;
 mod registry;
 mod request;
+mod retention;
 mod roster;
 mod rules;
+mod search;
 mod session;
 mod shell;
 mod sink;
 mod slip;
 mod state;
 mod subscription;
+mod temporary;
 mod waiting;
+mod waking;
 mod watch;
 mod watcher_list;
 mod watchers;
 
+pub use abroad::DomainReach;
 pub use accounts::{Accounts, Session, Watch};
 pub use archive::{ArchivePage, ArchiveReading};
 pub use automation::{Ring, SharedRules, Trial, Tried, TriedRule, TriedVerdict};
-pub use config::{Authorization, Config, ListAuthorization};
-pub use documents::{Amendment, DocumentChange, FactChange, Facts};
+pub use config::{Authorization, Config, Inviters, ListAuthorization};
+pub use directory::{Found, FoundPage, MOST_FOUND, Search, Trait};
+pub use documents::{Amendment, DocumentChange, DocumentStep, FactChange, Facts};
 pub use effect::{Answer, Effect};
 pub use event::{About, BlockChange, CloseReason, ContactChange, Copy, Event, Replied, Sent, WatchState};
-pub use input::{Input, ReplyTo, WatchId};
+pub use faces::Face;
+pub use files::{IncomingFile, NewFile, OutgoingFile};
+pub use herald::Herald;
+pub use input::{Input, Opened, Question, ReplyTo, WatchId};
 pub use memory::Memory;
 pub use nodes::MOST_ITEMS;
+pub use outside::{Carrier, Load, Outcome};
 pub use personal::{Fetch, Purpose};
+pub use picture::describe as describe_picture;
 pub use request::{Reply, Request, RosterView, SessionView, Summary};
+pub use search::Words;
 pub use session::{SessionChange, SessionKind, SessionSpec};
 pub use sink::{Delivery, Outbox, Parcel, Sink, SinkFull, WatchSink};
+pub use temporary::Takes;
+pub use waking::{WakeAddress, WakeOutcome, WakeUp};
 pub use watch::{Shown, WatchKind, WatchSpec};
 
 pub use crate::storage::{
     AcceptedSenders, ArchiveChoice, ArchiveDefault, ArchiveEnd, ArchiveQuery, ArchivedMessage, Preferences,
-    Refusal, RefusalReason, StoredDocument,
+    Refusal, RefusalReason, SharedFile, StoredDocument,
 };
 
 #[cfg(test)]

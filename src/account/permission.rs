@@ -39,6 +39,19 @@ impl Account {
     /// rule says that he is blocked, politely or not; about others the rules decide, and where they say
     /// nothing the owner is to be asked.
     pub(super) fn permission(&self, somebody: &Address, now: Timestamp) -> Permission {
+        self.decide(somebody, || self.rules_on(somebody, now))
+    }
+
+    /// Whether `somebody` may follow the owner's calls: as her rules on that say or, where they say nothing, as he
+    /// may see her presence.
+    pub(super) fn permission_for_calls(&self, somebody: &Address, now: Timestamp) -> Permission {
+        match self.call_rules_on(somebody, now) {
+            Some(verdict) => self.decide(somebody, || Some(verdict)),
+            None => self.permission(somebody, now),
+        }
+    }
+
+    fn decide(&self, somebody: &Address, rules: impl FnOnce() -> Option<Verdict>) -> Permission {
         if *somebody == self.address {
             return Permission::everything();
         }
@@ -47,7 +60,7 @@ impl Account {
             Authorization::Implicit => return Permission::all(Handling::Confirm),
             Authorization::Rules => {}
         }
-        let verdict = self.rules_on(somebody, now);
+        let verdict = rules();
         if self.is_blocked(somebody) {
             let says_so = |verdict: &Verdict| {
                 verdict.handling == Handling::Block && matches!(verdict.why, Why::Rule(_))
@@ -82,6 +95,7 @@ impl Account {
             of,
             aggregate: Arc::new(Presence::offline(since)),
             resources: Vec::new(),
+            picture: None,
         })
     }
 }

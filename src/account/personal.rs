@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     Answer, Effect, Event, Reply, ReplyTo,
     endpoints::Endpoint,
+    faces::{FACES, Faces},
     nodes::{Nodes, items_from},
     profile::profile_from,
     state::{Account, Effects},
+    waking::{self, Sleepers},
 };
 use crate::{
     presence::{Standing, Why},
@@ -31,6 +33,9 @@ pub(super) struct Personal {
     /// The picture is for those alone who may see the owner's presence.
     pub(super) is_avatar_private: bool,
     pub(super) nodes: Nodes,
+    pub(super) sleepers: Sleepers,
+    /// Of people of other domains.
+    pub(super) faces: Faces,
 }
 
 /// The owner's picture.
@@ -87,6 +92,8 @@ impl Personal {
             super::avatar::PICTURES => self.take_over_picture(&it),
             super::avatar::OWN if it.name == super::avatar::WORN => self.take_over_worn(&it),
             super::avatar::OWN if it.name == super::avatar::PRIVATE => self.is_avatar_private = true,
+            waking::SHELF => self.sleepers.take_over(&it),
+            FACES => self.take_over_face(&it),
             _ => self.take_over_node(it),
         }
     }
@@ -109,7 +116,10 @@ impl Account {
         let outcome = match wanted {
             _ if self.shuts_out(&from.address, now) => Err(Reason::NoSession.into()),
             Wanted::Profile => return self.fetch_profile(&reply, effects),
-            Wanted::AvatarAccess => Ok(Reply::AvatarAccess { is_open: self.is_avatar_open() }),
+            Wanted::AvatarAccess => {
+                let hash = self.avatar().map(|avatar| avatar.hash);
+                Ok(Reply::AvatarAccess { is_open: self.is_avatar_open(), hash })
+            }
             Wanted::Avatar | Wanted::Picture { .. } if !self.may_see_avatar(&from.address) => {
                 Err(Reason::NotAuthenticated.into())
             }
@@ -118,9 +128,9 @@ impl Account {
                 Ok(()) => return,
                 Err(reject) => Err(reject),
             },
-            Wanted::Nodes if self.standing(&from.address) != Standing::Allowed => {
-                Err(Reason::NoSession.into())
-            }
+            Wanted::LastSeen => self.last_seen(&from.address, now),
+            Wanted::Reach => self.reach(&from.address, now).map(Reply::Reach),
+            Wanted::Nodes if !self.is_shown_anything(&from.address) => Err(Reason::NoSession.into()),
             Wanted::Nodes => Ok(Reply::Nodes(self.nodes_for(&from.address, now))),
             Wanted::Node { node, extract } => {
                 match self.read_node(&from.address, node, extract, &reply, now, effects).transpose() {

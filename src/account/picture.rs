@@ -1,8 +1,23 @@
 //! What a picture is by its first bytes: its media type and, where it stands at a known place, its size.
 //! Nothing is decoded: whether the rest is sound is for whoever shows it.
 
+use crate::signal::{Avatar, AvatarHash, Timestamp};
+
+/// What is known of a picture; `None` where it is none that is taken.
+#[must_use]
+pub fn describe(bytes: &[u8], since: Timestamp) -> Option<Avatar> {
+    let (media_type, size) = recognise(bytes)?;
+    Some(Avatar {
+        hash: AvatarHash::of(bytes),
+        media_type: media_type.into(),
+        bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+        size,
+        since,
+    })
+}
+
 /// The media type and the size of a picture; `None` where it is none that is taken.
-pub(super) fn recognise(bytes: &[u8]) -> Option<(&'static str, Option<(u32, u32)>)> {
+fn recognise(bytes: &[u8]) -> Option<(&'static str, Option<(u32, u32)>)> {
     if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
         return Some(("image/png", png_size(bytes)));
     }

@@ -11,13 +11,13 @@ use tracing::debug;
 
 use super::{
     Effect, Reply,
+    rules::check_size,
     state::{Account, Effects},
 };
 use crate::{
     presence::{self, Context},
     signal::{
-        Address, Condition, Entity, Handling, Identity, Reason, Reject, Rule, Ruleset, RulesetLimits,
-        SignalKind, Timestamp,
+        Address, Condition, Entity, Handling, Identity, Reason, Reject, Rule, Ruleset, SignalKind, Timestamp,
     },
     storage::{AcceptedSenders, Refusal, RefusalReason, Write},
 };
@@ -41,6 +41,8 @@ pub(super) enum Why {
     Blocked,
     /// The first of her rules on who may write that said so.
     MessageRule(CompactString),
+    /// The server itself writes.
+    Server,
     /// The sender is in the roster.
     Buddy,
     /// The preference for senders who are not.
@@ -55,6 +57,9 @@ impl Account {
         }
         if self.is_shut_out(sender, now) {
             return Verdict::Refuse(Why::Blocked);
+        }
+        if sender.is_domain() && self.is_of_this_server(sender) {
+            return Verdict::Accept(Why::Server);
         }
         if let Some(verdict) = self.message_rules_on(sender, now) {
             return verdict;
@@ -104,9 +109,7 @@ impl Account {
         rules: Option<Arc<Ruleset>>,
         effects: &mut Effects,
     ) -> Result<Reply, Reject> {
-        if rules.as_ref().is_some_and(|rules| !rules.is_within(&RulesetLimits::default())) {
-            return Err(Reject::with_text(Reason::TooLarge, "too many rules"));
-        }
+        check_size(rules.as_deref())?;
         effects.push(Effect::Store(Write::MessageRules(rules.clone())));
         self.own.get_or_insert_default().message_rules = rules;
         self.documents.touch();
@@ -158,7 +161,7 @@ impl Why {
             Self::Blocked => Some(RefusalReason::Blocked),
             Self::MessageRule(id) => Some(RefusalReason::MessageRule { id: id.to_string() }),
             Self::Preference(choice) => Some(RefusalReason::AcceptedSenders { choice: *choice }),
-            Self::Owner | Self::Buddy => None,
+            Self::Owner | Self::Server | Self::Buddy => None,
         }
     }
 

@@ -49,9 +49,13 @@ impl Account {
 
 /// A profile as it was read.
 pub(super) fn profile_from(found: Vec<Shelved>) -> Option<Profile> {
-    let content = found.into_iter().next()?.content?;
-    postcard::from_bytes(&content).ok()
+    parse_profile(&found.into_iter().next()?.content?)
+}
+
+/// A profile as it is kept.
+pub(super) fn parse_profile(content: &[u8]) -> Option<Profile> {
+    postcard::from_bytes(content).ok()
 }
 
 /// There among what there is one of per account.
-const PROFILE: &str = "profile";
+pub(super) const PROFILE: &str = "profile";

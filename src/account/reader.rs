@@ -1,5 +1,6 @@
 //! Readers of the contact list: what the owner's devices follow where a protocol has the server show all
-//! contacts in one place. They are told the whole list after each change; sessions are told changes.
+//! contacts in one place. They are told the whole list after each input that changed it, however much it changed;
+//! sessions are told changes.
 
 use std::sync::Arc;
 

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::{
-    Amendment, ArchivePage, ArchiveReading, Facts, Ring, Sent, SessionSpec, Trial, Tried, event::About,
+    Amendment, ArchivePage, ArchiveReading, ContactChange, Facts, Ring, Sent, SessionSpec, Takes, Trial,
+    Tried, WakeAddress, event::About,
 };
 use crate::{
     signal::{
         Address, Automation, Avatar, AvatarHash, Contact, ContactEvent, ContactRequest, DocumentEntry, Item,
-        ItemId, Message, Native, NodeChange, NodeConfig, NodeName, Presence, Profile, Query, Ruleset,
+        ItemId, Message, Native, NodeChange, NodeConfig, NodeName, Party, Presence, Profile, Query, Ruleset,
         SessionId, Text, Wanted, WatcherList,
     },
     storage::Preferences,
@@ -34,7 +35,16 @@ pub enum Request {
     /// Remove a contact, ending what presence is shared. [`Reply::Done`], or not found.
     RemoveContact { address: Address },
     /// Ask for, grant, give up or deny presence (RFC 6121 §3). Replies [`Reply::Done`].
-    Contact { to: Address, event: ContactEvent, note: Option<Text>, native: Native },
+    Contact {
+        to: Address,
+        event: ContactEvent,
+        note: Option<Text>,
+        native: Native,
+        origin_id: Option<CompactString>,
+    },
+    /// Ask how somebody is, or one of his sessions (RFC 6121 §4.3). Whatever he may be told comes as
+    /// presence. Replies [`Reply::Done`].
+    Probe { to: Party, origin_id: Option<CompactString> },
     /// The questions that wait for the owner's answer. Replies [`Reply::ContactRequests`].
     ContactRequests,
     /// Ask about `of`, who may be the owner herself. Replies as the question demands.
@@ -88,8 +98,15 @@ pub enum Request {
     /// Change documents and what they tell of, all at once. Replies [`Reply::Amended`] once it is durable, or
     /// refuses with [`crate::signal::Reason::Conflict`] where the account is at another revision.
     Amend(Box<Amendment>),
+    /// Leave an address at which the session's device is called while it sleeps, with what is to be said there.
+    /// Replies [`Reply::Done`] once it is durable, or refuses with [`crate::signal::Reason::TooLarge`].
+    AddWakeAddress { at: WakeAddress, terms: Bytes },
+    /// Take back every address at this service, or this one. Replies [`Reply::Done`] once that is durable.
+    RemoveWakeAddresses { service: Party, node: Option<CompactString> },
     /// Who watches the owner, or waits to. Replies [`Reply::Watchers`].
     Watchers,
+    /// End the sessions of this name, or all, in the name of an administrator. Replies [`Reply::Ended`].
+    EndSessions { name: Option<CompactString> },
     /// What the account looks like to its owner now. Replies [`Reply::Summary`].
     Summary,
 }
@@ -123,6 +140,8 @@ pub enum Reply {
     Published(Vec<ItemId>),
     AvatarAccess {
         is_open: bool,
+        /// The picture that there is.
+        hash: Option<AvatarHash>,
     },
     Archive(Box<ArchivePage>),
     Picture {
@@ -142,10 +161,18 @@ pub enum Reply {
         revision: u64,
     },
     Watchers(Arc<WatcherList>),
+    /// So many sessions were ended.
+    Ended(usize),
     Summary(Box<Summary>),
     /// `None` where the owner set none.
     Automation(Option<Box<Automation>>),
     Tried(Box<Tried>),
+    /// For how long the asked one has not been there: 0 where she is, `None` where she never was.
+    LastSeen {
+        seconds: Option<u64>,
+    },
+    /// What the asked account could take.
+    Reach(Takes),
     /// Where a call rings.
     Ring(Box<Ring>),
 }
@@ -155,17 +182,21 @@ pub enum Reply {
 pub struct RosterView {
     /// The version that this brings its reader to.
     pub version: u64,
-    /// These are all contacts; otherwise only those that changed since the version asked for.
+    /// These are all contacts; otherwise there are the changes since the version asked for.
     pub complete: bool,
     pub contacts: Vec<Contact>,
-    /// Contacts that are gone since the version asked for.
-    pub removed: Vec<Address>,
+    /// In order of their versions; none where it is complete.
+    pub changes: Vec<ContactChange>,
 }
 
 /// The account as its owner sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     pub address: Address,
+    /// People of her domain can look for each other.
+    pub has_directory: bool,
+    /// She may invite people to make accounts, though she administers nothing.
+    pub invites_newcomers: bool,
     pub aggregate: Arc<Presence>,
     pub sessions: Vec<SessionView>,
 }

@@ -39,6 +39,11 @@ impl Roster {
         self.contacts.len()
     }
 
+    /// Another one after every change.
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
     pub(super) fn find(&self, address: &Address) -> Option<&Contact> {
         self.contacts.get(address).map(|(contact, _)| contact)
     }
@@ -73,29 +78,37 @@ impl Roster {
 
     /// The roster, or only what changed after `since` where that is known.
     pub(super) fn view(&self, since: Option<u64>) -> RosterView {
+        let version = self.version;
         match since {
-            Some(since) if (self.floor..=self.version).contains(&since) => RosterView {
-                version: self.version,
-                complete: false,
-                contacts: self.changed(since),
-                removed: self.removed.iter().filter(|(_, v)| *v > since).map(|(a, _)| a.clone()).collect(),
-            },
-            _ => RosterView {
-                version: self.version,
-                complete: true,
-                contacts: self.iter().cloned().collect(),
-                removed: Vec::new(),
-            },
+            Some(since) if (self.floor..=version).contains(&since) => {
+                RosterView { version, complete: false, contacts: Vec::new(), changes: self.changed(since) }
+            }
+            _ => {
+                let contacts = self.iter().cloned().collect();
+                RosterView { version, complete: true, contacts, changes: Vec::new() }
+            }
         }
     }
 
-    fn changed(&self, since: u64) -> Vec<Contact> {
+    fn changed(&self, since: u64) -> Vec<ContactChange> {
         // Most clients come back with the newest copy, whatever its size.
         if since == self.version {
             return Vec::new();
         }
-        let mut rows: Vec<_> = self.contacts.values().filter(|(_, version)| *version > since).collect();
-        rows.sort_by_key(|(_, version)| *version);
-        rows.into_iter().map(|(contact, _)| contact.clone()).collect()
+        let kept = self.contacts.values().filter(|(_, version)| *version > since);
+        let kept = kept.map(|(contact, version)| ContactChange {
+            version: *version,
+            contact: contact.clone(),
+            removed: false,
+        });
+        let gone = self.removed.iter().filter(|(_, version)| *version > since);
+        let gone = gone.map(|(address, version)| ContactChange {
+            version: *version,
+            contact: Contact::new(address.clone()),
+            removed: true,
+        });
+        let mut changes: Vec<_> = kept.chain(gone).collect();
+        changes.sort_by_key(|change| change.version);
+        changes
     }
 }

@@ -8,12 +8,13 @@ use std::{
 
 use super::{
     Effect, Reply,
+    contacts::Said,
     state::{Account, Effects},
 };
 use crate::{
     presence::{Context, Verdict, Why, next_change, verdict},
     signal::{
-        Address, Condition, ContactEvent, Handling, Native, Presence, Reason, Reject, Ruleset, RulesetLimits,
+        Address, Condition, ContactEvent, Handling, Presence, Reason, Reject, Ruleset, RulesetLimits,
         Timestamp, View, WatcherEvent,
     },
     storage::Write,
@@ -25,6 +26,8 @@ pub(super) struct Own {
     rules: Option<Arc<Ruleset>>,
     /// Who may write to her.
     pub(super) message_rules: Option<Arc<Ruleset>>,
+    /// Who may follow her calls.
+    call_rules: Option<Arc<Ruleset>>,
     /// What is shown while no session shows anything.
     hard: Option<Arc<Presence>>,
     /// Whom she blocked.
@@ -50,15 +53,18 @@ impl Own {
     pub(super) fn new(
         rules: Option<Ruleset>,
         message_rules: Option<Ruleset>,
+        call_rules: Option<Ruleset>,
         hard: Option<Presence>,
         blocked: Vec<Address>,
     ) -> Option<Box<Self>> {
-        if rules.is_none() && message_rules.is_none() && hard.is_none() && blocked.is_empty() {
+        let has_rules = rules.is_some() || message_rules.is_some() || call_rules.is_some();
+        if !has_rules && hard.is_none() && blocked.is_empty() {
             return None;
         }
         Some(Box::new(Self {
             rules: rules.map(Arc::new),
             message_rules: message_rules.map(Arc::new),
+            call_rules: call_rules.map(Arc::new),
             hard: hard.map(Arc::new),
             blocked: blocked.into_iter().collect(),
             ..Self::default()
@@ -77,6 +83,11 @@ impl Account {
         self.own.as_ref()?.rules.as_ref()
     }
 
+    /// The rules on who may follow the owner's calls.
+    pub(super) fn call_rules(&self) -> Option<&Arc<Ruleset>> {
+        self.own.as_ref()?.call_rules.as_ref()
+    }
+
     /// What the owner set by hand to be shown while no session shows anything.
     pub(super) fn hard_state(&self) -> Option<&Arc<Presence>> {
         self.own.as_ref()?.hard.as_ref()
@@ -89,11 +100,24 @@ impl Account {
         now: Timestamp,
         effects: &mut Effects,
     ) -> Result<Reply, Reject> {
-        if rules.as_ref().is_some_and(|rules| !rules.is_within(&RulesetLimits::default())) {
-            return Err(Reject::with_text(Reason::TooLarge, "too many rules"));
-        }
+        check_size(rules.as_deref())?;
         effects.push(Effect::Store(Write::Rules(rules.clone())));
         self.own.get_or_insert_default().rules = rules;
+        self.documents.touch();
+        self.review_all(now, effects);
+        Ok(Reply::Done)
+    }
+
+    /// The owner sets her rules on who may follow her calls, or takes them back.
+    pub(super) fn set_call_rules(
+        &mut self,
+        rules: Option<Arc<Ruleset>>,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) -> Result<Reply, Reject> {
+        check_size(rules.as_deref())?;
+        effects.push(Effect::Store(Write::CallRules(rules.clone())));
+        self.own.get_or_insert_default().call_rules = rules;
         self.documents.touch();
         self.review_all(now, effects);
         Ok(Reply::Done)
@@ -119,6 +143,15 @@ impl Account {
 
     /// What the rules alone say of somebody; `None` where there are none, or none of them says it.
     pub(super) fn rules_on(&self, somebody: &Address, now: Timestamp) -> Option<Verdict> {
+        self.verdict_of(self.rules()?, somebody, now)
+    }
+
+    /// What the rules on calls say of somebody; `None` where there are none, or none of them says it.
+    pub(super) fn call_rules_on(&self, somebody: &Address, now: Timestamp) -> Option<Verdict> {
+        self.verdict_of(self.call_rules()?, somebody, now)
+    }
+
+    fn verdict_of(&self, rules: &Ruleset, somebody: &Address, now: Timestamp) -> Option<Verdict> {
         let own = self.own.as_ref()?;
         let context = Context {
             sphere: own.sphere.as_deref(),
@@ -126,7 +159,7 @@ impl Account {
             is_blocked: self.is_blocked(somebody),
         };
         let named = Some(somebody).filter(|somebody| !somebody.is_anonymous());
-        let verdict = verdict(own.rules.as_ref()?, named, context, now);
+        let verdict = verdict(rules, named, context, now);
         (verdict.why != Why::NoRule).then_some(verdict)
     }
 
@@ -199,9 +232,10 @@ impl Account {
 
     /// Asks the rules again where the owner's sphere is another one and they care.
     pub(super) fn review_sphere(&mut self, now: Timestamp, effects: &mut Effects) {
-        let Some(rules) = self.rules() else { return };
-        let mut conditions = rules.rules.iter().flat_map(|rule| &rule.conditions);
-        let cares = conditions.any(|condition| matches!(condition, Condition::Sphere(_)));
+        let mut rules = self.all_rules().flat_map(|rules| &rules.rules);
+        let is_sphere = |condition: &Condition| matches!(condition, Condition::Sphere(_));
+        let cares = rules.any(|rule| rule.conditions.iter().any(is_sphere));
+        drop(rules);
         let before = self.own.as_ref().and_then(|own| own.sphere.as_deref());
         if cares && before != self.endpoints.sphere() {
             self.review_all(now, effects);
@@ -210,14 +244,20 @@ impl Account {
 
     /// Has the account woken when a rule begins or ends to hold.
     pub(super) fn wake_for_rules(&mut self, now: Timestamp, effects: &mut Effects) {
-        if let Some(next) = self.rules().and_then(|rules| next_change(rules, now)) {
+        let next = self.all_rules().filter_map(|rules| next_change(rules, now)).min();
+        if let Some(next) = next {
             self.wake_at(next, effects);
         }
     }
 
     /// Whether some rule depends on the time.
     pub(super) fn has_timed_rules(&self) -> bool {
-        self.rules().is_some_and(|rules| next_change(rules, Timestamp(i64::MIN)).is_some())
+        self.all_rules().any(|rules| next_change(rules, Timestamp(i64::MIN)).is_some())
+    }
+
+    /// The rules on who may watch, in whatever way.
+    fn all_rules(&self) -> impl Iterator<Item = &Arc<Ruleset>> {
+        self.rules().into_iter().chain(self.call_rules())
     }
 
     /// Finds out who among the contacts does not see all, without telling anybody.
@@ -280,6 +320,16 @@ impl Account {
         }
         let event = if yes { ContactEvent::Subscribed } else { ContactEvent::Unsubscribed };
         // Where there is no room for one more contact, the question stays.
-        let _ = self.handle_contact_request(from.clone(), event, None, Native::None, now, effects);
+        let _ = self.handle_contact_request(from.clone(), Said::plain(event), now, effects);
+    }
+}
+
+/// Refuses rules that are too many.
+pub(super) fn check_size(rules: Option<&Ruleset>) -> Result<(), Reject> {
+    match rules {
+        Some(rules) if !rules.is_within(&RulesetLimits::default()) => {
+            Err(Reject::with_text(Reason::TooLarge, "too many rules"))
+        }
+        _ => Ok(()),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+use super::Opened;
 use crate::signal::{Resource, Timestamp, Topic};
 
 /// What a session is used for; decides the defaults of how it takes part.
@@ -29,6 +30,8 @@ pub struct SessionSpec {
     pub since: Timestamp,
     /// The device password that opened it; `None` for the account's own. It ends with the password.
     pub device: Option<i64>,
+    /// The program that opened it, where it says which installation it is. It ends with that one's access.
+    pub client: Option<i64>,
     /// Where the session can be reached, in its own protocol's words; shown to watchers.
     pub contact: Option<CompactString>,
     /// It takes instant messages (while its priority is not negative).
@@ -39,6 +42,17 @@ pub struct SessionSpec {
     pub takes_copies: bool,
     /// It keeps up with the roster and is told of every change.
     pub follows_roster: bool,
+}
+
+impl SessionSpec {
+    /// Whether that opened it.
+    pub(super) fn is_opened(&self, which: Opened) -> bool {
+        match which {
+            Opened::Anyhow => true,
+            Opened::ByDevice(id) => self.device == Some(id),
+            Opened::ByClient(id) => self.client == Some(id),
+        }
+    }
 }
 
 /// What may change about a session while it lives.
@@ -56,6 +70,8 @@ pub enum SessionChange {
     /// Its connection broke and may come back: until then it is seen as before, and gets what it would
     /// have got, but nobody counts on it for a message.
     Dormant(bool),
+    /// Somebody looks at it, or nobody does: then its device may sleep behind a connection that seems whole.
+    Attended(bool),
     /// It can take offline messages now: a phone says so whenever it registers again.
     Collect,
 }

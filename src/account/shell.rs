@@ -9,7 +9,7 @@ use std::sync::{
 use smallvec::SmallVec;
 use tokio::{
     runtime,
-    sync::{Notify, mpsc, oneshot},
+    sync::{Notify, Semaphore, mpsc, oneshot},
 };
 use tracing::error;
 
@@ -18,7 +18,8 @@ use super::{
     alarms::Alarms,
     archive,
     endpoints::Sessions,
-    event::{About, Replied},
+    event::Replied,
+    herald::{self, Herald},
     hooks::Hooks,
     mailbox::{Cell, Mail},
     registry::Registry,
@@ -45,8 +46,12 @@ pub(super) struct Inner {
     waiters: Registry<RequestId, oneshot::Sender<Result<super::Reply, Reject>>>,
     pub(super) alarms: Alarms,
     pub(super) hooks: Hooks,
+    /// Who searches the directory: one at a time.
+    pub(super) searches: Arc<Semaphore>,
     /// Whoever sets the rules of administrators.
     pub(super) rules_turn: Mutex<()>,
+    /// Who calls devices that sleep.
+    pub(super) herald: OnceLock<Arc<dyn Herald>>,
     /// Accounts whose documents may have to be changed, for whoever does that.
     keeper: OnceLock<mpsc::Sender<Address>>,
     next: AtomicU64,
@@ -75,7 +80,9 @@ impl Inner {
             waiters: Registry::default(),
             alarms: Alarms::default(),
             hooks: Hooks::default(),
+            searches: Arc::new(Semaphore::new(1)),
             rules_turn: Mutex::default(),
+            herald: OnceLock::new(),
             keeper: OnceLock::new(),
             next: AtomicU64::new(1),
             errands: AtomicUsize::new(0),
@@ -158,6 +165,17 @@ impl Inner {
                     let _ = waiter.send(answer.outcome);
                 }
             }
+            ReplyTo::Call(call) => {
+                let (account, at) = *call;
+                if answer.outcome.is_err() {
+                    herald::note_lost(&self.post(), &account, at);
+                }
+            }
+            ReplyTo::Question(question) => {
+                if let Err(why) = answer.outcome {
+                    self.post().input(&question.from.clone(), question.into_failure(why));
+                }
+            }
             ReplyTo::Session { session, request, .. } => {
                 if request.is_none() && answer.outcome.is_ok() {
                     return;
@@ -175,19 +193,6 @@ impl Inner {
     pub(super) fn route(self: &Arc<Self>, signal: Signal, reply: Option<ReplyTo>) {
         if let Err(Envelope { signal, reply }) = self.bus.send(Envelope { signal, reply }) {
             self.refuse(&signal, reply, Reason::RemoteNotFound);
-        }
-    }
-
-    /// Answers a signal that found nobody.
-    pub(super) fn refuse(&self, signal: &Signal, reply: Option<ReplyTo>, reason: Reason) {
-        if let Some(to) = reply {
-            let about = match signal {
-                Signal::Message(message) => Some(About::Message(Arc::clone(message))),
-                Signal::Passed(passed) => Some(About::Message(Arc::clone(&passed.message))),
-                Signal::Query(query) => Some(About::Query(Arc::clone(query))),
-                _ => None,
-            };
-            self.answer(Answer { to, about, outcome: Err(reason.into()) });
         }
     }
 
@@ -232,16 +237,35 @@ impl Inner {
     }
 
     fn submit(self: &Arc<Self>, key: AccountKey, mut writes: SmallVec<[Write; 4]>, after: After) {
+        // Whoever waits for the last one waits for what others would be told of, too.
+        writes.sort_by_key(place_in_line);
         let last = writes.pop();
         for write in writes {
-            self.store.submit(key, write, None);
+            let done = matches!(write, Write::Hook(_)).then(|| self.note_hook());
+            self.store.submit(key, write, done);
         }
         let Some(last) = last else { return };
-        let done = after.is_wanted().then(|| -> crate::storage::Done {
+        let note = matches!(last, Write::Hook(_)).then(|| self.note_hook());
+        let done = (after.is_wanted() || note.is_some()).then(|| -> crate::storage::Done {
             let post = self.post();
-            Box::new(move |result| after.run(&post, result.is_ok()))
+            Box::new(move |result| {
+                after.run(&post, result.is_ok());
+                if let Some(note) = note {
+                    note(result);
+                }
+            })
         });
         self.store.submit(key, last, done);
+    }
+
+    /// Says that a webhook is stored, once it is.
+    fn note_hook(self: &Arc<Self>) -> crate::storage::Done {
+        let inner = Arc::downgrade(self);
+        Box::new(move |_| {
+            if let Some(inner) = inner.upgrade() {
+                inner.hooks.note_added();
+            }
+        })
     }
 
     fn deliver(self: &Arc<Self>, cell: &Arc<Cell>, sessions: Sessions, group: &Arc<Live>) {
@@ -282,8 +306,8 @@ impl Inner {
             Effect::ReadArchive { reading, reply } => self.read_archive(key, *reading, reply),
             Effect::Fetch(fetch) => self.fetch(cell, key, *fetch),
             Effect::KeepDocuments => self.call_keeper(&cell.address),
+            Effect::Rouse(wake) => self.rouse(&cell.address, &wake),
             Effect::Wake(at) => self.alarms.set(at, cell.address.clone()),
-            Effect::Webhook(call) => self.hooks.send(*call),
             Effect::End { session, reason } => self.end_session(session, reason),
             Effect::Store(_) | Effect::Deliver { .. } => {}
         }
@@ -396,6 +420,16 @@ fn waits(effect: &Effect) -> bool {
         // Who wants to hear of failures only is promised nothing.
         Effect::Deliver { reply: Some(to), .. } => to.wants_success(),
         _ => false,
+    }
+}
+
+/// Writes in the order in which they are submitted. What goes into the tables may be written later than a message,
+/// so what must not be lost with an acknowledged message comes last.
+fn place_in_line(write: &Write) -> u8 {
+    match write {
+        Write::Late(_) | Write::LateRemoved { .. } => 1,
+        Write::Hook(_) => 2,
+        _ => 0,
     }
 }
 

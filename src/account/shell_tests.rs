@@ -14,8 +14,8 @@ use std::{
 use tokio::time::timeout;
 
 use super::{
-    Accounts, CloseReason, Config, Copy, Event, Outbox, Parcel, Reply, Request, Sent, Session, SessionKind,
-    SessionSpec, Shown, WatchId, WatchKind, WatchSink, WatchSpec, WatchState,
+    Accounts, CloseReason, Config, Copy, Event, Opened, Outbox, Parcel, Reply, Request, Sent, Session,
+    SessionKind, SessionSpec, Shown, WatchId, WatchKind, WatchSink, WatchSpec, WatchState,
 };
 use crate::{
     signal::{
@@ -59,6 +59,7 @@ impl Client {
             resource: Resource::new(resource).unwrap(),
             since: Timestamp(1),
             device: None,
+            client: None,
             contact: None,
             takes_messages: true,
             takes_calls: false,
@@ -265,7 +266,7 @@ async fn eviction_ends_sessions_and_lets_the_account_be_read_anew() {
     let (accounts, store) = start(folder.path(), &["alice"]);
     let mut desk = Client::open(&accounts, "alice", "desk", 10).await;
     store.remove_account(&address("alice")).unwrap();
-    accounts.evict(&address("alice"), CloseReason::AccountGone, None);
+    accounts.evict(&address("alice"), CloseReason::AccountGone, Opened::Anyhow);
     assert_eq!(desk.closed().await, CloseReason::AccountGone);
     let gone = accounts.ask(&address("alice"), Request::Summary).await;
     assert_eq!(gone.unwrap_err().reason, Reason::NotFound);

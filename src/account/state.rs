@@ -8,21 +8,25 @@ use std::{collections::BTreeMap, sync::Arc};
 use arc_swap::ArcSwap;
 
 use super::{
-    Answer, CloseReason, Config, Effect, Event, Input, Reply, ReplyTo, Request, SessionView, Summary,
+    Answer, CloseReason, Config, Effect, Event, Input, Opened, Reply, ReplyTo, Request, SessionView, Summary,
+    abroad::Abroad,
     automation::{Automated, Inbound, Scopes},
     config::Authorization,
+    contacts::Said,
     documents::Documents,
     endpoints::{Endpoint, Endpoints, Sessions},
     personal::Personal,
     roster::Roster,
     rules::Own,
     session::{SessionKind, SessionSpec},
+    temporary::OnBehalf,
     watchers::Watchers,
 };
 use crate::{
     presence::{Standing, standing},
     signal::{
-        Address, ContactRequest, Enquiry, Party, Presence, Reason, Reject, SessionId, Signal, Timestamp,
+        Address, ContactRequest, Enquiry, Party, Presence, Probe, Reason, Reject, SessionId, Signal,
+        Timestamp,
     },
     storage::{AccountRecord, Preferences, Write},
 };
@@ -39,9 +43,13 @@ pub(super) struct Account {
     /// Who asked to see the owner's presence and waits for her answer.
     pub(super) requests: BTreeMap<Address, ContactRequest>,
     pub(super) endpoints: Endpoints,
+    /// When the last session went that was shown to anybody; zero where none did yet.
+    pub(super) seen: Timestamp,
     pub(super) watchers: Watchers,
+    pub(super) abroad: Abroad,
     pub(super) offline: super::offline::Offline,
     pub(super) documents: Documents,
+    pub(super) on_behalf: OnBehalf,
     /// The state as a whole after the last input.
     pub(super) aggregate: Arc<Presence>,
 }
@@ -63,19 +71,29 @@ impl Account {
     pub(super) fn new(mut record: AccountRecord, shared: Arc<Shared>, now: Timestamp) -> Self {
         let roster = Roster::new(&mut record);
         let requests = record.requests.into_iter().map(|request| (request.from.clone(), request)).collect();
+        let seen = super::last_seen::take(&mut record.shelves);
         let mut account = Self {
             address: record.address,
             shared,
             preferences: record.preferences,
             roster,
-            own: Own::new(record.rules, record.message_rules, record.hard_state, record.blocked),
-            automated: Automated::new(record.automation, record.replies),
+            own: Own::new(
+                record.rules,
+                record.message_rules,
+                record.call_rules,
+                record.hard_state,
+                record.blocked,
+            ),
+            automated: Automated::new(record.automation, record.replies, record.late),
             personal: Personal::new(record.shelves),
             requests,
             endpoints: Endpoints::default(),
+            seen,
             watchers: Watchers::new(record.waiting),
+            abroad: Abroad::default(),
             offline: super::offline::Offline::new(record.has_offline),
             documents: Documents::new(record.documents, record.documents_version, now),
+            on_behalf: OnBehalf::default(),
             aggregate: Arc::new(Presence::offline(now)),
         };
         account.take_stock(now);
@@ -90,7 +108,12 @@ impl Account {
 
     /// Whether nothing would be lost if this state were forgotten and read anew.
     pub(super) fn is_idle(&self) -> bool {
-        self.endpoints.is_empty() && self.watchers.is_empty() && self.offline.is_idle() && !self.has_late()
+        self.endpoints.is_empty()
+            && self.watchers.is_empty()
+            && !self.follows_abroad()
+            && self.offline.is_idle()
+            && !self.has_late()
+            && !self.has_due_calls()
     }
 
     /// Whether one more session like this may open.
@@ -104,12 +127,14 @@ impl Account {
 
     /// Takes one input and says what is to be done.
     pub(super) fn handle(&mut self, input: Input, now: Timestamp, effects: &mut Effects) {
-        let revision = self.documents.revision();
+        let (revision, roster) = (self.documents.revision(), self.roster.version());
         match input {
             Input::Open { session, spec } => self.handle_open(session, *spec, now, effects),
             Input::Close { session } => self.handle_close(session, now, effects),
             Input::Presence { session, presence } => self.handle_presence(session, presence, now, effects),
-            Input::Direct { session, to, presence } => self.handle_direct(session, to, presence, effects),
+            Input::Direct { session, to, presence, wants } => {
+                self.handle_direct(session, to, presence, wants, effects);
+            }
             Input::Change { session, change } => self.handle_change(session, change, now, effects),
             Input::Send { session, message, reply } => self.handle_send(session, message, reply, effects),
             Input::Request { session, request, reply } => {
@@ -119,7 +144,11 @@ impl Account {
             Input::Returned { message, reply, tries } => {
                 self.handle_returned(message, reply, tries, now, effects);
             }
+            Input::Missed { session, messages } => self.handle_missed(session, &messages, now, effects),
+            Input::Roused { at, outcome } => self.handle_roused(&at, outcome, effects),
             Input::Watch { watch, spec } => self.handle_watch(watch, *spec, now, effects),
+            Input::Follow { watch, of } => self.handle_follow(watch, of, effects),
+            Input::Reach { domain, reach } => self.handle_reach(domain.domain(), reach, now, effects),
             Input::WatchRenewed { watch, until } => self.watchers.renew(watch, until),
             Input::Unwatch { watch } => self.handle_unwatch(watch, now),
             Input::OfflineRead { session, messages, more } => {
@@ -129,10 +158,13 @@ impl Account {
             Input::Fetched { purpose, found } => self.handle_fetched(*purpose, found, now, effects),
             Input::Tick => self.handle_tick(now, effects),
             Input::OfflineTaken { session, through } => self.handle_offline_taken(session, through, effects),
-            Input::Preferences(preferences) => self.adopt(preferences, effects),
-            Input::Evict { reason, device } => self.handle_evict(reason, device, now, effects),
+            Input::Preferences(preferences) => self.adopt(*preferences, now, effects),
+            Input::Evict { reason, which } => self.handle_evict(reason, which, now, effects),
         }
         self.show_list(now, effects);
+        if roster != self.roster.version() {
+            self.show_readers(effects);
+        }
         if revision != self.documents.revision() {
             self.show_documents(effects);
         }
@@ -146,6 +178,7 @@ impl Account {
         }
         self.forget_waiting(now, effects);
         self.ask_due(now, effects);
+        self.rouse_due(now, effects);
         if let Some(next) = self.next_forgotten() {
             self.wake_at(next, effects);
         }
@@ -153,13 +186,13 @@ impl Account {
 
     /// Whether it is to be woken, though nothing was asked of it since it was read.
     pub(super) fn is_to_be_woken(&self) -> bool {
-        self.next_forgotten().is_some() || self.has_timed_rules()
+        self.next_forgotten().is_some() || self.has_timed_rules() || self.has_late()
     }
 
     fn handle_open(&mut self, session: SessionId, spec: SessionSpec, now: Timestamp, effects: &mut Effects) {
         if let Some(older) = self.endpoints.named(&spec.resource).map(|endpoint| endpoint.session) {
             effects.push(Effect::End { session: older, reason: CloseReason::Replaced });
-            self.handle_close(older, now, effects);
+            self.close(older, now, effects);
         }
         let here = matches!(spec.kind, SessionKind::Device | SessionKind::Page);
         let since = spec.since;
@@ -169,16 +202,29 @@ impl Account {
         }
     }
 
-    fn handle_evict(
-        &mut self,
-        reason: CloseReason,
-        device: Option<i64>,
-        now: Timestamp,
-        effects: &mut Effects,
-    ) {
-        for session in self.endpoints.ids(|endpoint| device.is_none() || endpoint.spec.device == device) {
-            effects.push(Effect::End { session, reason });
+    /// An administrator ends the sessions of this name, or all.
+    fn end_sessions(&mut self, name: Option<&str>, now: Timestamp, effects: &mut Effects) -> Reply {
+        let is_meant = |session: &str| name.is_none_or(|name| name == session);
+        let sessions = self.endpoints.ids(|endpoint| is_meant(endpoint.spec.resource.as_str()));
+        let count = sessions.len();
+        for session in sessions {
+            effects.push(Effect::End { session, reason: CloseReason::Ended });
             self.handle_close(session, now, effects);
+        }
+        Reply::Ended(count)
+    }
+
+    fn handle_evict(&mut self, reason: CloseReason, which: Opened, now: Timestamp, effects: &mut Effects) {
+        for session in self.endpoints.ids(|endpoint| endpoint.spec.is_opened(which)) {
+            effects.push(Effect::End { session, reason });
+            match reason {
+                // There is nothing left to write to.
+                CloseReason::AccountGone => drop(self.close(session, now, effects)),
+                _ => self.handle_close(session, now, effects),
+            }
+        }
+        if let (CloseReason::CredentialsChanged, Opened::ByClient(client)) = (reason, which) {
+            self.forget_sleepers_of(client, effects);
         }
         if reason == CloseReason::AccountGone {
             self.watchers.end_all(super::WatchState::Gone, effects);
@@ -205,7 +251,7 @@ impl Account {
                 return self.handle_enquiry(&from, &wanted, reply, now, effects);
             }
             Request::Enquire { of, wanted } => {
-                let from = self.party_of(session);
+                let (from, wanted) = (self.party_of(session), self.name_picture(&of, wanted));
                 let enquiry = Arc::new(Enquiry { from, to: of, wanted });
                 effects.push(Effect::Route { signal: Signal::Enquiry(enquiry), reply });
                 return;
@@ -227,16 +273,19 @@ impl Account {
             Request::Roster { since } => Ok(Reply::Roster(Arc::new(self.roster.view(since)))),
             Request::SetContact { address, name, groups } => self.set_contact(address, name, groups, effects),
             Request::RemoveContact { address } => self.remove_contact(&address, now, effects),
-            Request::Contact { to, event, note, native } => {
-                self.handle_contact_request(to, event, note, native, now, effects)
+            Request::Contact { to, event, note, native, origin_id } => {
+                let said = Said { event, note, native, origin_id };
+                self.handle_contact_request(to, said, now, effects)
+            }
+            Request::Probe { to, origin_id } => {
+                let from = Arc::new(self.party_of(session));
+                let signal = Signal::Probe(Box::new(Probe { from, to, origin_id }));
+                effects.push(Effect::Route { signal, reply: None });
+                Ok(Reply::Done)
             }
             Request::ContactRequests => Ok(Reply::ContactRequests(self.requests.values().cloned().collect())),
             Request::Preferences => Ok(Reply::Preferences(self.preferences.clone())),
-            Request::SetPreferences(preferences) => {
-                effects.push(Effect::Store(Write::Preferences(preferences.clone())));
-                self.adopt(preferences, effects);
-                Ok(Reply::Done)
-            }
+            Request::SetPreferences(preferences) => Ok(self.set_preferences(preferences, now, effects)),
             Request::Rules => Ok(Reply::Rules(self.rules().cloned())),
             Request::SetRules(rules) => self.set_rules(rules, now, effects),
             Request::MessageRules => Ok(Reply::Rules(self.message_rules().cloned())),
@@ -258,7 +307,12 @@ impl Account {
             Request::Unblock(addresses) => Ok(self.unblock(addresses.as_deref(), now, effects)),
             Request::Facts { unless } => Ok(Reply::Facts(self.facts(unless))),
             Request::Amend(amendment) => self.amend(*amendment, now, effects),
+            Request::AddWakeAddress { at, terms } => self.add_wake_address(session, at, terms, effects),
+            Request::RemoveWakeAddresses { service, node } => {
+                Ok(self.remove_wake_addresses(&service, node.as_deref(), effects))
+            }
             Request::Watchers => Ok(Reply::Watchers(self.watcher_list(now))),
+            Request::EndSessions { name } => Ok(self.end_sessions(name.as_deref(), now, effects)),
             Request::Summary => Ok(Reply::Summary(Box::new(self.summary()))),
         };
         if let Some(to) = reply {
@@ -282,18 +336,36 @@ impl Account {
             }
             Signal::Query(query) => self.handle_query(query, reply, effects),
             Signal::Contact(contact) => self.handle_contact_signal(&contact, now, effects),
-            Signal::Presence { to, notice } => self.handle_notice(&to, notice, effects),
-            Signal::Probe { from, .. } => self.handle_probe(&from, effects),
+            Signal::ContactFailure(failure) => self.handle_contact_failure(&failure, now, effects),
+            Signal::Presence { to, notice } => self.handle_notice(&to, notice, now, effects),
+            Signal::Probe(probe) => self.handle_probe(*probe, effects),
             Signal::Enquiry(enquiry) => {
                 self.handle_enquiry(&enquiry.from, &enquiry.wanted, reply, now, effects);
             }
             Signal::Personal { to, news } => self.handle_personal(&to, news, effects),
+            Signal::Face(news) => self.handle_face(&news, effects),
             Signal::Call(offer) => self.handle_call(&offer, reply, now, effects),
         }
     }
 
-    fn adopt(&mut self, preferences: Preferences, effects: &mut Effects) {
+    /// The owner chooses otherwise.
+    pub(super) fn set_preferences(
+        &mut self,
+        preferences: Preferences,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) -> Reply {
+        effects.push(Effect::Store(Write::Preferences(preferences.clone())));
+        self.adopt(preferences, now, effects);
+        Reply::Done
+    }
+
+    fn adopt(&mut self, preferences: Preferences, now: Timestamp, effects: &mut Effects) {
+        if preferences.accepted_senders != self.preferences.accepted_senders {
+            self.documents.touch();
+        }
         self.preferences = preferences;
+        self.review_shared(now, effects);
         let sessions = self.endpoints.ids(|endpoint| endpoint.spec.kind == SessionKind::Page);
         if !sessions.is_empty() {
             let event = Event::Preferences(Arc::new(self.preferences.clone()));
@@ -308,6 +380,8 @@ impl Account {
             presence: endpoint.shown.clone(),
         };
         Summary {
+            has_directory: self.shared.limits.directory,
+            invites_newcomers: self.shared.limits.everybody_invites(),
             address: self.address.clone(),
             aggregate: Arc::clone(&self.aggregate),
             sessions: self.endpoints.iter().map(view).collect(),

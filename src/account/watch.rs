@@ -9,17 +9,18 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Effect, Event, WatchId, WatchState,
+    DocumentStep, Effect, Event, WatchId, WatchState,
     announce::tell,
     automation::ContactFate,
     config::ListAuthorization,
     permission::Permission,
     state::{Account, Effects},
+    temporary::glimpse,
     watchers::Live,
 };
 use crate::signal::{
-    Address, Contact, ContactEvent, ContactSignal, Handling, Native, Snapshot, Timestamp, View, WatcherEvent,
-    WatcherList,
+    Address, Contact, ContactEvent, ContactSignal, Handling, Occasion, Snapshot, Timestamp, View,
+    WatcherEvent, WatcherList,
 };
 
 /// What somebody wants to follow, and how.
@@ -38,6 +39,8 @@ pub struct WatchSpec {
 pub enum WatchKind {
     /// The presence, as far as the owner lets the watcher see it.
     Presence,
+    /// Whether the owner lets the watcher follow her calls; who follows them knows of the calls himself.
+    Calls,
     /// Who watches; for the owner only.
     Watchers,
     /// How many messages wait; for the owner only.
@@ -53,6 +56,8 @@ pub enum WatchKind {
 pub enum Shown {
     /// The presence, and what of it he may see. The same state is the same snapshot for all.
     Presence { snapshot: Arc<Snapshot>, view: Arc<View> },
+    /// Whether he is to see the calls; else he sees none, ever.
+    Calls { is_open: bool },
     /// Who watches the owner.
     Watchers(Arc<WatcherList>),
     /// How many messages wait in the offline file.
@@ -60,7 +65,11 @@ pub enum Shown {
     /// Every contact, in the order of their addresses.
     Contacts(Arc<Vec<Contact>>),
     /// The account is at this revision: what documents tell may be another thing than at the one before.
-    Documents(u64),
+    Documents {
+        revision: u64,
+        /// What became of the documents themselves since then, in this order.
+        steps: Arc<[DocumentStep]>,
+    },
 }
 
 impl Account {
@@ -78,7 +87,7 @@ impl Account {
         let may_follow = is_owner || limits.watcher_info_authorization == ListAuthorization::None;
         match spec.kind {
             _ if is_full => reject(watch, effects),
-            WatchKind::Presence => self.watch_presence(watch, spec, now, effects),
+            WatchKind::Presence | WatchKind::Calls => self.watch_presence(watch, spec, now, effects),
             WatchKind::Watchers if limits.watcher_info && may_follow => {
                 let list = self.watcher_list(now);
                 self.watchers.add(Live::follower(watch, spec, now));
@@ -95,7 +104,12 @@ impl Account {
             WatchKind::Documents if is_owner => {
                 self.watchers.add(Live::follower(watch, spec, now));
                 let revision = self.documents.revision();
-                show(watch, WatchState::Active, Some(Shown::Documents(revision)), effects);
+                show(
+                    watch,
+                    WatchState::Active,
+                    Some(Shown::Documents { revision, steps: Arc::default() }),
+                    effects,
+                );
             }
             WatchKind::Watchers | WatchKind::Waiting | WatchKind::Contacts | WatchKind::Documents => {
                 reject(watch, effects);
@@ -103,15 +117,15 @@ impl Account {
         }
     }
 
-    /// Somebody begins to watch the presence. A stranger is a question to the owner, and waits.
+    /// Somebody begins to watch the presence, or the calls. A stranger is a question to the owner, and waits.
     fn watch_presence(&mut self, watch: WatchId, spec: WatchSpec, now: Timestamp, effects: &mut Effects) {
-        let mut permission = self.permission_to_watch(&spec.watcher, now);
+        let mut permission = self.permission_to_watch(&spec.watcher, spec.kind, now);
         if permission.handling == Handling::Confirm && !self.requests.contains_key(&spec.watcher) {
             match self.rules_on_contact(&spec.watcher, now, effects) {
                 ContactFate::Open => {}
                 ContactFate::Grant => {
                     self.grant_at_once(&self.question_of(&spec.watcher), now, effects);
-                    permission = self.permission_to_watch(&spec.watcher, now);
+                    permission = self.permission_to_watch(&spec.watcher, spec.kind, now);
                 }
                 ContactFate::Deny => return reject(watch, effects),
                 ContactFate::Ignore => {
@@ -120,6 +134,14 @@ impl Account {
                     return self.watchers.add(live);
                 }
             }
+        }
+        let is_short =
+            spec.kind == WatchKind::Presence && spec.until.0 <= now.0.saturating_add(GLIMPSE_MILLIS);
+        if permission.handling == Handling::Confirm
+            && is_short
+            && self.may_glimpse(&spec.watcher, Occasion::Untold, now)
+        {
+            return self.show_glimpse(watch, spec, now, effects);
         }
         let asks = permission.handling == Handling::Confirm;
         let waits_too_often = asks && self.watchers.pending_of(&spec.watcher) >= PENDING_EACH;
@@ -138,8 +160,22 @@ impl Account {
         self.watchers.add(live);
     }
 
+    /// Somebody looks for a moment, and she chose to let him see that she is there. It asks her nothing, and
+    /// leaves no trace.
+    fn show_glimpse(&mut self, watch: WatchId, spec: WatchSpec, now: Timestamp, effects: &mut Effects) {
+        let view = self.shared_view(Arc::new(glimpse()));
+        let permission = Permission { handling: Handling::Allow, view };
+        let mut live = Live::presence(watch, spec, now, WatchState::Active, &permission);
+        (live.is_fetch, live.is_glimpse) = (true, true);
+        show(watch, WatchState::Active, self.shown_to(&live), effects);
+        self.watchers.add(live);
+    }
+
     /// A watch is over, because it was given up or was not renewed.
     pub(super) fn handle_unwatch(&mut self, watch: WatchId, now: Timestamp) {
+        if self.end_follow(watch) {
+            return;
+        }
         if let Some(live) = self.watchers.remove(watch) {
             self.watchers.note_end(&live, WatcherEvent::Timeout, now);
         }
@@ -159,7 +195,13 @@ impl Account {
 
     /// The owner said no: the watches of `somebody` are over.
     pub(super) fn reject_watchers(&mut self, somebody: &Address, now: Timestamp, effects: &mut Effects) {
-        for live in self.watchers.take_of(somebody) {
+        for kind in PERMITTED {
+            self.reject_watches(somebody, kind, now, effects);
+        }
+    }
+
+    fn reject_watches(&mut self, somebody: &Address, kind: WatchKind, now: Timestamp, effects: &mut Effects) {
+        for live in self.watchers.take_of(somebody, kind) {
             self.watchers.note_end(&live, WatcherEvent::Rejected, now);
             reject(live.watch, effects);
         }
@@ -167,16 +209,26 @@ impl Account {
 
     /// What `somebody` may see may have changed: his watches follow.
     pub(super) fn review_watchers(&mut self, somebody: &Address, now: Timestamp, effects: &mut Effects) {
-        if !self.watchers.has_of(somebody) {
+        for kind in PERMITTED {
+            self.review_watches(somebody, kind, now, effects);
+        }
+    }
+
+    fn review_watches(&mut self, somebody: &Address, kind: WatchKind, now: Timestamp, effects: &mut Effects) {
+        let watches = self.watchers.ids_of(somebody, kind);
+        if watches.is_empty() {
             return;
         }
-        let permission = self.permission_to_watch(somebody, now);
+        let permission = self.permission_to_watch(somebody, kind, now);
         if permission.handling == Handling::Block {
-            return self.reject_watchers(somebody, now, effects);
+            return self.reject_watches(somebody, kind, now, effects);
         }
         let mut asks = false;
-        for watch in self.watchers.ids_of(somebody) {
+        for watch in watches {
             let Some(live) = self.watchers.find_mut(watch) else { continue };
+            if live.is_glimpse && permission.handling == Handling::Confirm {
+                continue;
+            }
             let was = live.state;
             if live.follow(&permission) {
                 let live = live.clone();
@@ -191,8 +243,11 @@ impl Account {
     }
 
     /// What somebody may see, with the one copy of the view.
-    fn permission_to_watch(&mut self, somebody: &Address, now: Timestamp) -> Permission {
-        let Permission { handling, view } = self.permission(somebody, now);
+    fn permission_to_watch(&mut self, somebody: &Address, kind: WatchKind, now: Timestamp) -> Permission {
+        let Permission { handling, view } = match kind {
+            WatchKind::Calls => self.permission_for_calls(somebody, now),
+            _ => self.permission(somebody, now),
+        };
         Permission { handling, view: self.shared_view(view) }
     }
 
@@ -200,6 +255,9 @@ impl Account {
     fn shown_to(&mut self, live: &Live) -> Option<Shown> {
         if live.state != WatchState::Active {
             return None;
+        }
+        if live.spec.kind == WatchKind::Calls {
+            return Some(Shown::Calls { is_open: !live.is_closed });
         }
         let snapshot = if live.is_closed { self.closed_snapshot() } else { Arc::new(self.snapshot()) };
         Some(Shown::Presence { snapshot, view: Arc::clone(&live.view) })
@@ -226,13 +284,7 @@ impl Account {
 
     /// What somebody asks who begins to watch.
     fn question_of(&self, watcher: &Address) -> ContactSignal {
-        ContactSignal {
-            from: watcher.clone(),
-            to: self.address.clone(),
-            event: ContactEvent::Subscribe,
-            note: None,
-            native: Native::None,
-        }
+        ContactSignal::plain(watcher.clone(), self.address.clone(), ContactEvent::Subscribe)
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -240,6 +292,7 @@ impl Account {
             of: self.address.clone(),
             aggregate: Arc::clone(&self.aggregate),
             resources: self.endpoints.states(),
+            picture: self.avatar().map(|avatar| avatar.hash),
         }
     }
 }
@@ -261,5 +314,9 @@ fn reject(watch: WatchId, effects: &mut Effects) {
     show(watch, WatchState::Rejected, None, effects);
 }
 
+/// What others than the owner may follow where she lets them.
+const PERMITTED: [WatchKind; 2] = [WatchKind::Presence, WatchKind::Calls];
+/// Who watches no longer than this looks for a moment only, in milliseconds.
+const GLIMPSE_MILLIS: i64 = 60_000;
 /// Most watches of one watcher that wait for the owner's answer.
 const PENDING_EACH: usize = 10;

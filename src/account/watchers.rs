@@ -62,6 +62,8 @@ pub(super) struct Live {
     event: WatcherEvent,
     /// He looks only once, and is not listed.
     pub(super) is_fetch: bool,
+    /// He sees that she is there, for a moment, without being a contact.
+    pub(super) is_glimpse: bool,
 }
 
 impl Live {
@@ -80,6 +82,7 @@ impl Live {
             since: now,
             event: WatcherEvent::Subscribe,
             is_fetch: spec.until <= now,
+            is_glimpse: false,
             spec,
         }
     }
@@ -108,8 +111,9 @@ impl Live {
         !is_same
     }
 
+    /// Whether it is for the owner to permit.
     pub(super) fn is_presence(&self) -> bool {
-        self.spec.kind == WatchKind::Presence
+        matches!(self.spec.kind, WatchKind::Presence | WatchKind::Calls)
     }
 
     pub(super) fn is_pending(&self) -> bool {
@@ -169,7 +173,9 @@ impl Watchers {
 
     /// Those who see the presence as it is.
     pub(super) fn open(&self) -> impl Iterator<Item = &Live> {
-        let sees = |live: &&Live| live.is_presence() && live.state == WatchState::Active && !live.is_closed;
+        let sees = |live: &&Live| {
+            live.spec.kind == WatchKind::Presence && live.state == WatchState::Active && !live.is_closed
+        };
         self.live().iter().filter(sees)
     }
 
@@ -185,7 +191,7 @@ impl Watchers {
         let live = book.live.remove(index);
         if !book.has_kind(live.spec.kind) {
             match live.spec.kind {
-                WatchKind::Presence | WatchKind::Contacts | WatchKind::Documents => {}
+                WatchKind::Presence | WatchKind::Calls | WatchKind::Contacts | WatchKind::Documents => {}
                 WatchKind::Watchers => book.ended.clear(),
                 WatchKind::Waiting => book.counted = None,
             }
@@ -221,9 +227,9 @@ impl Watchers {
         self.waiting(somebody).is_some_and(|waiting| waiting.is_alone)
     }
 
-    /// The watches of his on the presence.
-    pub(super) fn ids_of(&self, somebody: &Address) -> Vec<WatchId> {
-        self.of(somebody).map(|live| live.watch).collect()
+    /// The watches of his of this kind.
+    pub(super) fn ids_of(&self, somebody: &Address, kind: WatchKind) -> Vec<WatchId> {
+        self.of(somebody).filter(|live| live.spec.kind == kind).map(|live| live.watch).collect()
     }
 
     pub(super) fn pending_of(&self, somebody: &Address) -> usize {
@@ -235,9 +241,9 @@ impl Watchers {
         self.of(somebody).filter(|live| live.is_pending()).last()
     }
 
-    /// Takes out the watches of his on the presence.
-    pub(super) fn take_of(&mut self, somebody: &Address) -> Vec<Live> {
-        let is_his = |live: &mut Live| live.is_presence() && live.spec.watcher == *somebody;
+    /// Takes out the watches of his of this kind.
+    pub(super) fn take_of(&mut self, somebody: &Address, kind: WatchKind) -> Vec<Live> {
+        let is_his = |live: &mut Live| live.spec.kind == kind && live.spec.watcher == *somebody;
         self.0.as_mut().map(|book| book.live.extract_if(.., is_his).collect()).unwrap_or_default()
     }
 

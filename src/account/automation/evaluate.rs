@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use compact_str::CompactString;
 
-use super::scopes::Listed;
+use super::{Forbidden, scopes::Listed};
 use crate::signal::{
     Action, Activity, Address, AutomatedRule, Availability, OwnState, Presence, Relation, RuleScope,
     SignalKind, Stage, Timestamp, When,
@@ -21,6 +21,8 @@ pub(in crate::account) struct Facts<'a> {
     /// The owner's, all her sessions together.
     pub(in crate::account) presence: &'a Presence,
     pub(in crate::account) text: Option<&'a str>,
+    /// What the owner's own rules must not do.
+    pub(in crate::account) forbidden: Forbidden<'a>,
     pub(in crate::account) now: Timestamp,
 }
 
@@ -37,6 +39,8 @@ pub(in crate::account) struct Taken {
 pub(in crate::account) enum Verdict {
     Holds,
     Disabled,
+    /// It has an action that the operator forbids.
+    Forbidden,
     /// It is for another stage.
     OtherStage,
     /// The condition of this index does not hold, and none before it.
@@ -81,6 +85,9 @@ fn judge(listed: &Listed<'_>, facts: &Facts<'_>, folded: &OnceCell<String>) -> V
     let rule = listed.rule;
     if !rule.enabled {
         return Verdict::Disabled;
+    }
+    if facts.forbidden.forbids(listed.scope, rule) {
+        return Verdict::Forbidden;
     }
     if rule.stage != facts.stage {
         return Verdict::OtherStage;
@@ -184,6 +191,7 @@ mod tests {
             is_buddy: true,
             presence: &presence,
             text: Some("Hello Wörld"),
+            forbidden: Forbidden::default(),
             now: Timestamp::parse_rfc3339("2026-01-02T21:30:00Z").unwrap(),
         };
         !evaluate(chain(&Scopes::default(), "example.org", Some(&own)), &facts, |_, _| {}).is_empty()
@@ -254,13 +262,14 @@ mod tests {
                 is_buddy: false,
                 presence: &Presence::default(),
                 text: None,
+                forbidden: Forbidden::default(),
                 now: Timestamp(0),
             };
             let mut told = Vec::new();
             let taken = evaluate(chain(&scopes, "example.org", Some(&own)), &facts, |listed, verdict| {
                 let word = match verdict {
                     Verdict::Holds => "+".to_owned(),
-                    Verdict::Disabled => "-".to_owned(),
+                    Verdict::Disabled | Verdict::Forbidden => "-".to_owned(),
                     Verdict::OtherStage => "~".to_owned(),
                     Verdict::Fails(index) => format!("!{index}"),
                     Verdict::NotAsked => "?".to_owned(),

@@ -1,23 +1,18 @@
 //! Messages that rules are asked about some time after they came: unless the owner answered meanwhile.
 //!
-//! What waits is not stored: with the process it is gone, and the message stays where it is.
+//! What waits is stored, and asked about after a restart as well; what became due meanwhile, at once.
 
 use std::sync::Arc;
 
 use super::Asked;
 use crate::{
-    account::state::{Account, Effects},
+    account::{
+        Effect,
+        state::{Account, Effects},
+    },
     signal::{Address, Message, SignalKind, Stage, Timestamp},
+    storage::{LATE_MESSAGES, LateMessage, Write},
 };
-
-/// A message that rules are to be asked about.
-#[derive(Debug)]
-pub(super) struct Late {
-    due: Timestamp,
-    delay: u32,
-    message: Arc<Message>,
-    via: Vec<Address>,
-}
 
 impl Account {
     /// Has the rules asked again later, where some want to be.
@@ -30,21 +25,28 @@ impl Account {
     ) {
         for delay in self.delays(SignalKind::Message) {
             let late = &mut self.automated.get_or_insert_default().late;
-            if late.len() >= LATE {
+            if late.len() >= LATE_MESSAGES {
                 return;
             }
             let due = now.plus_seconds(delay.into());
             let index = late.partition_point(|other| other.due <= due);
-            late.insert(index, Late { due, delay, message: Arc::clone(message), via: via.to_vec() });
+            let new = LateMessage { due, delay, message: Arc::clone(message), via: via.to_vec() };
+            late.insert(index, new.clone());
+            effects.push(Effect::Store(Write::Late(Box::new(new))));
             self.wake_at(due, effects);
         }
     }
 
     /// The owner wrote to somebody, or saw what he wrote: his messages are answered.
-    pub(in crate::account) fn note_answered(&mut self, somebody: &Address) {
-        if let Some(automated) = &mut self.automated {
-            automated.late.retain(|late| late.message.from.address != *somebody);
-        }
+    pub(in crate::account) fn note_answered(&mut self, somebody: &Address, effects: &mut Effects) {
+        let Some(automated) = &mut self.automated else { return };
+        automated.late.retain(|late| {
+            let is_answered = late.message.from.address == *somebody;
+            if is_answered {
+                effects.push(Effect::Store(removed(late)));
+            }
+            !is_answered
+        });
     }
 
     /// Asks the rules about what is due, and has the account woken for the next.
@@ -62,6 +64,7 @@ impl Account {
             self.do_beside(&asked, &taken, now, effects);
             self.fork_message(&asked, &late.message, &taken, effects);
             self.mark(&late.message, &taken, effects);
+            effects.push(Effect::Store(removed(&late)));
         }
         if let Some(next) = self.automated.as_ref().and_then(|automated| automated.late.front()) {
             let due = next.due;
@@ -74,12 +77,13 @@ impl Account {
         self.automated.as_ref().is_some_and(|automated| !automated.late.is_empty())
     }
 
-    fn take_due(&mut self, now: Timestamp) -> Option<Late> {
+    fn take_due(&mut self, now: Timestamp) -> Option<LateMessage> {
         let late = &mut self.automated.as_mut()?.late;
         late.front().filter(|late| late.due <= now)?;
         late.pop_front()
     }
 }
 
-/// Most messages of one account that rules wait for; about more they are not asked later.
-const LATE: usize = 200;
+fn removed(late: &LateMessage) -> Write {
+    Write::LateRemoved { message: late.message.id, delay: late.delay }
+}

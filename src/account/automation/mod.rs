@@ -10,10 +10,13 @@
 //! - An automatic answer is never answered automatically, nor is an error, an alert or a room's message.
 //! - The same sender gets the same answer once in its period, restarts included.
 //! - A dry run changes nothing.
+//! - A rule of an account with an action that the operator forbids is refused, and not followed where it was there
+//!   before.
 
 mod calls;
 mod contacts;
 mod evaluate;
+mod forbidden;
 mod later;
 mod messages;
 mod replies;
@@ -27,12 +30,12 @@ pub use try_out::{Trial, Tried, TriedRule, TriedVerdict};
 
 pub(super) use contacts::ContactFate;
 pub(super) use evaluate::{Facts, Taken};
+use forbidden::Forbidden;
 pub(super) use messages::Inbound;
 pub(super) use scopes::{RuleList, Scopes};
 
 use std::{collections::VecDeque, sync::Arc};
 
-use later::Late;
 use replies::Replies;
 
 use super::{
@@ -44,7 +47,7 @@ use crate::{
         Action, Address, Automation, AutomationLimits, HookCall, Message, Reason, Reject, SignalKind, Stage,
         Timestamp,
     },
-    storage::{SentReply, Write},
+    storage::{LateMessage, SentReply, Write},
 };
 
 /// What an account knows about its rules. Boxed: most accounts have nothing of it.
@@ -53,16 +56,20 @@ pub(super) struct Automated {
     rules: Option<Arc<RuleList>>,
     replies: Replies,
     /// Messages that rules are to be asked about later, soonest first.
-    late: VecDeque<Late>,
+    late: VecDeque<LateMessage>,
 }
 
 impl Automated {
-    pub(super) fn new(rules: Option<Automation>, replies: Vec<SentReply>) -> Option<Box<Self>> {
-        if rules.is_none() && replies.is_empty() {
+    pub(super) fn new(
+        rules: Option<Automation>,
+        replies: Vec<SentReply>,
+        late: Vec<LateMessage>,
+    ) -> Option<Box<Self>> {
+        if rules.is_none() && replies.is_empty() && late.is_empty() {
             return None;
         }
         let rules = rules.map(|rules| Arc::new(RuleList::new(rules)));
-        Some(Box::new(Self { rules, replies: Replies::new(replies), late: VecDeque::new() }))
+        Some(Box::new(Self { rules, replies: Replies::new(replies), late: late.into() }))
     }
 }
 
@@ -106,6 +113,7 @@ impl Account {
             rules
                 .check(&AutomationLimits::default())
                 .map_err(|error| Reject::with_text(Reason::NotAcceptable, &error.to_string()))?;
+            self.check_actions(rules)?;
         }
         let rules = rules.filter(|rules| *rules != Automation::default());
         effects.push(Effect::Store(Write::Automation(rules.clone().map(Box::new))));
@@ -137,6 +145,7 @@ impl Account {
             is_buddy: self.roster.find(asked.sender).is_some(),
             presence: &self.aggregate,
             text: asked.text(),
+            forbidden: self.forbidden_actions(),
             now,
         }
     }
@@ -200,7 +209,7 @@ impl Account {
                         text: asked.text().filter(|_| hook.text).map(Into::into),
                         at: now,
                     };
-                    effects.push(Effect::Webhook(Box::new(call)));
+                    effects.push(Effect::Store(Write::Hook(Box::new(call))));
                 }
                 _ => {}
             }

@@ -6,13 +6,14 @@ use tracing::error;
 
 use super::{RuleList, Scopes, SharedRules};
 use crate::{
-    account::{Accounts, shell::Inner},
-    signal::{Automation, AutomationLimits, HookCall, Reason, Reject},
+    account::{Accounts, Input, mailbox::Mail, shell::Inner},
+    signal::{Automation, AutomationLimits, Reason, Reject},
     storage::StoreError,
 };
 
 impl Accounts {
-    /// Reads the rules of the server and its domains. To be done before anybody is let in.
+    /// Reads the rules of the server and its domains, and has those accounts woken whose rules wait to be asked. To
+    /// be done before anybody is let in.
     ///
     /// # Errors
     /// What the store says. Rules that cannot be read are no reason to take signals without them.
@@ -25,9 +26,14 @@ impl Accounts {
                 scopes.domains.insert(domain.domain().into(), list);
             }
             inner.shared.automation.store(scopes.into());
-            Ok(())
+            inner.store.late_accounts()
         };
-        tokio::task::spawn_blocking(read).await.unwrap_or(Err(StoreError::Closed))
+        let late = tokio::task::spawn_blocking(read).await.unwrap_or(Err(StoreError::Closed))?;
+        for (account, _) in late {
+            // It stays in the memory until its time has come.
+            self.inner().post_to(&account, Mail::Input(Input::Tick));
+        }
+        Ok(())
     }
 
     /// The rules of the server, or of a domain.
@@ -64,12 +70,6 @@ impl Accounts {
             }
             Err(_) => Err(Reason::Internal.into()),
         }
-    }
-
-    /// The end of the queue of webhooks, for whoever calls them; `None` from the second time on.
-    #[must_use]
-    pub fn take_hooks(&self) -> Option<tokio::sync::mpsc::Receiver<HookCall>> {
-        self.inner().hooks.take()
     }
 }
 

@@ -68,6 +68,8 @@ pub enum TriedVerdict {
     /// Its actions would be done.
     Holds,
     Disabled,
+    /// It has an action that the operator forbids.
+    Forbidden,
     /// It is for another stage.
     OtherStage,
     /// The condition of this number, counted from 0, does not hold.
@@ -106,6 +108,7 @@ impl Account {
             is_buddy: self.roster.find(&trial.from).is_some(),
             presence: &presence,
             text: trial.text.as_deref(),
+            forbidden: self.forbidden_actions(),
             now,
         };
         let shared = self.shared.automation.load();
@@ -131,6 +134,7 @@ impl From<Verdict> for TriedVerdict {
         match verdict {
             Verdict::Holds => Self::Holds,
             Verdict::Disabled => Self::Disabled,
+            Verdict::Forbidden => Self::Forbidden,
             Verdict::OtherStage => Self::OtherStage,
             Verdict::Fails(condition) => Self::Fails { condition },
             Verdict::NotAsked => Self::NotAsked,

@@ -442,13 +442,7 @@ fn calls_never_go_round() {
 }
 
 fn ask_to_see(world: &mut World, from: &str, to: &str) {
-    let signal = ContactSignal {
-        from: address(from),
-        to: address(to),
-        event: ContactEvent::Subscribe,
-        note: None,
-        native: Native::None,
-    };
+    let signal = ContactSignal::plain(address(from), address(to), ContactEvent::Subscribe);
     world.input(to, Input::Signal { signal: Signal::Contact(Arc::new(signal)), reply: None });
 }
 

@@ -1,16 +1,23 @@
 //! The rules of several accounts played against each other: what one routes, the others handle.
 //! No disk, no clock: time is a number, stores are only counted.
 
+mod abroad;
 mod automation;
 mod avatar;
 mod blocks;
 mod contacts;
 mod delivery;
+mod last_seen;
+mod lasting;
 mod nodes;
 mod offline;
 mod policy;
 mod presence;
+mod probes;
 mod rules;
+mod subscriptions;
+mod temporary;
+mod waking;
 mod watchers;
 
 use std::{
@@ -21,14 +28,14 @@ use std::{
 use crate::{
     account::{
         About, Answer, Copy, Effect, Event, Fetch, Input, Reply, ReplyTo, Request, SessionKind, SessionSpec,
-        Shown, WatchId, WatchKind, WatchSpec, WatchState,
+        Shown, WakeUp, WatchId, WatchKind, WatchSpec, WatchState,
         config::Config,
         state::{Account, Shared},
     },
     signal::{
         Address, Availability, AvatarMark, ContactEvent, Content, HookCall, ItemId, Keep, Message, MessageId,
-        MessageKind, Native, NodeNews, Party, Piece, Presence, Reason, Reject, RequestId, Resource,
-        SessionId, Snapshot, Text, Timestamp,
+        MessageKind, Native, NodeNews, Party, Piece, Presence, Probe, Reason, Reject, RequestId, Resource,
+        SessionId, Signal, Snapshot, Text, Timestamp,
     },
     storage::{AT_HAND, AccountKey, AccountRecord, Pick, Preferences, Shelved, Write},
 };
@@ -48,6 +55,9 @@ struct World {
     counts: Vec<(Address, u32)>,
     wakes: Vec<(Address, Timestamp)>,
     hooks: Vec<HookCall>,
+    roused: Vec<WakeUp>,
+    /// What was for other domains.
+    sent: Vec<Signal>,
     /// Deliveries are confirmed unless the session is in here.
     deaf: Vec<SessionId>,
 }
@@ -74,6 +84,8 @@ impl World {
             counts: Vec::new(),
             wakes: Vec::new(),
             hooks: Vec::new(),
+            roused: Vec::new(),
+            sent: Vec::new(),
             deaf: Vec::new(),
         };
         let shared = Arc::new(Shared { limits, home: home(), automation: Arc::default() });
@@ -112,6 +124,7 @@ impl World {
 
     fn perform(&mut self, owner: &Address, effect: Effect, queue: &mut VecDeque<(Address, Input)>) {
         match effect {
+            Effect::Store(Write::Hook(call)) => self.hooks.push(*call),
             Effect::Store(write) => {
                 self.shelve(owner, &write);
                 self.stored.push((owner.clone(), write));
@@ -154,11 +167,15 @@ impl World {
                 let to = signal.to().clone();
                 if self.accounts.contains_key(&to) {
                     queue.push_back((to, Input::Signal { signal, reply }));
+                } else if !is_home(&to) {
+                    self.sent.push(signal);
                 } else if let Some(to) = reply {
                     self.answers.push(Answer { to, about: None, outcome: Err(Reason::NotFound.into()) });
                 }
             }
-            Effect::RouteAll { to, news } => {
+            Effect::RouteAll { mut to, news } => {
+                let outside = to.extract_if(.., |to| !is_home(to));
+                self.sent.extend(outside.map(|to| news.signal(to)));
                 for to in to.into_iter().filter(|to| self.accounts.contains_key(to)) {
                     queue.push_back((to.clone(), Input::Signal { signal: news.signal(to), reply: None }));
                 }
@@ -172,9 +189,9 @@ impl World {
                 let purpose = Box::new(fetch.purpose);
                 queue.push_back((owner.clone(), Input::Fetched { purpose, found: Some(found) }));
             }
+            Effect::Rouse(wake) => self.roused.push(*wake),
             Effect::KeepDocuments => {}
             Effect::Wake(at) => self.wakes.push((owner.clone(), at)),
-            Effect::Webhook(call) => self.hooks.push(*call),
             Effect::End { session, reason } => self.tell(session, format!("closed {reason:?}")),
         }
     }
@@ -241,6 +258,7 @@ impl World {
             resource: Resource::new(resource).expect("a resource"),
             since: self.now,
             device: None,
+            client: None,
             contact: None,
             takes_messages: kind != SessionKind::Publication,
             takes_calls: kind == SessionKind::Device,
@@ -276,7 +294,8 @@ impl World {
     }
 
     fn say(&mut self, name: &str, to: &str, event: ContactEvent) {
-        let request = Request::Contact { to: address(to), event, note: None, native: Native::None };
+        let request =
+            Request::Contact { to: address(to), event, note: None, native: Native::None, origin_id: None };
         self.ask(name, None, request).expect("the request is fine");
     }
 
@@ -384,17 +403,29 @@ fn event_words(event: &Event) -> String {
                 AvatarMark::Without | AvatarMark::Untold => String::new(),
             };
             let availability = notice.presence.availability;
-            format!("{} is {availability:?}, all {aggregate:?}{wearing}", notice.from)
+            let named =
+                notice.presence.origin_id.as_ref().map_or_else(String::new, |id| format!(" named {id}"));
+            let since = notice.happened.map_or_else(String::new, |at| format!(" since {}", at.0));
+            format!("{} is {availability:?}, all {aggregate:?}{wearing}{since}{named}", notice.from)
         }
         Event::Contact(signal) => format!("{} says {:?}", signal.from, signal.event),
-        Event::ContactSettled { from, granted } => format!("{from} settled {granted}"),
+        Event::ContactSettled { from, granted, .. } => format!("{from} settled {granted}"),
         Event::Roster(change) => {
             let contact = &change.contact;
-            let flags =
-                [(contact.to, "to"), (contact.from, "from"), (contact.ask, "ask"), (change.removed, "gone")];
+            let flags = [
+                (contact.to, "to"),
+                (contact.from, "from"),
+                (contact.ask, "ask"),
+                (contact.approved, "approved"),
+                (change.removed, "gone"),
+            ];
             let flags: Vec<_> = flags.iter().filter(|(set, _)| *set).map(|(_, word)| *word).collect();
             format!("roster {} [{}]", contact.address, flags.join(" "))
         }
+        Event::ContactFailure(failure) => {
+            format!("{} cannot be asked: {:?}", failure.from, failure.why.reason)
+        }
+        Event::Face(face) => format!("face of {}: {}", face.of, face.nickname.as_deref().unwrap_or_default()),
         Event::Query(query) => format!("query {} from {}", query.id, query.from),
         Event::Blocked(change) => format!("blocked +{} -{}", change.added.len(), change.removed.len()),
         Event::Personal(told) => match &told.what {
@@ -436,6 +467,10 @@ fn home() -> Arc<[Address]> {
         .collect()
 }
 
+fn is_home(address: &Address) -> bool {
+    home().iter().any(|home| home.domain() == address.domain())
+}
+
 fn address(name: &str) -> Address {
     if name.contains('@') {
         return Address::parse(name).expect("an address");
@@ -459,8 +494,10 @@ fn record(address: &Address) -> AccountRecord {
         preferences: Preferences::default(),
         rules: None,
         message_rules: None,
+        call_rules: None,
         automation: None,
         replies: Vec::new(),
+        late: Vec::new(),
         hard_state: None,
         roster: Vec::new(),
         roster_version: 0,

@@ -214,7 +214,9 @@ fn what_is_not_to_be_archived_is_not_and_carries_no_mark() {
         (ArchiveDefault::Never, vec![address("carol")], vec![], (false, true)),
         (ArchiveDefault::Always, vec![], vec![address("bob")], (false, true)),
     ] {
-        world.prefer("alice", |preferences| preferences.archive = ArchiveChoice { default, always, never });
+        world.prefer("alice", |preferences| {
+            preferences.archive = ArchiveChoice { default, always, never, keep_days: None }
+        });
         for (name, expect) in [("bob", expect.0), ("carol", expect.1)] {
             world.forget();
             world.send("alice", name, "out").ok();

@@ -48,7 +48,11 @@ fn strangers_see_nothing_and_learn_that_they_are_none() {
     world.client("alice", "desk");
     let eve = world.client("eve", "lair");
     world.forget();
-    let probe = crate::signal::Signal::Probe { from: party("eve/lair").into(), to: address("alice") };
+    let probe = Signal::Probe(Box::new(Probe {
+        from: party("eve/lair").into(),
+        to: party("alice"),
+        origin_id: None,
+    }));
     world.input("alice", Input::Signal { signal: probe, reply: None });
     assert!(world.heard(eve).iter().all(|words| !words.contains("Online")));
 }
@@ -74,20 +78,19 @@ fn a_call_shows_as_busy_and_ends_with_it() {
 }
 
 #[test]
-fn directed_presence_is_taken_back_at_the_end() {
+fn directed_presence_is_taken_back_at_the_end_and_not_renewed() {
     let mut world = World::of(&["alice", "eve"]);
     let desk = world.client("alice", "desk");
     let eve = world.client("eve", "lair");
     world.forget();
     let presence = Arc::new(Presence::online(Timestamp(0)));
-    world.input("alice", Input::Direct { session: desk, to: party("eve/lair"), presence });
+    world.input("alice", Input::Direct { session: desk, to: party("eve/lair"), presence, wants: None });
     world.announce("alice", desk, Availability::Away, 0);
     world.close("alice", desk);
     assert_eq!(
         world.heard(eve),
         [
             "alice@example.org/desk is Online, all None",
-            "alice@example.org/desk is Away, all Some(Away)",
             "alice@example.org/desk is Offline, all Some(Offline)"
         ]
     );

@@ -114,7 +114,11 @@ fn a_granted_contact_sees_unless_a_rule_blocks_him() {
         assert_eq!(world.heard(alice), if seen { vec![] } else { vec![unavailable] }, "{handling:?}");
         world.announce("bob", bob, Availability::Away, 0);
         assert_eq!(world.heard(alice).is_empty(), !seen, "{handling:?}");
-        let probe = crate::signal::Signal::Probe { from: party("alice/desk").into(), to: address("bob") };
+        let probe = Signal::Probe(Box::new(Probe {
+            from: party("alice/desk").into(),
+            to: party("bob"),
+            origin_id: None,
+        }));
         world.input("bob", Input::Signal { signal: probe, reply: None });
         let answer = world.heard(alice);
         let expected = if seen {
@@ -304,7 +308,11 @@ fn a_contact_is_told_as_much_as_his_view_shows() {
     assert_eq!(world.heard(carol), ["bob@example.org/desk is Away, all Some(Away)"]);
     // The session is not shown to her any more, and then is again.
     let probe = |world: &mut World| {
-        let probe = crate::signal::Signal::Probe { from: party("alice/desk").into(), to: address("bob") };
+        let probe = Signal::Probe(Box::new(Probe {
+            from: party("alice/desk").into(),
+            to: party("bob"),
+            origin_id: None,
+        }));
         world.input("bob", Input::Signal { signal: probe, reply: None });
         world.heard(alice)
     };
@@ -320,4 +328,67 @@ fn a_contact_is_told_as_much_as_his_view_shows() {
     assert_eq!(world.heard(alice), ["bob@example.org/desk is Busy, all Some(Busy)"]);
     world.input("bob", Input::Close { session: bob });
     assert_eq!(world.heard(alice), ["bob@example.org/desk is Offline, all Some(Offline)"]);
+}
+
+fn call_rules(rules: &[Rule]) -> crate::account::FactChange {
+    crate::account::FactChange::CallRules(Some(Arc::new(Ruleset {
+        rules: rules.to_vec(),
+        ..Ruleset::default()
+    })))
+}
+
+impl World {
+    fn set_call_rules(&mut self, rules: &[Rule]) {
+        let Ok(Reply::Facts(Some(facts))) = self.ask("bob", None, Request::Facts { unless: None }) else {
+            panic!("no facts")
+        };
+        let facts = crate::account::Amendment {
+            revision: facts.revision,
+            documents: Vec::new(),
+            facts: vec![call_rules(rules)],
+        };
+        self.ask("bob", None, Request::Amend(Box::new(facts))).unwrap();
+    }
+
+    fn follow_calls(&mut self, watcher: &str) -> WatchId {
+        self.follow(watcher, "bob", WatchKind::Calls, 3_600_000)
+    }
+
+    /// Where the watch stands, and whether it is shown the calls.
+    fn calls(&self, watch: WatchId) -> (WatchState, Option<bool>) {
+        match self.shown[&watch].last().cloned().expect("something was shown") {
+            (state, Some(Shown::Calls { is_open })) => (state, Some(is_open)),
+            (state, None) => (state, None),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn calls_are_followed_as_their_own_rules_say_and_else_as_presence() {
+    use WatchState::{Active, Pending, Rejected};
+    let people = ["alice", "carol", "dave", "eve", "frank"];
+    let mut world = World::of(&["alice", "bob", "carol", "dave", "eve", "frank"]);
+    world.say("bob", "frank", ContactEvent::Subscribed);
+    let watches = people.map(|name| world.follow_calls(name));
+    let states = |world: &World| watches.map(|watch| world.calls(watch));
+    let asked = (Pending, None);
+    assert_eq!(states(&world), [asked, asked, asked, asked, (Active, Some(true))]);
+    let all = [
+        rule("a", &[one("alice")], Handling::Allow),
+        rule("c", &[one("carol")], Handling::PoliteBlock),
+        rule("d", &[one("dave")], Handling::Confirm),
+        rule("f", &[one("frank")], Handling::Block),
+    ];
+    world.set_call_rules(&all);
+    assert_eq!(states(&world), [(Active, Some(true)), (Active, Some(false)), asked, asked, (Rejected, None)]);
+    let presence = world.watch("frank", "bob");
+    assert_eq!(world.state(presence), Active, "his sight of her presence is another thing");
+    // What the presence rules say counts where those on calls are silent, and nowhere else.
+    world
+        .set_rules(&[rule("e", &[one("eve")], Handling::Allow), rule("a", &[one("alice")], Handling::Block)]);
+    assert_eq!(world.calls(watches[3]), (Active, Some(true)));
+    assert_eq!(world.calls(watches[0]), (Active, Some(true)));
+    world.ask("bob", None, Request::Block(vec![address("alice")])).unwrap();
+    assert_eq!(world.calls(watches[0]), (Active, Some(false)), "whom she blocked sees nothing");
 }
