@@ -79,7 +79,8 @@ impl Door {
             return Ok(Sender { login: device.login().clone(), device: Some(Arc::clone(device)) });
         }
         let only_md5 = knows_only_md5(message) || device.as_ref().is_some_and(|device| device.only_md5());
-        let ask = Ask { door: self, role, realm: address.domain(), flow: request.flow, only_md5 };
+        let realm = &*address.domain_in_ascii();
+        let ask = Ask { door: self, role, realm, flow: request.flow, only_md5 };
         let texts = credential_texts(message, role);
         let mut credentials = texts.iter().filter_map(|text| Credentials::read(text));
         let Some(credentials) = credentials.find(|found| found.is_for(ask.realm)) else {

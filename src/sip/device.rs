@@ -195,6 +195,7 @@ impl Device {
             takes_copies: true,
             follows_roster: false,
             device: self.login.device,
+            client: None,
         };
         let session = door.accounts.open(address, spec, itself as _).await?;
         *locked(&self.session) = Some(Arc::new(session));

@@ -35,7 +35,7 @@ use std::{
 };
 
 use compact_str::CompactString;
-use tokio::time::timeout;
+use tokio::{sync::SetOnce, time::timeout};
 use tracing::debug;
 
 use super::{
@@ -90,6 +90,8 @@ pub(in crate::sip) struct Door {
     /// The second that was last printed as a `Date`, and the text.
     pub(in crate::sip) date: Mutex<(i64, String)>,
     pub(super) signal: ShutdownSignal,
+    /// Set as soon as what phones send may be read.
+    reads: SetOnce<()>,
     /// Requests that wait for something.
     tasks: Mutex<Tasks>,
 }
@@ -128,6 +130,7 @@ impl Door {
             layer,
             locations: Locations::default(),
             alarm: Alarm::default(),
+            reads: SetOnce::new(),
             date: Mutex::default(),
             signal,
             tasks: Mutex::default(),
@@ -141,6 +144,9 @@ impl Door {
         match method {
             Method::Register => registrar::receive(self, request),
             Method::Message => self.answering(request, pager::handle_message),
+            Method::Options if options::is_about_user(self, &request) => {
+                self.answering(request, options::handle_about_user);
+            }
             Method::Options => {
                 // The answer is the same whenever it is asked for, so nothing is kept (RFC 3261 §8.2.7).
                 match options::handle_options(self, &request) {
@@ -238,6 +244,21 @@ impl Door {
         Ok(party)
     }
 
+    /// Who is to read a text: as [`Door::find_target`], or somebody of another domain, where there is a way to
+    /// those.
+    ///
+    /// # Errors
+    /// As there.
+    pub(in crate::sip) fn find_reader(&self, message: &Message) -> Result<Party, Refusal> {
+        let uri = message.request_uri()?;
+        let is_elsewhere =
+            |party: &Party| !party.address.is_domain() && !self.accounts.serves(party.address.domain());
+        match translate::party_of(&uri).filter(is_elsewhere) {
+            Some(party) if self.accounts.reaches(party.address.domain()) => Ok(Party::from(party.address)),
+            _ => self.find_target(message),
+        }
+    }
+
     /// The registered phone that a URI names; `None` where it is no GRUU, or none of a phone that is there.
     pub(in crate::sip) fn find_phone(&self, uri: &Uri) -> Option<Arc<Device>> {
         let domain = uri.host()?.to_string();
@@ -255,11 +276,23 @@ impl Door {
         }
     }
 
+    /// Waits until what phones send may be read.
+    pub(in crate::sip) async fn may_read(&self) {
+        self.reads.wait().await;
+    }
+
+    /// What phones send may be read from now on.
+    pub(in crate::sip) fn begin_reading(&self) {
+        // It may have begun already.
+        let _ = self.reads.set(());
+    }
+
     /// Handles everything that falls due, until it is dropped.
     pub(in crate::sip) async fn run_alarms(self: &Arc<Self>) {
-        // Who watches a phone sees it before he is told anything, unless there are very many.
+        // Who calls or watches a phone finds it, unless there are very many.
         let mut resuming = pin!(self.keeper.resume(self));
         let is_done = timeout(RESUMING, resuming.as_mut()).await.is_ok();
+        self.begin_reading();
         let resuming = async {
             if !is_done {
                 resuming.await;

@@ -35,7 +35,7 @@ pub(in crate::sip) async fn handle_message(
         return Err(Refusal::new(483));
     }
     let sender = door.authenticate(&request, Role::Proxy).await?;
-    let to = door.find_target(message)?;
+    let to = door.find_reader(message)?;
     let now = Timestamp::now();
     let envelope = Envelope { id: door.accounts.new_message_id(now), from: sender.party(), to, now };
     let signal = translate::message_of(message, envelope)?;

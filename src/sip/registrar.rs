@@ -197,7 +197,7 @@ fn with_gruus(door: &Door, listed: &Listed, instance: &str) -> NameAddr {
     let contact = listed.contact.clone().with_param("pub-gruu", Some(&public));
     match device.temporary() {
         Some(temporary) => {
-            let temporary = door.seal.print(temporary, device.address().domain());
+            let temporary = door.seal.print(temporary, &device.address().domain_in_ascii());
             contact.with_param("temp-gruu", Some(temporary.as_str()))
         }
         None => contact,

@@ -95,6 +95,7 @@ impl Running {
             () = self.door.run_alarms() => {}
             () = self.signal.draining() => {}
         }
+        self.door.begin_reading();
         self.door.keeper.flush(&self.door);
         self.door.subscriptions.shut_down();
         self.door.finish_tasks(&self.signal).await;
@@ -145,11 +146,19 @@ fn serve(bound: Bound, door: &Arc<Door>, signal: &ShutdownSignal, tasks: &mut Ta
     }
     // Phones are reached by the sockets, and are there before the first of them says anything.
     door.keeper.restore(door);
-    reading.into_iter().for_each(|reading| tasks.spawn(reading));
+    reading.into_iter().for_each(|reading| tasks.spawn(in_time(Arc::clone(door), reading)));
     for listener in bound.listeners {
         let transport = Arc::clone(door.layer.transport());
-        tasks.spawn(listener.serve(signal.clone(), move |stream| Arc::clone(&transport).serve(stream)));
+        let serving = listener.serve(signal.clone(), move |stream| Arc::clone(&transport).serve(stream));
+        tasks.spawn(in_time(Arc::clone(door), serving));
     }
+}
+
+/// What waits until phones of an earlier run can be called: until then the kernel keeps what comes.
+async fn in_time(door: Arc<Door>, reading: impl Future<Output = ()>) {
+    door.may_read().await;
+    drop(door);
+    reading.await;
 }
 
 fn layer_config(
@@ -158,7 +167,7 @@ fn layer_config(
     limits: &Limits,
 ) -> Result<transaction::Config, StartError> {
     let host = match config.host.as_str() {
-        "" => accounts.domains().first().map(|domain| domain.domain().to_owned()),
+        "" => accounts.domains().first().map(|domain| domain.domain_in_ascii().into_owned()),
         host => Some(host.to_owned()),
     };
     let host = host.and_then(|host| Host::parse(&host).ok()).ok_or(StartError::Host)?;

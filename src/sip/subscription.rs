@@ -112,6 +112,8 @@ impl Subscriptions {
         limits: Limits,
         (documents, xcap_root): (Documents, CompactString),
     ) -> Arc<Self> {
+        let pictures = documents.are_served().then(|| xcap_root.clone()).zip(documents.icon_keys());
+        let table = Table::writing(super::events::Documents::with_pictures_at(pictures));
         Arc::new(Self {
             layer,
             memory: accounts.memory("subscriptions"),
@@ -122,7 +124,7 @@ impl Subscriptions {
             changed: Changed::default(),
             accounts,
             limits,
-            table: Table::default(),
+            table,
             calls: Mutex::default(),
             found: Mutex::default(),
             is_stopping: AtomicBool::new(false),
@@ -205,6 +207,9 @@ impl Subscriptions {
                 asked.condition.as_ref().is_some_and(|condition| entry.is_known(condition, documents));
             entry.condition = asked.condition.clone().filter(|_| is_known);
             if is_known {
+                if let Some(content) = &entry.content {
+                    entry.teller.assume(content);
+                }
                 entry.notifier.accept_silently(asked.duration, now);
             } else {
                 entry.notifier.accept(asked.duration, now);
@@ -306,6 +311,7 @@ impl Subscriptions {
             teller: Teller::new(asked.package, asked.format, of.clone(), Memory::default()),
             call: call_of(asked).map(Box::new),
             content: None,
+            hides_calls: false,
             condition: asked.condition.clone(),
             first: Some(first),
             watch: None,
@@ -319,7 +325,8 @@ impl Subscriptions {
     /// Who watches somebody wants him as a contact. Asking again for what is granted changes nothing.
     async fn add_contact(&self, watcher: &Address, presentity: Address) {
         let event = signal::ContactEvent::Subscribe;
-        let request = Request::Contact { to: presentity, event, note: None, native: Native::None };
+        let request =
+            Request::Contact { to: presentity, event, note: None, native: Native::None, origin_id: None };
         if let Err(reject) = self.accounts.ask(watcher, request).await {
             debug!(account = %watcher, %reject, "contact not added");
         }

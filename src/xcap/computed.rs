@@ -5,15 +5,16 @@ use bytes::Bytes;
 use super::{
     answer::{Outcome, Refusal},
     door::Shared,
-    path::{Owner, Resource, encode},
+    path::{Owner, Resource},
 };
 use crate::{
     account::{Reply, Request},
     documents::{
-        Conflict, DirectoryEntry, Tree, find_application, print_capabilities, print_directory,
+        Conflict, DirectoryEntry, Tree, find_application, print_capabilities, print_directory, print_icon,
         print_services, print_watchers,
     },
-    signal::{Address, DocumentId},
+    formats::percent::encode_path,
+    signal::{Address, DocumentId, Wanted},
 };
 
 /// The document, or none. `base` is the scheme and host by which the client knows the server.
@@ -33,6 +34,17 @@ pub(super) async fn document(shared: &Shared, resource: &Resource<'_>, base: &st
         _ => None,
     };
     Ok(text.map(Bytes::from))
+}
+
+/// The picture of somebody of another domain, as `who` may see it.
+pub(super) async fn picture(shared: &Shared, who: &Address, owner: &Address) -> Outcome<Option<Bytes>> {
+    let wanted = Wanted::Picture { hash: None };
+    match shared.accounts.ask(who, Request::Enquire { of: owner.clone(), wanted }).await {
+        Ok(Reply::Picture { avatar, bytes }) => Ok(Some(print_icon(&avatar.media_type, &bytes).into())),
+        Ok(_) => Err(Refusal::INTERNAL),
+        // Whether there is one or it cannot be reached now is all the same to who looks for it.
+        Err(_) => Ok(None),
+    }
 }
 
 /// The services of all accounts (RFC 4826 §4.4.7).
@@ -71,8 +83,8 @@ async fn directory(shared: &Shared, owner: &Address, base: &str) -> Outcome<Stri
         let uri = format!(
             "{base}{root}/{}/users/sip:{}/{}",
             id.application,
-            encode(owner.as_str()),
-            encode(&id.name)
+            encode_path(owner.as_str()),
+            encode_path(&id.name)
         );
         entries.push(DirectoryEntry {
             auid: id.application.to_string(),
@@ -111,6 +123,12 @@ impl Taken {
             taken.extend(services.filter(|uri| wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(uri))));
         }
         Ok(Self(taken))
+    }
+
+    /// These as well.
+    pub(super) fn and(mut self, others: Vec<String>) -> Self {
+        self.0.extend(others);
+        self
     }
 
     /// Whether an address is somebody else's.

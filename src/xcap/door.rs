@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::Body,
-    extract::{Request, State},
+    extract::{self, State},
     http::{Method, StatusCode, header, request},
     response::Response,
     routing::any,
@@ -15,17 +15,19 @@ use super::{
     Config,
     answer::{Outcome, READ_ONLY, READ_WRITE, Refusal},
     body,
+    claims::Claims,
     condition::Conditions,
     identity::Asker,
-    path::{Owner, Resource, encode},
+    path::{Owner, Resource},
     read, write,
 };
 use crate::{
-    account::Accounts,
+    account::{Accounts, Reply, Request},
     auth::Authenticator,
     documents::{Documents, Origin, Readers, Selector, Terminal, TreeLimits},
+    formats::percent::encode_path,
     net::Visitor,
-    signal::Address,
+    signal::{Address, Wanted},
 };
 
 /// What the room needs of the others.
@@ -41,6 +43,7 @@ pub(super) struct Shared {
     pub(super) accounts: Accounts,
     pub(super) authenticator: Authenticator,
     pub(super) documents: Documents,
+    pub(super) claims: Claims,
 }
 
 /// The routes below the root; none where no XCAP is served. Every request must have a [`Visitor`] among its
@@ -51,7 +54,8 @@ pub fn router(config: &Config, parts: Parts) -> Router {
         return Router::new();
     }
     let Parts { accounts, authenticator, documents } = parts;
-    let shared = Shared { config: config.clone(), accounts, authenticator, documents };
+    let shared =
+        Shared { config: config.clone(), accounts, authenticator, documents, claims: Claims::default() };
     Router::new()
         .route(&root, any(serve))
         .route(&format!("{root}/"), any(serve))
@@ -59,7 +63,7 @@ pub fn router(config: &Config, parts: Parts) -> Router {
         .with_state(Arc::new(shared))
 }
 
-async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+async fn serve(State(shared): State<Arc<Shared>>, request: extract::Request) -> Response {
     let (parts, body) = request.into_parts();
     let answer = shared.answer(&parts, body).await;
     let mut response = answer.unwrap_or_else(Refusal::into_response);
@@ -78,9 +82,9 @@ impl Shared {
     async fn answer(&self, parts: &request::Parts, body: Body) -> Outcome<Response> {
         let most = self.documents.document_bytes();
         match self.admit(parts).await {
-            Ok(Admitted { resource, selector, .. }) if is_reading(&parts.method) => {
+            Ok(admitted) if is_reading(&parts.method) => {
                 let conditions = conditions(parts)?;
-                read::read(self, &resource, selector.as_ref(), &conditions, &base(parts)).await
+                read::read(self, &admitted, &conditions, &base(parts)).await
             }
             Ok(admitted) => {
                 let conditions = conditions(parts)?;
@@ -99,9 +103,12 @@ impl Shared {
         let path = parts.uri.path();
         let resource = Resource::parse(&self.config.root, path).ok_or(Refusal::NOT_FOUND)?;
         let realm = match &resource.tree {
-            Owner::User(address) if self.accounts.serves(address.domain()) => address.domain(),
-            Owner::User(_) => return Err(Refusal::NOT_FOUND),
-            Owner::Global => self.accounts.domains().first().map_or("", Address::domain),
+            Owner::User(address) if self.accounts.serves(address.domain()) => address.domain_in_ascii(),
+            Owner::User(_) if !is_shown_abroad(&resource, &parts.method) => return Err(Refusal::NOT_FOUND),
+            // The pictures of people of other domains are for our own.
+            Owner::User(_) | Owner::Global => {
+                self.accounts.domains().first().map_or_else(Default::default, Address::domain_in_ascii)
+            }
         };
         let selector = match resource.node {
             None => None,
@@ -115,16 +122,58 @@ impl Shared {
             return Err(Refusal::Method(allowed));
         }
         let visitor = parts.extensions.get::<Visitor>().copied().ok_or(Refusal::INTERNAL)?;
-        let asker = Asker { shared: self, visitor, realm };
+        let asker = Asker { shared: self, visitor, realm: &realm };
         let who = asker.identify(parts).await?;
-        if !is_open(&resource, &parts.method) {
-            let Some(who) = who else { return Err(asker.challenge(false)) };
-            authorize(&resource, &who)?;
+        let readers = if is_reading(&parts.method) { resource.application.readers } else { Readers::Owner };
+        if !self.is_for_everybody(readers, &resource, parts.uri.query()).await? {
+            let Some(who) = &who else { return Err(asker.challenge(false)) };
+            self.authorize(readers, &resource, who).await?;
         }
         if !allowed.split(", ").any(|method| method == parts.method.as_str()) {
             return Err(Refusal::Method(allowed));
         }
-        Ok(Admitted { resource, selector })
+        Ok(Admitted { resource, selector, who })
+    }
+
+    /// Whether anybody may do this, without credentials, or whoever knows this query.
+    async fn is_for_everybody(
+        &self,
+        readers: Readers,
+        resource: &Resource<'_>,
+        query: Option<&str>,
+    ) -> Outcome<bool> {
+        let owner = match (readers, &resource.tree) {
+            (Readers::Everybody, _) => return Ok(true),
+            (Readers::Picture, Owner::User(owner)) => owner,
+            (Readers::Picture | Readers::Owner, _) => return Ok(false),
+        };
+        if !self.accounts.serves(owner.domain()) {
+            return Ok(false);
+        }
+        let request = Request::Enquire { of: owner.clone(), wanted: Wanted::AvatarAccess };
+        match self.accounts.ask(owner, request).await? {
+            Reply::AvatarAccess { is_open, hash } => {
+                let known = self.documents.icon_keys().zip(hash).zip(query);
+                Ok(is_open || known.is_some_and(|((keys, hash), query)| keys.open(owner, hash, query)))
+            }
+            _ => Err(Refusal::INTERNAL),
+        }
+    }
+
+    /// Decides what an account may do where not everybody may (RFC 4825 §5.7).
+    async fn authorize(&self, readers: Readers, resource: &Resource<'_>, who: &Address) -> Outcome<()> {
+        match &resource.tree {
+            Owner::User(owner) if owner == who => Ok(()),
+            // Their own server decides.
+            Owner::User(owner) if !self.accounts.serves(owner.domain()) => Ok(()),
+            Owner::User(owner) if readers == Readers::Picture => {
+                let request = Request::Enquire { of: owner.clone(), wanted: Wanted::Avatar };
+                self.accounts.ask(who, request).await.map(drop).map_err(|_| Refusal::FORBIDDEN)
+            }
+            Owner::User(_) => Err(Refusal::FORBIDDEN),
+            // Who writes there is told that nobody can.
+            Owner::Global => Ok(()),
+        }
     }
 }
 
@@ -132,6 +181,13 @@ impl Shared {
 pub(super) struct Admitted<'a> {
     pub(super) resource: Resource<'a>,
     pub(super) selector: Option<Selector>,
+    /// Who asks, where he said it.
+    pub(super) who: Option<Address>,
+}
+
+/// Whether of people of other domains there is such a thing.
+fn is_shown_abroad(resource: &Resource<'_>, method: &Method) -> bool {
+    resource.application.readers == Readers::Picture && is_reading(method)
 }
 
 fn is_reading(method: &Method) -> bool {
@@ -145,21 +201,6 @@ fn allowed(resource: &Resource<'_>, selector: Option<&Selector>) -> &'static str
     if is_stored && !is_bindings { READ_WRITE } else { READ_ONLY }
 }
 
-/// Whether anybody may do this, without credentials.
-fn is_open(resource: &Resource<'_>, method: &Method) -> bool {
-    is_reading(method) && resource.application.readers == Readers::Everybody
-}
-
-/// Decides what an account may do where not everybody may (RFC 4825 §5.7).
-fn authorize(resource: &Resource<'_>, who: &Address) -> Outcome<()> {
-    let is_fine = match &resource.tree {
-        Owner::User(owner) => owner == who,
-        // Who writes there is told that nobody can.
-        Owner::Global => true,
-    };
-    if is_fine { Ok(()) } else { Err(Refusal::FORBIDDEN) }
-}
-
 fn conditions(parts: &request::Parts) -> Outcome<Conditions> {
     Conditions::read(&parts.headers)
         .ok_or(Refusal::Status(StatusCode::BAD_REQUEST, "If-Match or If-None-Match cannot be read"))
@@ -170,5 +211,5 @@ pub(super) fn base(parts: &request::Parts) -> String {
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let is_secure = parts.extensions.get::<Visitor>().is_some_and(|visitor| visitor.is_secure);
     let scheme = if is_secure { "https" } else { "http" };
-    host.map_or_else(String::new, |host| format!("{scheme}://{}", encode(host)))
+    host.map_or_else(String::new, |host| format!("{scheme}://{}", encode_path(host)))
 }

@@ -18,6 +18,7 @@
 
 mod answer;
 mod body;
+mod claims;
 mod computed;
 mod condition;
 mod config;

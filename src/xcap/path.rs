@@ -84,19 +84,6 @@ fn parse_user(text: &str) -> Option<Address> {
     Address::parse(bare).ok().filter(|address| !address.is_domain())
 }
 
-/// Escapes what may not stand in a path; slashes stay.
-pub(super) fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,11 +175,5 @@ mod tests {
             assert_eq!(show(&format!("{ROOT}{path}")), None, "{path}");
         }
         assert_eq!(show("/xcap-rootx/xcap-caps/global/index"), None);
-    }
-
-    #[test]
-    fn what_is_escaped_is_read_back() {
-        assert_eq!(encode("list[@name=\"ü /\"]"), "list%5B@name=%22%C3%BC%20/%22%5D");
-        assert_eq!(decode(&encode("list[@name=\"ü /\"]")).as_deref(), Some("list[@name=\"ü /\"]"));
     }
 }

@@ -1,6 +1,6 @@
 //! PUT and DELETE (RFC 4825 §8.2, §8.4): decided on the document as it is, in one step with its change.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::{
     http::{HeaderMap, Method, StatusCode, header, request},
@@ -13,12 +13,13 @@ use super::{
     computed::{Taken, is_own},
     condition::{Conditions, Verdict},
     door::{Admitted, Shared, base},
-    path::{Owner, Resource, encode},
+    path::{Owner, Resource},
 };
 use crate::{
     documents::{
         Change, ChangeError, Conflict, Context, Document, NodeEditError, Selector, Terminal, Tree, TreeLimits,
     },
+    formats::percent::encode_path,
     signal::{Address, DocumentId},
 };
 
@@ -30,7 +31,7 @@ pub(super) async fn write(
     conditions: &Conditions,
     content: Bytes,
 ) -> Outcome<Response> {
-    let Admitted { resource, selector } = admitted;
+    let Admitted { resource, selector, .. } = admitted;
     let Owner::User(owner) = &resource.tree else { return Err(Refusal::INTERNAL) };
     let content = match parts.method {
         Method::PUT => {
@@ -53,7 +54,9 @@ pub(super) async fn write(
     match edit.run(shared, content.as_ref()).await {
         Err(Refusal::Undecided) => {
             let wanted = std::mem::take(&mut *edit.asked());
-            let taken = Some(Taken::gather(shared, owner, &wanted).await?);
+            // Held until the change is durable.
+            let (_claim, claimed) = shared.claims.claim(owner, &wanted);
+            let taken = Some(Taken::gather(shared, owner, &wanted).await?.and(claimed));
             Edit { taken, ..edit }.run(shared, content.as_ref()).await.map_err(refuse)
         }
         outcome => outcome.map_err(refuse),
@@ -109,16 +112,17 @@ impl Edit<'_> {
         let Some(selector) = self.selector else {
             let tree = Tree::parse(content, &self.limits)?;
             self.validate(&tree)?;
-            return Ok((change(before, content.clone()), IsNew(before.is_none())));
+            return Ok((change(before, tree, Change::Write), IsNew(before.is_none())));
         };
         let Some(document) = before else { return Err(Conflict::NoParent { ancestor: None }.into()) };
-        let tree = self.parse(document)?;
-        let edited = selector.put(&tree, content, &self.limits).map_err(|fault| match fault {
-            NodeEditError::NoParent => Conflict::NoParent { ancestor: selector.existing_part(&tree) }.into(),
+        let tree = parse(document)?;
+        let edited = selector.put(tree, content, &self.limits).map_err(|fault| match fault {
+            NodeEditError::NoParent => Conflict::NoParent { ancestor: selector.existing_part(tree) }.into(),
             fault => Refusal::from(fault),
         })?;
         self.validate(&edited.tree)?;
-        Ok((change(before, edited.tree.into_bytes()), IsNew(edited.is_new)))
+        let extent = if selector.is_root() { Change::Write } else { Change::Edit };
+        Ok((change(before, edited.tree, extent), IsNew(edited.is_new)))
     }
 
     fn delete(&self, before: Option<&Document>) -> Outcome<Change> {
@@ -127,12 +131,12 @@ impl Edit<'_> {
             self.check(before)?;
             return Ok(Change::Remove);
         };
-        let tree = self.parse(document)?;
-        selector.select(&tree).ok_or(Refusal::NOT_FOUND)?;
+        let tree = parse(document)?;
+        selector.select(tree).ok_or(Refusal::NOT_FOUND)?;
         self.check(before)?;
-        let changed = selector.remove(&tree, &self.limits)?;
+        let changed = selector.remove(tree, &self.limits)?;
         self.validate(&changed)?;
-        Ok(Change::Put(changed.into_bytes()))
+        Ok(Change::Edit(changed.into()))
     }
 
     fn check(&self, before: Option<&Document>) -> Outcome<()> {
@@ -141,11 +145,6 @@ impl Edit<'_> {
             Verdict::Proceed => Ok(()),
             Verdict::Known | Verdict::Failed => Err(Refusal::Precondition(tag.map(|tag| tag.to_string()))),
         }
-    }
-
-    /// What stands in the store was read before it was put there, perhaps under wider limits.
-    fn parse(&self, document: &Document) -> Outcome<Tree> {
-        Tree::parse(&document.bytes, &self.limits).map_err(|_| Refusal::INTERNAL)
     }
 
     fn validate(&self, tree: &Tree) -> Outcome<()> {
@@ -164,11 +163,16 @@ impl Edit<'_> {
 }
 
 /// A document that is put as it was has not changed, and keeps its tag.
-fn change(before: Option<&Document>, bytes: Bytes) -> Change {
+fn change(before: Option<&Document>, tree: Tree, extent: fn(Arc<Tree>) -> Change) -> Change {
     match before {
-        Some(document) if document.bytes == bytes => Change::Keep,
-        _ => Change::Put(bytes),
+        Some(document) if document.bytes == tree.as_str() => Change::Keep,
+        _ => extent(tree.into()),
     }
+}
+
+/// What stands in the store was read before it was put there.
+fn parse(document: &Document) -> Outcome<&Tree> {
+    document.tree().map(AsRef::as_ref).ok_or(Refusal::INTERNAL)
 }
 
 /// The type that the content of a PUT must have (§8.2.2).
@@ -196,7 +200,7 @@ impl Refusal {
         match self {
             Self::Conflict(Conflict::NoParent { ancestor: Some(part) }) => {
                 let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-                let ancestor = format!("{document}/~~/{}{query}", encode(&part));
+                let ancestor = format!("{document}/~~/{}{query}", encode_path(&part));
                 Self::Conflict(Conflict::NoParent { ancestor: Some(ancestor) })
             }
             other => other,

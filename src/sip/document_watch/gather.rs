@@ -1,15 +1,18 @@
 //! How the resources are that somebody follows.
 
-use compact_str::{CompactString, ToCompactString, format_compact};
+use compact_str::{CompactString, format_compact};
 
 use super::{
     Mode,
     wanted::{Place, Wanted},
 };
 use crate::{
-    documents::{Document, Documents, Element, Selected, Selector, Tree, TreeLimits},
-    formats::xcap_diff::{Content, Resource, Resources, State},
-    signal::{Address, DocumentId, Reason, Reject},
+    documents::{Document, Documents, Element, Selected, Selector, Tree, TreeLimits, tag_of},
+    formats::{
+        percent::encode_path,
+        xcap_diff::{Content, Resource, Resources, State},
+    },
+    signal::{Address, Reason, Reject},
 };
 
 /// Looks how everything is that was asked for. What is not there is left out.
@@ -28,21 +31,19 @@ pub(in crate::sip) async fn gather(
         Err(reject) => return Err(reject),
     };
     let mut resources: Vec<Resource> = Vec::new();
-    for Wanted { uri, place } in wanted {
+    for one in wanted {
+        let Wanted { uri, place } = one;
         match place {
             Place::Document(id) => {
                 if let Some(document) = documents.read(owner, id).await? {
                     push(&mut resources, uri.clone(), document_state(&document, mode));
                 }
             }
-            Place::Collection { application, between, prefix } => {
-                let is_in = |id: &&DocumentId| {
-                    id.application == application.stored_as && id.name.starts_with(prefix.as_str())
-                };
-                for id in index.iter().map(|(id, _)| id).filter(is_in) {
+            Place::Collection { between, prefix, .. } => {
+                for id in index.iter().map(|(id, _)| id).filter(|id| one.has_document(id)) {
                     let Some(document) = documents.read(owner, id).await? else { continue };
                     let name = id.name.get(prefix.len()..).unwrap_or_default();
-                    let selector = format_compact!("{uri}{between}{}", encode(name));
+                    let selector = format_compact!("{uri}{between}{}", encode_path(name));
                     push(&mut resources, selector, document_state(&document, mode));
                 }
             }
@@ -66,9 +67,8 @@ fn push(resources: &mut Vec<Resource>, selector: CompactString, state: State) {
 }
 
 fn document_state(document: &Document, mode: Mode) -> State {
-    let tag = document.etag().trim_matches('"').to_compact_string();
-    let content = (mode == Mode::Aggregate).then(|| Content(document.bytes.clone()));
-    State::Document { tag, content }
+    let content = Content((mode != Mode::NoPatching).then(|| document.bytes.clone()));
+    State::Document { tag: tag_of(&document.entry), content }
 }
 
 /// An element or attribute of a document; `None` where it is not there. Namespaces cannot be followed
@@ -91,19 +91,6 @@ pub(super) fn inherited(element: Element<'_>) -> Vec<(CompactString, CompactStri
     let is_own = |prefix: &str| element.declarations().any(|(own, _)| own == prefix);
     let wanted = bindings.filter(|(prefix, _)| !is_own(prefix) && *prefix != "xml");
     wanted.map(|(prefix, namespace)| (prefix.into(), namespace.into())).collect()
-}
-
-/// A document's name as a path has it.
-fn encode(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 /// Largest element whose content is told, in bytes; of a larger one it is told that it is there.

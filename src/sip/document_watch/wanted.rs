@@ -35,6 +35,19 @@ pub(super) enum Place {
     Nothing,
 }
 
+impl Wanted {
+    /// Whether it is this document, or a collection that has it.
+    pub(in crate::sip) fn has_document(&self, id: &DocumentId) -> bool {
+        match &self.place {
+            Place::Document(known) => known == id,
+            Place::Collection { application, prefix, .. } => {
+                id.application == application.stored_as && id.name.starts_with(prefix.as_str())
+            }
+            Place::Node(..) | Place::Nothing => false,
+        }
+    }
+}
+
 /// The resources of a list, each once.
 pub(in crate::sip) fn read_wanted(lists: &ResourceLists, owner: &Address) -> Vec<Wanted> {
     let mut wanted: Vec<Wanted> = Vec::new();
@@ -55,8 +68,12 @@ fn place_of(uri: &str, owner: &Address) -> Option<Place> {
     let segments: Vec<&str> =
         segments.iter().map(String::as_str).filter(|segment| !segment.is_empty()).collect();
     match (segments.as_slice(), is_collection) {
-        ([], true) => Some(collection(application, format!("users/sip:{owner}/"), String::new())),
-        (["users"], true) => Some(collection(application, format!("sip:{owner}/"), String::new())),
+        ([], true) => {
+            Some(collection(application, format!("users/sip:{}/", owner.with_ascii_domain()), String::new()))
+        }
+        (["users"], true) => {
+            Some(collection(application, format!("sip:{}/", owner.with_ascii_domain()), String::new()))
+        }
         (["users", user, name @ ..], _) if is_owner(user, owner) => {
             let name = name.join("/");
             match (is_collection, name.is_empty()) {

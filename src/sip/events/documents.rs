@@ -7,6 +7,7 @@ use compact_str::CompactString;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    documents::IconKeys,
     formats::{hex, pidf},
     signal::{Snapshot, View},
     sip::translate,
@@ -26,7 +27,11 @@ pub(in crate::sip) struct Document {
 /// written once in each format, though some watchers are told later than others because they have not
 /// answered the NOTIFY before. There are never more than [`DOCUMENTS`].
 #[derive(Default)]
-pub(in crate::sip) struct Documents(VecDeque<Shared>);
+pub(in crate::sip) struct Documents {
+    shared: VecDeque<Shared>,
+    /// Below which URI pictures are found, by which keys; without it they are not named.
+    pictures: Option<(CompactString, IconKeys)>,
+}
 
 struct Shared {
     snapshot: Arc<Snapshot>,
@@ -39,6 +44,11 @@ struct Shared {
 }
 
 impl Documents {
+    /// None yet; they will say that pictures are found below this URI.
+    pub(in crate::sip) fn with_pictures_at(pictures: Option<(CompactString, IconKeys)>) -> Self {
+        Self { pictures, ..Self::default() }
+    }
+
     /// The presence document of a state for those who may see so much of it.
     pub(in crate::sip) fn presence(
         &mut self,
@@ -71,19 +81,22 @@ impl Documents {
         let is_it = |known: &Shared| {
             Arc::ptr_eq(&known.snapshot, snapshot) && (Arc::ptr_eq(&known.view, view) || known.view == *view)
         };
-        if let Some(at) = self.0.iter().position(is_it) {
-            return self.0.get_mut(at);
+        if let Some(at) = self.shared.iter().position(is_it) {
+            return self.shared.get_mut(at);
         }
-        let whole = self.0.iter().find(|known| Arc::ptr_eq(&known.snapshot, snapshot));
-        let whole = whole.map_or_else(|| Arc::new(compose(snapshot)), |known| Arc::clone(&known.whole));
+        let whole = self.shared.iter().find(|known| Arc::ptr_eq(&known.snapshot, snapshot));
+        let whole = whole.map_or_else(
+            || Arc::new(compose(snapshot, self.pictures.as_ref())),
+            |known| Arc::clone(&known.whole),
+        );
         let is_all = **view == View::everything();
         let seen = if is_all { Arc::clone(&whole) } else { Arc::new(pidf::filter(&whole, view)) };
-        if self.0.len() >= DOCUMENTS {
-            self.0.pop_front();
+        if self.shared.len() >= DOCUMENTS {
+            self.shared.pop_front();
         }
         let (snapshot, view) = (Arc::clone(snapshot), Arc::clone(view));
-        self.0.push_back(Shared { snapshot, view, whole, seen, written: Vec::new() });
-        self.0.back_mut()
+        self.shared.push_back(Shared { snapshot, view, whole, seen, written: Vec::new() });
+        self.shared.back_mut()
     }
 }
 
@@ -98,8 +111,13 @@ impl Document {
     }
 }
 
-fn compose(snapshot: &Snapshot) -> pidf::Document {
-    pidf::compose(snapshot, translate::uri_of(&snapshot.of).as_str())
+/// The document of a state. `pictures` is where they are found, and their keys.
+fn compose(snapshot: &Snapshot, pictures: Option<&(CompactString, IconKeys)>) -> pidf::Document {
+    let mut document = pidf::compose(snapshot, translate::uri_of(&snapshot.of).as_str());
+    if let Some(((root, keys), picture)) = pictures.zip(snapshot.picture) {
+        document.show_picture(&keys.url(root, &snapshot.of, picture));
+    }
+    document
 }
 
 /// The entity tag of a state: 96 bits of its digest.
@@ -122,7 +140,8 @@ mod tests {
 
     fn snapshot(name: &str) -> Arc<Snapshot> {
         let of = Address::parse(&format!("{name}@example.org")).unwrap();
-        Arc::new(Snapshot { of, aggregate: Arc::new(Presence::offline(Timestamp(0))), resources: Vec::new() })
+        let aggregate = Arc::new(Presence::offline(Timestamp(0)));
+        Arc::new(Snapshot { of, aggregate, resources: Vec::new(), picture: None })
     }
 
     #[test]
@@ -133,7 +152,7 @@ mod tests {
         let first = documents.presence(&state, &view, pidf);
         let again = documents.presence(&state, &Arc::new(View::everything()), pidf);
         let lpidf = documents.presence(&state, &view, pidf::Format::Lpidf);
-        assert_eq!((lpidf.media_type.as_str(), documents.0.len()), ("text/lpidf", 1));
+        assert_eq!((lpidf.media_type.as_str(), documents.shared.len()), ("text/lpidf", 1));
         assert_eq!(again.body.as_ptr(), first.body.as_ptr(), "an equal view sees the same");
         let other = documents.presence(&snapshot("alice"), &view, pidf);
         assert_ne!(other.body.as_ptr(), first.body.as_ptr(), "another state");
@@ -142,7 +161,7 @@ mod tests {
         for _ in 0..DOCUMENTS * 2 {
             documents.presence(&snapshot("alice"), &view, pidf);
         }
-        assert_eq!(documents.0.len(), DOCUMENTS);
+        assert_eq!(documents.shared.len(), DOCUMENTS);
         assert_ne!(
             documents.presence(&state, &view, pidf).body.as_ptr(),
             first.body.as_ptr(),

@@ -87,15 +87,16 @@ impl Package {
         }
     }
 
-    /// What of an account a subscription follows. That of a package which this door shows itself follows the
-    /// presence: it says who may see, and when the account is gone.
+    /// What of an account a subscription follows. That of a package which this door shows itself follows who may see,
+    /// and when the account is gone.
     pub(in crate::sip) fn kind(self) -> WatchKind {
         match self {
             Self::Watchers => WatchKind::Watchers,
             Self::Waiting => WatchKind::Waiting,
             Self::PresenceList => WatchKind::Contacts,
             Self::Documents => WatchKind::Documents,
-            Self::Presence | Self::Registrations | Self::Calls => WatchKind::Presence,
+            Self::Calls => WatchKind::Calls,
+            Self::Presence | Self::Registrations => WatchKind::Presence,
         }
     }
 
@@ -149,7 +150,9 @@ impl Content {
             Shown::Presence { snapshot, view } => Self::Presence { snapshot, view },
             Shown::Watchers(list) => Self::Watchers(list),
             Shown::Waiting(count) => Self::Waiting(count),
-            Shown::Contacts(_) | Shown::Documents(_) => return None,
+            // Who may see is all that the account knows of calls.
+            Shown::Calls { is_open: false } => Self::Calls(Arc::default()),
+            Shown::Calls { is_open: true } | Shown::Contacts(_) | Shown::Documents { .. } => return None,
         })
     }
 

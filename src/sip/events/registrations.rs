@@ -57,7 +57,7 @@ fn contact_of(door: &Door, account: &Address, binding: &Binding<Arc<Device>>, no
             .map(|instance| gruu::public(account, Some(instance), binding.device.resource())),
         // Nobody but the owner is shown registrations, and she may have it (RFC 5628 §5).
         temporary_gruu: temporary.map(|temporary| {
-            let uri = door.seal.print(temporary, account.domain());
+            let uri = door.seal.print(temporary, &account.domain_in_ascii());
             (uri.as_str().into(), temporary.first)
         }),
     }

@@ -11,13 +11,14 @@ use super::{
     documents::{Document, Documents, tag_of},
 };
 use crate::{
+    account::DocumentStep,
     formats::{
         Extent, dialoginfo, message_summary, pidf, reginfo, watcherinfo,
-        xcap_diff::{self, Resources},
+        xcap_diff::{self, Resources, Ways},
     },
     signal::{Address, Timestamp, WatcherList},
     sip::{
-        document_watch::{Mode, patch},
+        document_watch::{Journal, Mode, patch},
         translate,
     },
 };
@@ -32,7 +33,7 @@ pub(in crate::sip) struct Teller {
 /// What a teller has to remember over a restart, so that its versions go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(in crate::sip) struct Memory {
-    /// The version of the next document.
+    /// The version of the next document; of those that have none, the number of their mode.
     version: u32,
 }
 
@@ -49,6 +50,8 @@ enum Form {
     Documents {
         mode: Mode,
         told: Option<Arc<Resources>>,
+        /// What became of them since they were told; `None` where only what they are now is to be told.
+        journal: Option<Box<Journal>>,
     },
     /// What of a list was told it knows itself.
     List {
@@ -80,7 +83,7 @@ impl Teller {
             Package::Watchers => Form::Watchers(Versioned::from(memory)),
             Package::Registrations => Form::Registrations(Versioned::from(memory)),
             Package::Calls => Form::Calls(Versioned::from(memory)),
-            Package::Documents => Form::Documents { mode: Mode::default(), told: None },
+            Package::Documents => documents_form(Mode::of_number(memory.version)),
             Package::PresenceList => {
                 // Changes within changes would have versions of their own.
                 let format = if format == pidf::Format::PidfDiff { pidf::Format::Pidf } else { format };
@@ -124,8 +127,17 @@ impl Teller {
 
     /// How changes of documents are told from now on (RFC 5875 §4.3).
     pub(in crate::sip) fn set_mode(&mut self, mode: Mode) {
-        if let Form::Documents { mode: known, .. } = &mut self.form {
-            *known = mode;
+        if let Form::Documents { mode: known, journal, .. } = &mut self.form
+            && *known != mode
+        {
+            (*known, *journal) = (mode, journal_for(mode));
+        }
+    }
+
+    /// Something became of a document that is followed.
+    pub(in crate::sip) fn note(&mut self, step: &DocumentStep) {
+        if let Form::Documents { journal: Some(journal), .. } = &mut self.form {
+            journal.note(step);
         }
     }
 
@@ -140,7 +152,8 @@ impl Teller {
     /// What has to survive; `None` where nothing has.
     pub(in crate::sip) fn memory(&self) -> Option<Memory> {
         let version = match &self.form {
-            Form::Presence(_) | Form::Waiting | Form::Documents { .. } => return None,
+            Form::Presence(_) | Form::Waiting => return None,
+            Form::Documents { mode, .. } => mode.number(),
             Form::Changes(versioned) => versioned.version,
             Form::Watchers(versioned) => versioned.version,
             Form::Registrations(versioned) => versioned.version,
@@ -160,6 +173,16 @@ impl Teller {
             Form::Registrations(versioned) => versioned.told = None,
             Form::Calls(versioned) => versioned.told = None,
             Form::List { is_unknown, .. } => *is_unknown = true,
+        }
+    }
+
+    /// The reader knows this state without being told: he has said so.
+    pub(in crate::sip) fn assume(&mut self, content: &Content) {
+        if let (Form::Documents { told, journal, .. }, Content::Documents(now)) = (&mut self.form, content) {
+            *told = Some(Arc::clone(now));
+            if let Some(journal) = journal {
+                journal.settle(now);
+            }
         }
     }
 
@@ -239,12 +262,18 @@ impl Teller {
                 let text = versioned.print(state, extent, print)?;
                 Some(document(dialoginfo::MEDIA_TYPE, text, tag_of_calls(state, of)))
             }
-            (Form::Documents { told, .. }, Content::Documents(now)) => {
+            (Form::Documents { told, journal, .. }, Content::Documents(now)) => {
                 let known = told.as_deref().filter(|_| extent == Extent::Partial);
+                let history =
+                    |before: Option<&str>, now: Option<&str>| Some(journal.as_ref()?.tell(before, now));
                 let text = match known {
-                    None => xcap_diff::print_full(now),
-                    Some(known) => xcap_diff::print_changes(known, now, patch)?,
+                    None => Some(xcap_diff::print_full(now)),
+                    Some(known) => xcap_diff::print_changes(known, now, &Ways { history, patch }),
                 };
+                if let Some(journal) = journal {
+                    journal.settle(now);
+                }
+                let text = text?;
                 *told = Some(Arc::clone(now));
                 Some(document(xcap_diff::MEDIA_TYPE, text, tag_of_documents(now)))
             }
@@ -281,6 +310,14 @@ impl Teller {
             }
         }
     }
+}
+
+fn documents_form(mode: Mode) -> Form {
+    Form::Documents { mode, told: None, journal: journal_for(mode) }
+}
+
+fn journal_for(mode: Mode) -> Option<Box<Journal>> {
+    (mode == Mode::XcapPatching).then(Box::default)
 }
 
 impl<T> From<Memory> for Box<Versioned<T>> {
@@ -412,7 +449,8 @@ mod tests {
                 takes_calls: true,
                 presence: Arc::clone(&presence),
             };
-            let snapshot = Snapshot { of: address("alice"), aggregate: presence, resources: vec![resource] };
+            let (of, resources) = (address("alice"), vec![resource]);
+            let snapshot = Snapshot { of, aggregate: presence, resources, picture: None };
             Content::Presence { snapshot: Arc::new(snapshot), view: Arc::new(View::everything()) }
         };
         let mut teller =

@@ -105,6 +105,7 @@ impl PresenceAgent {
             resource: self.name(door, publication)?,
             since: Timestamp::now(),
             device: publication.device,
+            client: None,
             contact: publication.contact.clone(),
             takes_messages: false,
             takes_calls: false,

@@ -178,7 +178,7 @@ impl Following {
     fn watch(self: &Arc<Self>, id: ResourceId, address: &Address, until: Timestamp) -> Option<Watch> {
         let spec = WatchSpec { watcher: self.owner.clone(), name: None, kind: WatchKind::Presence, until };
         let sink = Arc::new(Ear { following: Arc::downgrade(self), id });
-        if !self.accounts.serves(address.domain()) {
+        if !self.accounts.serves(address.domain()) && !self.accounts.reaches(address.domain()) {
             return None;
         }
         self.list.lock().expect(id);

@@ -22,7 +22,7 @@ fn active(name: &str, availability: Availability) -> Known {
         takes_calls: false,
         presence: Arc::clone(&presence),
     };
-    let snapshot = Arc::new(Snapshot { of, aggregate: presence, resources: vec![resource] });
+    let snapshot = Arc::new(Snapshot { of, aggregate: presence, resources: vec![resource], picture: None });
     Known::Active { snapshot, view: Arc::new(View::everything()) }
 }
 

@@ -115,7 +115,7 @@ impl Subscriptions {
         let carried = read_list(&request.message)?;
         let followed = match &carried {
             Some(carried) => Some(self.look(watcher, carried, asked.mode).await?),
-            None => None,
+            None => self.look_in_mode(tag, watcher, asked.mode).await?,
         };
         let id = self.refresh(door, request, watcher, (tag, asked, followed))?;
         let origin = carried.and_then(|carried| {
@@ -215,6 +215,22 @@ impl Subscriptions {
         Ok(Followed { wanted, state })
     }
 
+    /// The same resources, where they are told in another mode from now on.
+    async fn look_in_mode(
+        &self,
+        tag: &str,
+        watcher: &Address,
+        mode: Mode,
+    ) -> Result<Option<Followed>, Refusal> {
+        let wanted = self.table.find(tag, |entry| {
+            let wanted = entry.wanted.clone().filter(|_| entry.watcher == *watcher);
+            wanted.filter(|_| entry.teller.mode() != mode)
+        });
+        let Some(wanted) = wanted.flatten() else { return Ok(None) };
+        let state = self.gather(watcher, &wanted, mode).await?;
+        Ok(Some(Followed { wanted, state }))
+    }
+
     async fn gather(&self, owner: &Address, wanted: &[Wanted], mode: Mode) -> Result<Content, Reject> {
         let resources = gather(&self.documents, owner, (wanted, mode), &self.xcap_root).await?;
         Ok(Content::Documents(Arc::new(resources)))
@@ -244,7 +260,10 @@ struct DocumentsSink(Sink);
 impl WatchSink for DocumentsSink {
     fn show(&self, watch: WatchId, state: WatchState, shown: Option<Shown>) {
         let Some(subscriptions) = self.0.subscriptions.upgrade() else { return };
-        if matches!(shown, Some(Shown::Documents(_))) {
+        if let Some(Shown::Documents { steps, .. }) = shown {
+            if !steps.is_empty() {
+                subscriptions.table.with(self.0.id, |entry| entry.note(&steps));
+            }
             subscriptions.changed.push(self.0.id);
         }
         // After a restart nothing is known of the documents yet: they are looked at first.

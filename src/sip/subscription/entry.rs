@@ -14,8 +14,11 @@ use super::{
     saved::Saved,
 };
 use crate::{
-    account::{Watch, WatchState},
-    formats::{Extent, dialoginfo::Identifier},
+    account::{DocumentStep, Watch, WatchState},
+    formats::{
+        Extent,
+        dialoginfo::{Dialogs, Identifier},
+    },
     signal::{Address, Timestamp},
     sip::{
         clock::Clock,
@@ -23,6 +26,7 @@ use crate::{
         events::{Content, Document, Documents, Memory, NO_STATE, Package, Teller},
         resource_list::Following,
         transaction::Prepared,
+        translate,
     },
 };
 
@@ -43,6 +47,8 @@ pub(super) struct Entry {
     pub(super) call: Option<Box<Identifier>>,
     /// What the watcher may see now.
     pub(super) content: Option<Content>,
+    /// The watcher must believe that there are no calls.
+    pub(super) hides_calls: bool,
     /// What the watcher knows and does not want to be told again.
     pub(super) condition: Option<Condition>,
     /// Who waits for the account's first word.
@@ -121,13 +127,28 @@ impl Entry {
         if stand != WatchState::Active {
             self.teller.forget();
         }
+        let hid_calls = self.hides_calls;
+        self.hides_calls = self.package == Package::Calls && matches!(content, Some(Content::Calls(_)));
+        if hid_calls != self.hides_calls {
+            self.teller.forget();
+        }
         if !self.package.is_shown_by_door() {
             self.content = content.filter(|_| stand == WatchState::Active);
-        } else if self.notifier.stand() == Some(stand) {
+        } else if self.notifier.stand() == Some(stand) && hid_calls == self.hides_calls {
             // The account has nothing to say of what this door shows.
             return;
         }
         self.notifier.show(stand, now);
+    }
+
+    /// Something became of documents; what he follows of them will be told.
+    pub(super) fn note(&mut self, steps: &[DocumentStep]) {
+        let Some(wanted) = &self.wanted else { return };
+        for step in steps {
+            if wanted.iter().any(|wanted| wanted.has_document(&step.id)) {
+                self.teller.note(step);
+            }
+        }
     }
 
     /// This door says what the watcher may see.
@@ -145,14 +166,25 @@ impl Entry {
             self.notifier.end(Ended::Invariant);
         }
         self.content = Some(content.after(self.content.as_ref()));
-        if let Some(stand) = self.notifier.stand() {
+        // Of calls that he does not see there is no news.
+        if let Some(stand) = self.notifier.stand().filter(|_| !self.hides_calls) {
             self.notifier.show(stand, now);
         }
     }
 
+    /// What the watcher sees in the place of calls that are hidden from him.
+    fn no_calls(&self) -> Option<Content> {
+        self.hides_calls.then(|| {
+            let entity = translate::print_uri(self.teller.of());
+            Content::Calls(Arc::new(Dialogs { entity, dialogs: Vec::new() }))
+        })
+    }
+
     /// Whether the watcher knows the state that he would be told now.
     pub(super) fn is_known(&self, condition: &Condition, documents: &mut Documents) -> bool {
-        let content = self.content.as_ref().filter(|_| self.notifier.stand() == Some(WatchState::Active));
+        let no_calls = self.no_calls();
+        let content = no_calls.as_ref().or(self.content.as_ref());
+        let content = content.filter(|_| self.notifier.stand() == Some(WatchState::Active));
         condition.holds(&self.tag_of(content, documents))
     }
 
@@ -168,11 +200,12 @@ impl Entry {
         documents: &mut Documents,
     ) -> Option<Prepared> {
         let notice = self.notifier.poll(now)?;
+        let no_calls = self.no_calls();
         let content = self.content.take();
         if let Some(Content::List(list)) = &content {
             list.lock().set_reliable(self.dialog.reach().is_reliable());
         }
-        let shown = content.as_ref().filter(|_| notice.has_content);
+        let shown = no_calls.as_ref().or(content.as_ref()).filter(|_| notice.has_content);
         let made = self.make(&notice, shown, clock, documents);
         self.content = if made.is_some() { content.map(Content::told) } else { content };
         match &self.content {

@@ -28,7 +28,7 @@ use crate::{
     sip::{
         answer::Refusal,
         door::Door,
-        events::{Content, Package},
+        events::{Content, PACKAGES, Package},
         message::{HeaderName, MediaType, Message, Uri},
         resource_list::{
             Carried, Following, List, RECIPIENT_LIST_SUBSCRIBE, SharedList, Wanted, owner_of, print_list_uri,
@@ -109,7 +109,8 @@ impl Subscriptions {
     /// who takes no lists.
     ///
     /// # Errors
-    /// 406 where he does not want one, and what the account refuses.
+    /// 406 where he does not want one, 489 where it is one for other packages (RFC 4826 §4.5), and what the account
+    /// refuses.
     pub(super) async fn service_of(
         &self,
         message: &Message,
@@ -125,7 +126,11 @@ impl Subscriptions {
             return Ok(None);
         }
         let uri = print_list_uri(&uri);
-        let Some(members) = self.members_of(watcher, &uri).await? else { return Ok(None) };
+        let Some(members) = self.members_of(watcher, &uri).await? else {
+            let is_other = self.documents.has_service(watcher, is_service(&uri)).await?;
+            let refusal = || Refusal::new(489).with(HeaderName::AllowEvents, PACKAGES);
+            return if is_other { Err(refusal()) } else { Ok(None) };
+        };
         if !message.accept()?.is_none_or(|ranges| is_acceptable(&ranges)) {
             return Err(Refusal::new(406).with(HeaderName::Accept, TYPES));
         }
@@ -135,12 +140,7 @@ impl Subscriptions {
 
     /// Who is in the list of a service.
     pub(super) async fn members_of(&self, owner: &Address, uri: &str) -> Result<Option<Vec<Wanted>>, Reject> {
-        let wanted = Uri::parse(uri).ok();
-        let is_wanted = |written: &str| {
-            let written = Uri::parse(&resource_lists::resource_uri(written)).ok();
-            wanted.as_ref().zip(written).is_some_and(|(wanted, written)| written.is_equivalent(wanted))
-        };
-        let members = self.documents.members(owner, Package::Presence.as_str(), is_wanted).await?;
+        let members = self.documents.members(owner, Package::Presence.as_str(), is_service(uri)).await?;
         Ok(members.map(wanted_of_members))
     }
 
@@ -200,7 +200,7 @@ impl Subscriptions {
         origin: &Origin,
         until: Timestamp,
     ) -> Arc<Following> {
-        let list = SharedList::new(List::new(origin.uri.clone(), tag, watcher.domain()));
+        let list = SharedList::new(List::new(origin.uri.clone(), tag, &watcher.domain_in_ascii()));
         let subscriptions = Arc::downgrade(self);
         let tell = move || {
             let Some(subscriptions) = subscriptions.upgrade() else { return };
@@ -333,6 +333,15 @@ pub(super) fn check_body(message: &Message, package: Package) -> Result<(), Refu
     if package == Package::Presence && has_list { Err(Refusal::new(415)) } else { Ok(()) }
 }
 
+/// Whether the address of a service, as it is written, means this one.
+fn is_service(uri: &str) -> impl Fn(&str) -> bool {
+    let wanted = Uri::parse(uri).ok();
+    move |written| {
+        let written = Uri::parse(&resource_lists::resource_uri(written)).ok();
+        wanted.as_ref().zip(written).is_some_and(|(wanted, written)| written.is_equivalent(wanted))
+    }
+}
+
 /// Whether an `Accept` takes a list (RFC 4662 §4.3).
 fn is_acceptable(ranges: &[MediaType]) -> bool {
     let takes = |essence| ranges.iter().any(|range| range.covers(essence) && range.q().thousandths() > 0);
@@ -348,7 +357,8 @@ struct ListSink {
 
 impl WatchSink for ListSink {
     fn show(&self, watch: WatchId, state: WatchState, shown: Option<Shown>) {
-        if let (Some(Shown::Documents(_)), Some(subscriptions)) = (&shown, self.sink.subscriptions.upgrade())
+        if let (Some(Shown::Documents { .. }), Some(subscriptions)) =
+            (&shown, self.sink.subscriptions.upgrade())
         {
             subscriptions.changed.push(self.sink.id);
         }

@@ -105,6 +105,7 @@ impl Saved {
             teller: Teller::new(self.package, format, self.of, self.teller),
             call: self.call,
             content: None,
+            hides_calls: false,
             condition: self.condition,
             first: None,
             watch: None,

@@ -1,8 +1,8 @@
 //! How NOTIFYs leave, and what their answers say of a subscription (RFC 6665 §4.2.2).
 
 use super::{
-    Arc, ClientEvent, Duration, Entry, Failure, HeaderName, Instant, Message, Ordering, Outgoing, Rates,
-    Reach, SubscriptionId, Subscriptions,
+    Arc, ClientEvent, Duration, Entry, Failure, HeaderName, Instant, Message, Ordering, Outgoing, Package,
+    Rates, Reach, SubscriptionId, Subscriptions,
 };
 
 impl Subscriptions {
@@ -25,7 +25,15 @@ impl Subscriptions {
             return;
         }
         let now = Instant::now();
+        let package = self.table.with(id, |entry| entry.package);
         let is_ready = match outcome_of(event, reach) {
+            // Documents that were perhaps not told are not told again: RFC 5875 §4.7 ends the subscription.
+            Outcome::Unanswered if package == Some(Package::Documents) => {
+                if let Some(entry) = self.table.remove(id) {
+                    self.finish(entry);
+                }
+                false
+            }
             Outcome::Waiting => false,
             Outcome::Settled => self.table.change(id, |entry| {
                 if let ClientEvent::Final(response) = event {

@@ -57,6 +57,13 @@ pub(super) struct Batch {
 #[derive(Default)]
 pub(super) struct Table(Mutex<Inner>);
 
+impl Table {
+    /// An empty one, which writes these documents.
+    pub(super) fn writing(documents: Documents) -> Self {
+        Self(Mutex::new(Inner { documents, ..Inner::default() }))
+    }
+}
+
 #[derive(Default)]
 struct Inner {
     last: u64,
@@ -118,6 +125,12 @@ impl Table {
     /// flow, watcher or tag, nor call anything that comes back here.
     pub(super) fn with<T>(&self, id: SubscriptionId, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
         self.lock().entries.get_mut(&id).map(|kept| change(&mut kept.entry))
+    }
+
+    /// Looks at the subscription whose dialog has our tag, as [`Table::with`].
+    pub(super) fn find<T>(&self, tag: &str, look: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+        let id = *self.lock().by_tag.get(tag)?;
+        self.with(id, look)
     }
 
     /// Changes the dialog that has our tag, which may move to another flow; gives what `change` gave, and the

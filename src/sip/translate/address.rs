@@ -47,8 +47,8 @@ pub(in crate::sip) fn party_of(uri: &Uri) -> Option<Party> {
 
 /// The address of record.
 pub(in crate::sip) fn uri_of(address: &Address) -> Uri {
-    let domain = address.domain();
-    let host = Host::parse(domain).unwrap_or_else(|_| Host::Name(domain.into()));
+    let domain = address.domain_in_ascii();
+    let host = Host::parse(&domain).unwrap_or_else(|_| Host::Name((&*domain).into()));
     Uri::sip(address.local().map(unescape).as_deref(), &host, None)
 }
 
@@ -170,6 +170,8 @@ mod tests {
             ("a#b@example.org", "sip:a%23b@example.org"),
             ("a.b-c_1@example.org", "sip:a.b-c_1@example.org"),
             ("example.org", "sip:example.org"),
+            ("alice@bücher.example", "sip:alice@xn--bcher-kva.example"),
+            ("bücher.example", "sip:xn--bcher-kva.example"),
         ] {
             let parsed = Address::parse(address).unwrap();
             assert_eq!(uri_of(&parsed).as_str(), uri);

@@ -34,8 +34,9 @@ pub(super) fn parse(text: &str) -> Option<Receipt> {
 /// Writes a receipt that `recipient` gives at `at`.
 pub(super) fn print(receipt: &Receipt, recipient: &str, at: Timestamp) -> String {
     let (notification, status) = match receipt.kind {
-        ReceiptKind::Delivered => ("delivery-notification", "delivered"),
         ReceiptKind::Displayed => ("display-notification", "displayed"),
+        // What was taken back was delivered; there is no word for more.
+        ReceiptKind::Delivered | ReceiptKind::Retracted => ("delivery-notification", "delivered"),
     };
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<imdn xmlns=\"urn:ietf:params:xml:ns:imdn\">\

@@ -107,7 +107,7 @@ pub(in crate::sip) fn request_for(
     lines = lines
         .texts(HeaderName::From, &["<", &from, ">;tag=", token])
         .texts(HeaderName::To, &["<", &to, ">"])
-        .texts(HeaderName::CallId, &[token, "@", message.to.address.domain()])
+        .texts(HeaderName::CallId, &[token, "@", &message.to.address.domain_in_ascii()])
         .text(HeaderName::CSeq, "1 MESSAGE");
     for (name, value) in &body.headers {
         lines = lines.extension(name, value);
@@ -136,6 +136,9 @@ fn neutral(message: &Message, taste: Taste) -> Option<Body> {
             headers.push(("Content-Language".into(), lang.clone()));
         }
         return Some(plain_body(PLAIN, headers, body.text.as_bytes()));
+    }
+    if message.retracts().is_some() {
+        return None;
     }
     if let Some(receipt) = content.receipt.as_ref().filter(|_| taste.cpim) {
         let document = imdn::print(receipt, uri_of(&message.from.address).as_str(), message.sent);
