@@ -3,24 +3,25 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
 use minidom::Element;
 
 use super::{Answer, Iq, Module, pubsub, pubsub_owner};
 use crate::account::{Reply, Request};
 use crate::signal::{
-    Access, Avatar, AvatarHash, Item, ItemId, NodeConfig, NodeName, NodeOptions, Reason, Wanted,
+    Access, Avatar, AvatarHash, FacePart, Item, ItemId, NodeConfig, NodeName, NodeOptions, Reason, Wanted,
 };
 use crate::xmpp::translate::Refusal;
 
-const DATA: &str = "urn:xmpp:avatar:data";
-pub(super) const METADATA: &str = "urn:xmpp:avatar:metadata";
+pub(in crate::xmpp) const DATA: &str = "urn:xmpp:avatar:data";
+pub(in crate::xmpp) const METADATA: &str = "urn:xmpp:avatar:metadata";
 
 /// XEP-0398: one picture, whatever way it is set.
 pub(super) const MODULE: Module =
     Module { account_features: &["urn:xmpp:pep-vcard-conversion:0"], ..Module::NONE };
 
 /// Whether a node is one of the two.
-pub(super) fn is_node(node: &NodeName) -> bool {
+pub(in crate::xmpp) fn is_node(node: &NodeName) -> bool {
     matches!(node.as_str(), DATA | METADATA)
 }
 
@@ -71,6 +72,25 @@ pub(super) fn print_metadata(avatar: Option<&Avatar>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"</items>");
 }
 
+/// What an item of somebody's metadata says he wears: the first picture that is with his other items.
+pub(in crate::xmpp) fn parse_item(payload: Option<&Element>) -> FacePart {
+    let payload = payload.filter(|payload| payload.is("metadata", METADATA));
+    FacePart::Picture(payload.and_then(worn_here))
+}
+
+/// The first picture that was brought to the data node: others are elsewhere.
+fn worn_here(metadata: &Element) -> Option<AvatarHash> {
+    let mut infos = metadata.children().filter(|info| info.is("info", METADATA));
+    AvatarHash::parse(infos.find(|info| info.attr("url").is_none())?.attr("id")?)
+}
+
+/// The picture in an item of somebody's data.
+pub(in crate::xmpp) fn parse_data(data: &Element) -> Option<Bytes> {
+    let text: String = data.text().split_ascii_whitespace().collect();
+    let bytes = BASE64.decode(text).ok().filter(|_| data.is("data", DATA))?;
+    Some(bytes.into())
+}
+
 /// The owner publishes to one of the two.
 pub(super) fn publish(node: &NodeName, items: &[Item], options: &NodeOptions) -> Answer {
     let Some(item) = items.first() else { return Answer::Refuse(Refusal::BAD_REQUEST) };
@@ -97,29 +117,21 @@ pub(super) fn publish(node: &NodeName, items: &[Item], options: &NodeOptions) ->
 
 /// A picture comes with its hash as the item's id.
 fn stage(item: &Item, payload: &Element) -> Result<Request, Refusal> {
-    if !payload.is("data", DATA) {
-        return Err(Refusal::BAD_REQUEST);
-    }
-    let text: String = payload.text().split_ascii_whitespace().collect();
-    let bytes = BASE64.decode(text).map_err(|_| Refusal::BAD_REQUEST)?;
+    let bytes = parse_data(payload).ok_or(Refusal::BAD_REQUEST)?;
     if AvatarHash::parse(item.id.as_str()) != Some(AvatarHash::of(&bytes)) {
         return Err(Refusal::NOT_ACCEPTABLE);
     }
-    Ok(Request::StageAvatar(bytes.into()))
+    Ok(Request::StageAvatar(bytes))
 }
 
-/// The picture that is worn is the first one that was brought here: others are elsewhere.
 fn wear(payload: &Element) -> Result<Request, Refusal> {
     if !payload.is("metadata", METADATA) {
         return Err(Refusal::BAD_REQUEST);
     }
-    let mut infos = payload.children().filter(|info| info.is("info", METADATA)).peekable();
-    if infos.peek().is_none() {
+    if !payload.has_child("info", METADATA) {
         return Ok(Request::SetAvatar(None));
     }
-    let here = infos.find(|info| info.attr("url").is_none());
-    let hash = here.and_then(|info| AvatarHash::parse(info.attr("id")?));
-    Ok(Request::WearAvatar(hash.ok_or(Refusal::NOT_ACCEPTABLE)?))
+    Ok(Request::WearAvatar(worn_here(payload).ok_or(Refusal::NOT_ACCEPTABLE)?))
 }
 
 /// The owner takes the picture off.
@@ -131,7 +143,7 @@ pub(super) fn remove() -> Answer {
 pub(super) fn show_config(iq: &Iq<'_>, node: NodeName) -> Answer {
     let request = Request::Enquire { of: iq.account.clone(), wanted: Wanted::AvatarAccess };
     Answer::then(request, move |outcome| match outcome {
-        Ok(Reply::AvatarAccess { is_open }) => {
+        Ok(Reply::AvatarAccess { is_open, .. }) => {
             let access = if is_open { Access::Open } else { Access::Presence };
             let config = NodeConfig { access, ..NodeConfig::default() };
             Answer::Result(pubsub_owner::print_config(&node, &config))

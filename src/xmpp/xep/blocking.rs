@@ -1,9 +1,11 @@
 //! XEP-0191: Blocking Command, on the account's one list. What a block means is the account's to say.
 
 use minidom::Element;
+use tracing::warn;
 
-use super::{Answer, Handler, Iq, Module, Payload, Target};
+use super::{Answer, Handler, Iq, Module, Payload, Target, reporting};
 use crate::account::{BlockChange, Reply, Request};
+use crate::admin::Complaint;
 use crate::signal::{Address, Party};
 use crate::xmpp::stanza::print_attribute;
 use crate::xmpp::translate::{Refusal, Scope};
@@ -32,11 +34,31 @@ fn list(iq: &Iq<'_>) -> Answer {
     Answer::FollowBlocks(Box::new(list))
 }
 
+/// Blocks, and then keeps what is reported with it (XEP-0377): a report is nothing without the block.
 fn block(iq: &Iq<'_>) -> Answer {
-    change(iq, |items| match items {
+    let element = iq.payload.to_element();
+    let reports = element.as_ref().map(parse_reports).unwrap_or_default();
+    let answer = change(iq, |items| match items {
         [] => Err(Refusal::BAD_REQUEST),
         items => Ok(Request::Block(items.into())),
-    })
+    });
+    let (admin, owner) = (iq.admin.clone(), iq.account.clone());
+    match answer {
+        Answer::Then(request, then) if !reports.is_empty() => Answer::then(*request, move |outcome| {
+            if outcome.is_err() {
+                return then(outcome);
+            }
+            Answer::work(async move {
+                for (about, complaint) in reports {
+                    if let Err(fault) = admin.report(&owner, about, complaint).await {
+                        warn!(account = %owner, %fault, "a report is lost");
+                    }
+                }
+                then(outcome)
+            })
+        }),
+        answer => answer,
+    }
 }
 
 fn unblock(iq: &Iq<'_>) -> Answer {
@@ -69,6 +91,16 @@ fn parse_items(element: &Element) -> Result<Vec<Address>, Refusal> {
         .collect()
 }
 
+/// What is reported.
+fn parse_reports(element: &Element) -> Vec<(Address, Complaint)> {
+    let items = element.children().filter(|item| item.is("item", NAMESPACE));
+    let reported = |item: &Element| {
+        let party = Party::parse(item.attr("jid")?).ok()?;
+        Some((party.address, reporting::parse(item)?))
+    };
+    items.filter_map(reported).take(REPORTS).collect()
+}
+
 fn print(name: &str, items: &[Address]) -> String {
     let mut out = format!("<{name} xmlns='{NAMESPACE}'>").into_bytes();
     for address in items {
@@ -85,6 +117,9 @@ pub(in crate::xmpp) fn print_change(change: &BlockChange) -> Vec<String> {
     let parts = [("block", &change.added), ("unblock", &change.removed)];
     parts.iter().filter(|(_, items)| !items.is_empty()).map(|(name, items)| print(name, items)).collect()
 }
+
+/// Reports that one command may bring.
+const REPORTS: usize = 20;
 
 #[cfg(test)]
 mod tests {

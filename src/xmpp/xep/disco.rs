@@ -1,6 +1,6 @@
 //! XEP-0030: Service Discovery, of the server and of the own account.
 
-use super::{Answer, Handler, Iq, MODULES, Module, Payload, Target, caps};
+use super::{Answer, Handler, Iq, MODULES, Module, Payload, Target, announced::Announced, caps, commands};
 use crate::account::{Reply, Request};
 use crate::signal::{Address, Extract, NodeName, Wanted};
 use crate::xmpp::stanza::print_attribute;
@@ -19,15 +19,19 @@ pub(super) const MODULE: Module = Module {
 };
 
 /// What something is.
+#[derive(Debug)]
 pub(super) struct Identity {
-    category: &'static str,
-    kind: &'static str,
-    name: &'static str,
+    pub(super) category: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) name: &'static str,
 }
 
 pub(super) const SERVER_IDENTITY: Identity = Identity { category: "server", kind: "im", name: "Rollcall" };
-const EVENTING_IDENTITY: Identity = Identity { category: "pubsub", kind: "pep", name: "" };
-const ACCOUNT_IDENTITY: Identity = Identity { category: "account", kind: "registered", name: "" };
+/// In the order in which XEP-0115 §5.1 hashes them.
+pub(super) const ACCOUNT_IDENTITIES: [Identity; 2] = [
+    Identity { category: "account", kind: "registered", name: "" },
+    Identity { category: "pubsub", kind: "pep", name: "" },
+];
 
 impl Identity {
     /// As XEP-0115 §5.1 hashes it.
@@ -35,38 +39,51 @@ impl Identity {
         format!("{}/{}//{}", self.category, self.kind, self.name)
     }
 
-    fn print(&self) -> String {
+    pub(super) fn print(&self) -> String {
         let name = if self.name.is_empty() { String::new() } else { format!(" name='{}'", self.name) };
         format!("<identity category='{}' type='{}'{name}/>", self.category, self.kind)
     }
 }
 
 /// Everything that the server announces of itself.
-pub(super) fn server_features() -> Vec<&'static str> {
-    MODULES.iter().flat_map(|module| module.server_features).copied().collect()
+pub(super) fn server_features(announced: &Announced) -> Vec<&'static str> {
+    let always = MODULES.iter().flat_map(|module| module.server_features);
+    always.chain(&announced.features).copied().collect()
 }
 
-fn account_features() -> Vec<&'static str> {
+/// Everything that is announced of an account.
+pub(super) fn account_features() -> Vec<&'static str> {
     MODULES.iter().flat_map(|module| module.account_features).copied().collect()
 }
 
 fn info(iq: &Iq<'_>) -> Answer {
     let node = iq.payload.attribute("node");
     let (identity, features) = match iq.target {
-        Target::Server => (SERVER_IDENTITY.print(), server_features()),
+        Target::Server => (
+            SERVER_IDENTITY.print() + &iq.shared.announced.print_identities(),
+            server_features(&iq.shared.announced),
+        ),
         Target::Account | Target::Other => {
-            (format!("{}{}", ACCOUNT_IDENTITY.print(), EVENTING_IDENTITY.print()), account_features())
+            (ACCOUNT_IDENTITIES.iter().map(Identity::print).collect(), account_features())
         }
     };
-    let own_node = format!("{}#{}", caps::NODE, caps::version());
+    let version = match iq.target {
+        Target::Server => caps::version(&iq.shared.announced),
+        Target::Account | Target::Other => caps::account_version(),
+    };
+    let own_node = format!("{}#{version}", caps::NODE);
     let echo = match node.as_deref() {
         None | Some("") => String::new(),
-        Some(node) if node == own_node && iq.target == Target::Server => format!(" node='{own_node}'"),
+        Some(node) if node == own_node => format!(" node='{own_node}'"),
         Some(node) if iq.target != Target::Server => return info_of_node(iq, node),
-        Some(_) => return Answer::Refuse(Refusal::ITEM_NOT_FOUND),
+        Some(node) => {
+            let info = commands::info(node).map(Answer::Result);
+            return info.unwrap_or(Answer::Refuse(Refusal::ITEM_NOT_FOUND));
+        }
     };
     let features: String = features.iter().map(|feature| format!("<feature var='{feature}'/>")).collect();
-    let result = format!("<query xmlns='{INFO}'{echo}>{identity}{features}</query>");
+    let forms = if iq.target == Target::Server { iq.shared.announced.print_forms() } else { String::new() };
+    let result = format!("<query xmlns='{INFO}'{echo}>{identity}{features}{forms}</query>");
     if iq.target != Target::Other {
         return Answer::Result(result);
     }
@@ -99,12 +116,17 @@ fn attribute_text(text: &str) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// There is nothing below the server yet; below an account there are its nodes (XEP-0060 §5.2, §5.5).
+/// Below the server there are the services that are here (XEP-0114); below an account there are its nodes (XEP-0060 §5.2, §5.5).
 fn items(iq: &Iq<'_>) -> Answer {
     let node = iq.payload.attribute("node").filter(|node| !node.is_empty());
     let account = iq.account.clone();
     match (iq.target, node.as_deref()) {
-        (Target::Server, None) => Answer::Result(format!("<query xmlns='{ITEMS}'/>")),
+        // Other servers cannot reach them.
+        (Target::Server, None) if !iq.shared.accounts.serves(iq.asker.address.domain()) => {
+            Answer::Result(print_services(&[]))
+        }
+        (Target::Server, None) => Answer::Result(print_services(&iq.shared.services())),
+        (Target::Server, Some(commands::NAMESPACE)) => Answer::Work(commands::list(iq)),
         (Target::Server, Some(_)) => Answer::Refuse(Refusal::ITEM_NOT_FOUND),
         (_, None) => {
             let request = Request::Enquire { of: account.clone(), wanted: Wanted::Nodes };
@@ -130,6 +152,15 @@ fn items(iq: &Iq<'_>) -> Answer {
             })
         }
     }
+}
+
+fn print_services(services: &[(&Address, Option<&str>)]) -> String {
+    let item = |(domain, name): &(&Address, Option<&str>)| {
+        let name = name.map_or_else(String::new, |name| format!(" name='{}'", attribute_text(name)));
+        format!("<item jid='{}'{name}/>", attribute_text(domain.as_str()))
+    };
+    let items: String = services.iter().map(item).collect();
+    format!("<query xmlns='{ITEMS}'>{items}</query>")
 }
 
 fn print_list(account: &Address, echo: &str, names: impl Iterator<Item = String>) -> String {

@@ -11,7 +11,7 @@ use minidom::Element;
 use rustc_hash::FxHashMap;
 use sha1::{Digest, Sha1};
 
-use super::{avatar, vcard4};
+use super::{avatar, form::NAMESPACE as FORMS, vcard4};
 use crate::account::SessionChange;
 use crate::signal::{NodeName, Topic};
 use crate::xmpp::session::Client;
@@ -22,11 +22,11 @@ use crate::xmpp::stanza::{ChildView, Stanza, print_attribute};
 pub(in crate::xmpp) struct Interests(Mutex<FxHashMap<CompactString, Arc<[Topic]>>>);
 
 impl Interests {
-    fn find(&self, hash: &str) -> Option<Arc<[Topic]>> {
+    pub(in crate::xmpp) fn find(&self, hash: &str) -> Option<Arc<[Topic]>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
     }
 
-    fn learn(&self, hash: CompactString, topics: Arc<[Topic]>) {
+    pub(in crate::xmpp) fn learn(&self, hash: CompactString, topics: Arc<[Topic]>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= KNOWN {
             known.clear();
@@ -49,10 +49,32 @@ struct Known {
 
 /// A hash of features, and where they can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Claim {
+pub(in crate::xmpp) struct Claim {
     node: CompactString,
     /// By XEP-0115 with SHA-1: the one that is checked here.
     checked: Option<CompactString>,
+}
+
+impl Claim {
+    /// The hash, where it is one that is checked.
+    pub(in crate::xmpp) fn checked(&self) -> Option<&CompactString> {
+        self.checked.as_ref()
+    }
+
+    /// What to ask for the features.
+    pub(in crate::xmpp) fn question(&self) -> Vec<u8> {
+        let mut question = format!("<query xmlns='{INFO}' node='").into_bytes();
+        print_attribute(&self.node, &mut question);
+        question.extend_from_slice(b"'/>");
+        question
+    }
+}
+
+/// What somebody wants to hear of who answers that, and the hash of his features.
+pub(in crate::xmpp) fn read_answer(stanza: &Stanza) -> Option<(Arc<[Topic]>, String)> {
+    let query = stanza.child("query", INFO).and_then(|query| query.to_element());
+    let query = query.filter(|_| stanza.stanza_type().as_deref() == Some("result"))?;
+    Some((topics_of(&query), hash_of(&query)))
 }
 
 impl Client {
@@ -68,12 +90,7 @@ impl Client {
                 self.change(SessionChange::Follows(topics));
                 None
             }
-            None => {
-                let mut question = format!("<query xmlns='{INFO}' node='").into_bytes();
-                print_attribute(&claim.node, &mut question);
-                question.extend_from_slice(b"'/>");
-                Some(self.ask_client(&question))
-            }
+            None => Some(self.ask_client(&claim.question())),
         };
         self.features.0 = Some(Box::new(Known { claim, asked }));
     }
@@ -86,17 +103,16 @@ impl Client {
         }
         known.asked = None;
         let checked = known.claim.checked.clone();
-        let query = stanza.child("query", INFO).and_then(|query| query.to_element());
-        let Some(query) = query.filter(|_| stanza.stanza_type().as_deref() == Some("result")) else { return };
-        let topics = topics_of(&query);
-        if let Some(hash) = checked.filter(|hash| *hash == hash_of(&query)) {
+        let Some((topics, found)) = read_answer(stanza) else { return };
+        if let Some(hash) = checked.filter(|hash| *hash == found) {
             self.shared.interests.learn(hash, Arc::clone(&topics));
         }
         self.change(SessionChange::Follows(topics));
     }
 }
 
-fn claim_of(child: &ChildView<'_>) -> Option<Claim> {
+/// What a client says of its features in its presence.
+pub(in crate::xmpp) fn claim_of(child: &ChildView<'_>) -> Option<Claim> {
     if child.is("c", "http://jabber.org/protocol/caps") {
         let (node, version) = (child.attribute("node")?, child.attribute("ver")?);
         let checked =
@@ -179,7 +195,6 @@ fn children<'a>(
 }
 
 const INFO: &str = "http://jabber.org/protocol/disco#info";
-const FORMS: &str = "jabber:x:data";
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// Most topics of one client.
 const TOPICS: usize = 100;

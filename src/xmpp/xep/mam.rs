@@ -5,27 +5,30 @@ use minidom::Element;
 
 use super::{
     Answer, Handler, Iq, Module, Payload, Target, delay,
+    form::NAMESPACE as FORMS,
     result_set::{self, Page},
 };
 use crate::account::{
-    ArchiveChoice, ArchiveDefault, ArchiveEnd, ArchivePage, ArchiveQuery, ArchiveReading, ArchivedMessage,
-    Reply, Request,
+    Accounts, ArchiveChoice, ArchiveDefault, ArchiveEnd, ArchivePage, ArchiveQuery, ArchiveReading,
+    ArchivedMessage, Reply, Request, Words,
 };
 use crate::signal::{Address, MessageId, Party, Timestamp};
 use crate::xmpp::stanza::print_attribute;
 use crate::xmpp::translate::{Refusal, Scope, print_archived};
 
 const NAMESPACE: &str = "urn:xmpp:mam:2";
-const FORMS: &str = "jabber:x:data";
+/// XEP-0431: Full Text Search in MAM.
+const FULL_TEXT: &str = "urn:xmpp:fulltext:0";
 
 pub(super) const MODULE: Module = Module {
-    account_features: &[NAMESPACE, "urn:xmpp:mam:2#extended", result_set::NAMESPACE],
+    // COMPAT(profanity 0.13): it looks for the archive of its account among the features of the server.
+    server_features: &[NAMESPACE],
+    account_features: &[NAMESPACE, "urn:xmpp:mam:2#extended", FULL_TEXT, result_set::NAMESPACE],
     payloads: &[
         Payload { name: "query", namespace: NAMESPACE, handler: Handler::Both(query) },
         Payload { name: "metadata", namespace: NAMESPACE, handler: Handler::Get(metadata) },
         Payload { name: "prefs", namespace: NAMESPACE, handler: Handler::Both(preferences) },
     ],
-    ..Module::NONE
 };
 
 fn query(iq: &Iq<'_>) -> Answer {
@@ -117,6 +120,10 @@ fn parse_form(form: &Element, reading: &mut ArchiveReading) -> Result<(), Refusa
                 let ids: Option<Vec<_>> = values.iter().map(|id| MessageId::parse(id)).collect();
                 reading.ids = ids.ok_or(Refusal::ITEM_NOT_FOUND)?;
             }
+            "{urn:xmpp:fulltext:0}fulltext" if value.trim().is_empty() => {}
+            "{urn:xmpp:fulltext:0}fulltext" => {
+                reading.words = Some(Words::parse(value).ok_or(Refusal::NOT_ACCEPTABLE)?);
+            }
             // No room has its messages here.
             "include-groupchat" => {}
             _ => return Err(Refusal::new("cancel", "feature-not-implemented")),
@@ -206,16 +213,32 @@ fn metadata(iq: &Iq<'_>) -> Answer {
         return Answer::Refuse(Refusal::SERVICE_UNAVAILABLE);
     }
     one_from(ArchiveEnd::Oldest, |oldest| {
-        one_from(ArchiveEnd::Newest, move |newest| {
-            let end = |name: &str, it: &Option<(MessageId, Timestamp)>| {
-                let print =
-                    |(id, at): &(MessageId, Timestamp)| format!("<{name} id='{id}' timestamp='{at}'/>");
-                it.as_ref().map_or_else(String::new, print)
-            };
-            let (start, end) = (end("start", &oldest), end("end", &newest));
-            Answer::Result(format!("<metadata xmlns='{NAMESPACE}'>{start}{end}</metadata>"))
-        })
+        one_from(ArchiveEnd::Newest, move |newest| Answer::Result(print_ends(oldest, newest)))
     })
+}
+
+fn print_ends(oldest: Option<(MessageId, Timestamp)>, newest: Option<(MessageId, Timestamp)>) -> String {
+    let end = |name: &str, it: Option<(MessageId, Timestamp)>| {
+        it.map_or_else(String::new, |(id, at)| format!("<{name} id='{id}' timestamp='{at}'/>"))
+    };
+    let (start, end) = (end("start", oldest), end("end", newest));
+    format!("<metadata xmlns='{NAMESPACE}'>{start}{end}</metadata>")
+}
+
+/// The ends of an account's archive, for a session that begins now (XEP-0386). Nothing where they cannot be read.
+pub(in crate::xmpp) async fn ends(accounts: &Accounts, account: &Address) -> Vec<u8> {
+    let mut ends = [None, None];
+    for (end, from) in ends.iter_mut().zip([ArchiveEnd::Oldest, ArchiveEnd::Newest]) {
+        let query = ArchiveQuery { limit: 1, from, ..ArchiveQuery::default() };
+        let reading = ArchiveReading { query, ..ArchiveReading::default() };
+        let Ok(Reply::Archive(page)) = accounts.ask(account, Request::Archive(Box::new(reading))).await
+        else {
+            return Vec::new();
+        };
+        *end = page.messages.first().map(|it| (it.message.id, it.message.sent));
+    }
+    let [oldest, newest] = ends;
+    print_ends(oldest, newest).into_bytes()
 }
 
 fn one_from(
@@ -247,7 +270,8 @@ fn preferences(iq: &Iq<'_>) -> Answer {
         (Ok(Reply::Preferences(preferences)), None) => Answer::Result(print_choice(&preferences.archive)),
         (Ok(Reply::Preferences(mut preferences)), Some(choice)) => {
             let printed = print_choice(&choice);
-            preferences.archive = choice;
+            // How long is nothing that this extension has a word for.
+            preferences.archive = ArchiveChoice { keep_days: preferences.archive.keep_days, ..choice };
             Answer::then(Request::SetPreferences(preferences), move |outcome| match outcome {
                 Ok(_) => Answer::Result(printed),
                 Err(reject) => Answer::Refuse(Refusal::from_reject(&reject, Scope::Own)),
@@ -271,7 +295,7 @@ fn parse_choice(element: &Element) -> Result<ArchiveChoice, Refusal> {
         let addresses = jids.map(|jid| Party::parse(jid.text().trim()).map(|party| party.address));
         addresses.collect::<Result<Vec<Address>, _>>().map_err(|_| Refusal::JID_MALFORMED)
     };
-    let choice = ArchiveChoice { default, always: list("always")?, never: list("never")? };
+    let choice = ArchiveChoice { default, always: list("always")?, never: list("never")?, keep_days: None };
     if choice.always.len() + choice.never.len() > LISTED {
         return Err(Refusal::NOT_ACCEPTABLE);
     }
@@ -298,7 +322,7 @@ fn print_choice(choice: &ArchiveChoice) -> String {
 
 const FORM: &str = "<x xmlns='jabber:x:data' type='form'><field type='hidden' var='FORM_TYPE'>\
     <value>urn:xmpp:mam:2</value></field><field type='jid-single' var='with'/>\
-    <field type='text-single' var='start'/><field type='text-single' var='end'/>\
+    <field type='text-single' var='{urn:xmpp:fulltext:0}fulltext'/><field type='text-single' var='start'/><field type='text-single' var='end'/>\
     <field type='text-single' var='before-id'/><field type='text-single' var='after-id'/>\
     <field type='list-multi' var='ids'><validate xmlns='http://jabber.org/protocol/xdata-validate' \
     datatype='xs:string'><open/></validate></field></x>";

@@ -3,33 +3,54 @@
 //! [`MODULES`] is the whole list. Dispatch and service discovery are made from it, so that nothing can be
 //! announced that is not handled, or handled without being announced.
 
-mod avatar;
+mod administration;
+pub(super) mod announced;
+pub(super) mod avatar;
 pub(super) mod blocking;
 mod bookmarks;
 pub(super) mod caps;
 mod carbons;
+mod client_access;
+mod commands;
+pub(super) mod csi;
 pub(super) mod delay;
 mod disco;
+mod external_services;
+mod form;
 pub(super) mod hints;
 pub(super) mod interests;
+pub(super) mod invitation;
+mod last_activity;
 mod legacy_session;
 pub(super) mod mam;
-mod node_form;
+pub(super) mod nickname;
+pub(super) mod node_form;
 mod offline;
 pub(super) mod ping;
 mod private_storage;
 mod pubsub;
 pub(super) mod pubsub_event;
 mod pubsub_owner;
+pub(super) mod push;
+mod register;
+mod reporting;
 mod result_set;
+pub(super) mod retraction;
+mod search;
 pub(super) mod stanza_id;
+pub(super) mod temporary_presence;
+mod time;
+mod upload;
 mod vcard4;
-mod vcard_temp;
+pub(super) mod vcard_temp;
 pub(super) mod vcard_update;
 mod version;
 
-use super::{roster, session::Expect, stanza::ChildView, translate::Refusal};
+pub(super) use announced::CONTACTS;
+
+use super::{door::Shared, job::Work, roster, session::Expect, stanza::ChildView, translate::Refusal};
 use crate::account::{Reply, Request, SessionChange};
+use crate::admin::Admin;
 use crate::signal::{Address, Party, Reject};
 
 /// Every extension, and the roster of RFC 6121.
@@ -39,6 +60,11 @@ pub(super) static MODULES: &[Module] = &[
     roster::MODULE,
     ping::MODULE,
     version::MODULE,
+    last_activity::MODULE,
+    time::MODULE,
+    register::MODULE,
+    client_access::MODULE,
+    commands::MODULE,
     carbons::MODULE,
     delay::MODULE,
     hints::MODULE,
@@ -48,12 +74,18 @@ pub(super) static MODULES: &[Module] = &[
     pubsub_owner::MODULE,
     avatar::MODULE,
     blocking::MODULE,
+    reporting::MODULE,
     vcard_temp::MODULE,
     vcard4::MODULE,
     private_storage::MODULE,
     bookmarks::MODULE,
     mam::MODULE,
     stanza_id::MODULE,
+    retraction::MODULE,
+    upload::MODULE,
+    external_services::MODULE,
+    push::MODULE,
+    search::MODULE,
 ];
 
 /// One extension as the rest of the room sees it.
@@ -103,6 +135,10 @@ pub(super) struct Iq<'a> {
     pub(super) asker: &'a Party,
     /// Makes a name that nothing has yet.
     pub(super) fresh: &'a dyn Fn() -> String,
+    /// What all connections share.
+    pub(super) shared: &'a Shared,
+    /// Administration, for whoever may and for what everybody may do with the own account.
+    pub(super) admin: &'a Admin,
 }
 
 /// Whom a request is for.
@@ -128,6 +164,8 @@ pub(super) enum Answer {
     Then(Box<Request>, Then),
     /// From now on tell of blocks, too.
     FollowBlocks(Box<Self>),
+    /// Work for the answer, which may take a while.
+    Work(Work),
     /// Send messages with these contents from the account, then this as the content of the result.
     Messages(Vec<Vec<u8>>, String),
 }
@@ -139,6 +177,11 @@ impl Answer {
     /// An empty result.
     pub(super) fn done() -> Self {
         Self::Result(String::new())
+    }
+
+    /// Work for the answer.
+    pub(super) fn work(work: impl Future<Output = Self> + Send + 'static) -> Self {
+        Self::Work(Box::pin(work))
     }
 
     /// Ask the account, and go on with what it answers.

@@ -3,20 +3,19 @@
 use compact_str::CompactString;
 use minidom::Element;
 
+use super::form::{self, Field, NAMESPACE as FORMS};
 use crate::account::MOST_ITEMS;
 use crate::formats::xml::parse_boolean;
 use crate::signal::{Access, NodeConfig, NodeOptions, SendLast};
-use crate::xmpp::stanza::print_text;
 use crate::xmpp::translate::Refusal;
 
 /// What the form is for; each has a FORM_TYPE of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(in crate::xmpp) enum Purpose {
     Configure,
     Publish,
 }
 
-const FORMS: &str = "jabber:x:data";
 const CONFIG: &str = "http://jabber.org/protocol/pubsub#node_config";
 const OPTIONS: &str = "http://jabber.org/protocol/pubsub#publish-options";
 
@@ -25,7 +24,7 @@ const OPTIONS: &str = "http://jabber.org/protocol/pubsub#publish-options";
 ///
 /// # Errors
 /// A value of a known field that makes no sense, or that cannot be done.
-pub(super) fn parse(parent: &Element, purpose: Purpose) -> Result<NodeOptions, Refusal> {
+pub(in crate::xmpp) fn parse(parent: &Element, purpose: Purpose) -> Result<NodeOptions, Refusal> {
     let mut options = NodeOptions::default();
     let Some(form) = parent.get_child("x", FORMS) else { return Ok(options) };
     let kind = if purpose == Purpose::Publish { OPTIONS } else { CONFIG };
@@ -91,28 +90,29 @@ fn parse_send_last(value: &str) -> Result<SendLast, Refusal> {
 }
 
 /// The form that shows how a node is.
-pub(super) fn print(config: &NodeConfig) -> String {
-    let mut out = format!("<x xmlns='{FORMS}' type='form'>");
-    field(&mut out, "FORM_TYPE", "hidden", &[CONFIG], &[]);
-    field(&mut out, "pubsub#title", "text-single", config.title.as_deref().as_slice(), &[]);
-    let (access, groups): (_, Vec<&str>) = match &config.access {
+pub(in crate::xmpp) fn print(config: &NodeConfig) -> String {
+    let (access, groups): (_, Vec<String>) = match &config.access {
         Access::Open => ("open", Vec::new()),
         Access::Presence => ("presence", Vec::new()),
-        Access::Groups(groups) => ("roster", groups.iter().map(CompactString::as_str).collect()),
+        Access::Groups(groups) => ("roster", groups.iter().map(ToString::to_string).collect()),
         Access::Owner => ("whitelist", Vec::new()),
     };
-    let models = ["open", "presence", "roster", "whitelist"];
-    field(&mut out, "pubsub#access_model", "list-single", &[access], &models);
-    field(&mut out, "pubsub#roster_groups_allowed", "text-multi", &groups, &[]);
-    field(&mut out, "pubsub#publish_model", "list-single", &["publishers"], &["publishers"]);
-    field(&mut out, "pubsub#max_items", "text-single", &[&config.most_items.to_string()], &[]);
     let send_last = match config.send_last {
         SendLast::Never => "never",
         SendLast::OnSubscription => "on_sub",
         SendLast::OnPresence => "on_sub_and_presence",
     };
-    let moments = ["never", "on_sub", "on_sub_and_presence"];
-    field(&mut out, "pubsub#send_last_published_item", "list-single", &[send_last], &moments);
+    let title = config.title.as_ref().map(ToString::to_string);
+    let models = &["open", "presence", "roster", "whitelist"];
+    let moments = &["never", "on_sub", "on_sub_and_presence"];
+    let mut fields = vec![
+        Field::new("pubsub#title", "text-single", "").with(title),
+        Field::choice("pubsub#access_model", "", models).with([access.to_owned()]),
+        Field::new("pubsub#roster_groups_allowed", "text-multi", "").with(groups),
+        Field::choice("pubsub#publish_model", "", &["publishers"]).with(["publishers".to_owned()]),
+        Field::new("pubsub#max_items", "text-single", "").with([config.most_items.to_string()]),
+        Field::choice("pubsub#send_last_published_item", "", moments).with([send_last.to_owned()]),
+    ];
     for (name, is_so) in [
         ("pubsub#persist_items", config.persists),
         ("pubsub#deliver_payloads", config.tells_payloads),
@@ -120,23 +120,9 @@ pub(super) fn print(config: &NodeConfig) -> String {
         ("pubsub#notify_delete", config.tells_deletion),
         ("pubsub#notify_config", config.tells_changes),
     ] {
-        field(&mut out, name, "boolean", &[if is_so { "true" } else { "false" }], &[]);
+        fields.push(Field::new(name, "boolean", "").with([is_so.to_string()]));
     }
-    out.push_str("</x>");
-    out
-}
-
-fn field(out: &mut String, name: &str, kind: &str, values: &[&str], choices: &[&str]) {
-    out.push_str(&format!("<field var='{name}' type='{kind}'>"));
-    for value in values {
-        let mut text = Vec::new();
-        print_text(value, &mut text);
-        out.push_str(&format!("<value>{}</value>", String::from_utf8_lossy(&text)));
-    }
-    for choice in choices {
-        out.push_str(&format!("<option><value>{choice}</value></option>"));
-    }
-    out.push_str("</field>");
+    form::print("form", CONFIG, "", &fields)
 }
 
 #[cfg(test)]

@@ -60,9 +60,7 @@ fn answer(iq: &Iq<'_>) -> Answer {
         ("items", false) => retrieve(iq, action),
         ("subscribe", true) => subscribe(iq, action, true),
         ("unsubscribe", true) => subscribe(iq, action, false),
-        ("publish" | "retract" | "create", true) if !is_owner => {
-            Answer::Refuse(Refusal::new("auth", "forbidden"))
-        }
+        ("publish" | "retract" | "create", true) if !is_owner => Answer::Refuse(Refusal::FORBIDDEN),
         ("publish", true) => publish(iq, action, pubsub.get_child("publish-options", NAMESPACE)),
         ("retract", true) => retract(action),
         ("create", true) => create(iq, action, pubsub.get_child("configure", NAMESPACE)),

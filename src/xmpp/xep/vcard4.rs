@@ -26,7 +26,7 @@ fn answer(iq: &Iq<'_>) -> Answer {
             Some(card) => store(&card, String::new()),
             None => Answer::Refuse(Refusal::BAD_REQUEST),
         },
-        (Target::Other, true) => Answer::Refuse(Refusal::new("auth", "forbidden")),
+        (Target::Other, true) => Answer::Refuse(Refusal::FORBIDDEN),
     }
 }
 

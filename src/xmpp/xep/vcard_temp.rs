@@ -24,7 +24,7 @@ fn answer(iq: &Iq<'_>) -> Answer {
         (Target::Server, _) => Answer::Refuse(Refusal::SERVICE_UNAVAILABLE),
         (_, false) => show(iq),
         (Target::Account, true) => set(iq),
-        (Target::Other, true) => Answer::Refuse(Refusal::new("auth", "forbidden")),
+        (Target::Other, true) => Answer::Refuse(Refusal::FORBIDDEN),
     }
 }
 
@@ -68,7 +68,7 @@ fn set(iq: &Iq<'_>) -> Answer {
 }
 
 /// The picture in a card; a card without one takes the picture off.
-fn parse_photo(card: &Element) -> Result<Option<Bytes>, Refusal> {
+pub(in crate::xmpp) fn parse_photo(card: &Element) -> Result<Option<Bytes>, Refusal> {
     let binary = card.get_child("PHOTO", NAMESPACE).and_then(|photo| photo.get_child("BINVAL", NAMESPACE));
     let text: String = binary.map(Element::text).unwrap_or_default().split_ascii_whitespace().collect();
     if text.is_empty() {
@@ -77,7 +77,7 @@ fn parse_photo(card: &Element) -> Result<Option<Bytes>, Refusal> {
     BASE64.decode(text).map(|bytes| Some(bytes.into())).map_err(|_| Refusal::BAD_REQUEST)
 }
 
-fn parse(card: &Element) -> Profile {
+pub(in crate::xmpp) fn parse(card: &Element) -> Profile {
     let children = card.children().filter(|child| child.ns() == NAMESPACE && child.name() != "PHOTO");
     Profile { properties: children.map(parse_property).collect() }
 }
@@ -102,7 +102,7 @@ fn parse_property(element: &Element) -> Property {
     Property { name: name.clone(), kinds, values }
 }
 
-fn print(profile: &Profile, picture: Option<(&Avatar, &Bytes)>) -> String {
+pub(in crate::xmpp) fn print(profile: &Profile, picture: Option<(&Avatar, &Bytes)>) -> String {
     let mut out = format!("<vCard xmlns='{NAMESPACE}'>");
     profile.properties.iter().for_each(|property| print_property(property, &mut out));
     if let Some((avatar, bytes)) = picture {
