@@ -155,8 +155,9 @@ impl Conversation {
             return Ok(Turn::Blocked);
         }
         let has_read = self.read(context, now)?;
+        let has_answered = self.client.poll_jobs(context);
         let has_taken = self.take_parcels(context)?;
-        let is_idle = !has_read && !has_taken && self.client.out.is_empty();
+        let is_idle = !has_read && !has_answered && !has_taken && self.client.out.is_empty();
         Ok(if is_idle { Turn::Idle } else { Turn::Moved })
     }
 
@@ -344,6 +345,10 @@ impl Conversation {
     }
 
     async fn say_goodbye(mut self, end: End) {
+        if matches!(end, End::Error(_)) {
+            // What the client asked for may be why the session ends, and the client is to know that it was done.
+            let _ = tokio::time::timeout(LAST_ANSWERS, self.client.finish_jobs()).await;
+        }
         let mut last = mem::take(&mut self.client.out);
         match end {
             End::Error(error) => {
@@ -393,6 +398,8 @@ fn lend<T>(to: &'static std::thread::LocalKey<Cell<Vec<T>>>, from: &mut Vec<T>, 
 const STREAMS: &str = "http://etherx.jabber.org/streams";
 /// Bytes that are gathered before they are written.
 const WRITE_BYTES: usize = 64 * 1024;
+/// How long a session that ends waits for the answers that it still owes.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// How long a client is left waiting when the disk is behind.
 const BREATH: Duration = Duration::from_millis(20);
 const LENT_BYTES: usize = 2 * WRITE_BYTES;
@@ -410,6 +417,6 @@ mod tests {
     fn an_idle_session_costs_little() {
         let task = size_of_task(run);
         let (client, wire) = (size_of::<Client>(), size_of::<Wire>());
-        assert!(task <= 512 && client <= 320 && wire <= 480, "task {task}, client {client}, wire {wire}");
+        assert!(task <= 512 && client <= 328 && wire <= 480, "task {task}, client {client}, wire {wire}");
     }
 }

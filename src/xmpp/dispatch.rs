@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::session::{Client, Expect, Kept, Pending};
+use super::session::{Client, Kept};
 use super::stanza::{Kind, Stanza};
 use super::stream::{Condition, Reply, StreamError};
 use super::translate::{Refusal, parse_query};
-use super::xep::{self, Answer, Iq, Target};
+use super::xep::{self, Answer, Iq, Target, caps, csi};
 use crate::account::SessionChange;
 use crate::signal::{Address, Party, Timestamp};
 
@@ -47,6 +47,9 @@ impl Client {
     }
 
     fn handle_other(&mut self, element: &Stanza) -> Result<(), StreamError> {
+        if element.namespace() == csi::NAMESPACE {
+            return self.handle_state(element);
+        }
         if element.namespace() != "urn:xmpp:sm:3" {
             return Err(Condition::UnsupportedStanzaType.into());
         }
@@ -54,6 +57,25 @@ impl Client {
         let resumption = self.seat.as_ref().map(|seat| (seat.id(), self.shared.config.resume_seconds));
         let reply = self.management.handle_element(element, resumption);
         self.handle_management(reply)
+    }
+
+    /// Somebody looks at the client, or nobody does (XEP-0352).
+    fn handle_state(&mut self, element: &Stanza) -> Result<(), StreamError> {
+        match element.name() {
+            "inactive" => {
+                self.held.get_or_insert_default();
+                self.session.change(SessionChange::Attended(false));
+                Ok(())
+            }
+            "active" => {
+                let written = self.write_held();
+                if self.held.take().is_some() {
+                    self.session.change(SessionChange::Attended(true));
+                }
+                written
+            }
+            _ => Err(Condition::UnsupportedStanzaType.into()),
+        }
     }
 
     /// Does what the counters want done.
@@ -96,7 +118,13 @@ impl Client {
                     self.answer_iq(stanza, is_set, Target::Other, &to.address);
                 }
             }
-            (None, to, _) => self.pass_iq(stanza, to),
+            (None, to, is_set) => match session_caps(stanza, is_set).filter(|_| self.is_here(to.as_ref())) {
+                Some(caps) => {
+                    let (id, to) = (stanza.id(), stanza.to());
+                    self.act_on(id.as_deref().unwrap_or_default(), to.as_deref(), Answer::Result(caps));
+                }
+                None => self.pass_iq(stanza, to),
+            },
         }
     }
 
@@ -112,6 +140,10 @@ impl Client {
         }
     }
 
+    fn is_here(&self, to: Option<&Party>) -> bool {
+        to.is_some_and(|to| self.shared.accounts.serves(to.address.domain()))
+    }
+
     fn pass_iq(&mut self, stanza: &Stanza, to: Option<Party>) {
         let from = self.session.party().clone();
         if let Some(query) = to.and_then(|to| parse_query(stanza, from, to)) {
@@ -124,43 +156,17 @@ impl Client {
         let accounts = &self.shared.accounts;
         let fresh = || accounts.new_message_id(Timestamp::now()).to_string();
         let asker = self.session.party();
-        let answer = xep::answer(&Iq { payload, is_set, target, account, asker, fresh: &fresh });
-        self.act_on(stanza, answer);
+        let (shared, admin) = (&*self.shared, &self.shared.admin);
+        let answer =
+            xep::answer(&Iq { payload, is_set, target, account, asker, fresh: &fresh, shared, admin });
+        self.act_on(stanza.id().as_deref().unwrap_or_default(), stanza.to().as_deref(), answer);
     }
+}
 
-    fn act_on(&mut self, stanza: &Stanza, answer: Answer) {
-        match answer {
-            Answer::Result(content) => self.send_result(stanza, content.as_bytes()),
-            Answer::Refuse(refusal) => self.refuse(stanza, &refusal),
-            Answer::Change(change) => {
-                self.change(change);
-                self.send_result(stanza, b"");
-            }
-            Answer::FollowBlocks(then) => {
-                self.follows_blocks = true;
-                self.act_on(stanza, *then);
-            }
-            Answer::Messages(contents, result) => {
-                self.send_messages(&contents);
-                self.send_result(stanza, result.as_bytes());
-            }
-            Answer::Then(request, then) => {
-                let id = stanza.id().map(Into::into).unwrap_or_default();
-                let from = stanza.to().map(Into::into);
-                let tag = self.expect(Pending::Iq { id, from, expect: Expect::Then(then) });
-                self.session.ask_tagged(*request, Some(tag));
-            }
-            Answer::Ask(request, expect) => {
-                if matches!(expect, Expect::Roster) {
-                    self.change(SessionChange::FollowsRoster(true));
-                }
-                let id = stanza.id().map(Into::into).unwrap_or_default();
-                let from = stanza.to().map(Into::into);
-                let tag = self.expect(Pending::Iq { id, from, expect });
-                self.session.ask_tagged(*request, Some(tag));
-            }
-        }
-    }
+/// The answer to a question about what a session of another protocol can do, which the server answers for it.
+fn session_caps(stanza: &Stanza, is_set: Option<bool>) -> Option<String> {
+    let question = stanza.children().next().filter(|_| is_set == Some(false))?;
+    caps::answer_for_session(&question)
 }
 
 /// Whether `text` is the full address of `party`, in its normal form.

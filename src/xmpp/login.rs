@@ -13,12 +13,12 @@ use super::{
     sasl::{Bindings, Failure, Offer},
     session::Client,
     stanza::{Event, Limits, Scanner},
-    stream::{Action, Ask, Condition, Negotiation, Resume, StartTls},
+    stream::{Action, Ask, BindRequest, Condition, Negotiation, Resume, StartTls, Welcome},
     wire::Wire,
 };
 use crate::{
-    account::{SessionKind, SessionSpec},
-    auth::AuthError,
+    account::{CloseReason, Opened, SessionKind, SessionSpec},
+    auth::{AuthError, Login as Proved, Noted},
     net::Stream,
     signal::{Address, Resource, Timestamp},
 };
@@ -30,12 +30,22 @@ pub(super) struct Bound {
     pub(super) queue: Arc<Queue>,
 }
 
+/// Who has logged in.
+#[derive(Clone)]
+struct Owner {
+    address: Address,
+    /// The device password that was used.
+    device: Option<i64>,
+    /// The program, where it said which installation it is.
+    client: Option<i64>,
+}
+
 /// The state of one login.
 struct Login {
     shared: Arc<Shared>,
     negotiation: Negotiation,
     language: Option<CompactString>,
-    account: Option<(Address, Option<i64>)>,
+    account: Option<Owner>,
     chance: Chance,
     /// What is to be written.
     out: Vec<u8>,
@@ -44,7 +54,11 @@ struct Login {
 /// Brings a new connection to a bound resource; `None` when it ends before.
 pub(super) async fn log_in(shared: Arc<Shared>, entrance: Entrance, stream: Stream) -> Option<Bound> {
     let deadline = shared.limits.login();
-    let offer = Offer { allows_plain: entrance != Entrance::StartTls, bindings: bindings(&stream) };
+    let offer = Offer {
+        allows_plain: entrance != Entrance::StartTls,
+        allows_tokens: shared.authenticator.gives_tokens(),
+        bindings: bindings(&stream),
+    };
     let start_tls = if entrance == Entrance::StartTls { StartTls::Required } else { StartTls::Unavailable };
     let negotiation = Negotiation::new(Arc::clone(&shared.settings), start_tls, offer);
     let mut login = Login {
@@ -93,6 +107,7 @@ impl Login {
                 match action {
                     Action::Send(bytes) => self.out.extend_from_slice(&bytes),
                     Action::Restart => wire.as_mut()?.scanner.restart(self.shared.limits_after_login()),
+                    Action::Trust => wire.as_mut()?.scanner.widen(self.shared.limits_after_login()),
                     Action::StartTls => self.secure(wire).await?,
                     Action::Ask(ask) => {
                         let peer = wire.as_ref()?.stream.peer().ip();
@@ -100,6 +115,11 @@ impl Login {
                     }
                     Action::Bind(resource) => {
                         if let Some((client, queue)) = self.bind(resource).await {
+                            return Some(Bound { client, wire: Box::new(wire.take()?), queue });
+                        }
+                    }
+                    Action::Bind2(request) => {
+                        if let Some((client, queue)) = self.bind_within(&request).await {
                             return Some(Bound { client, wire: Box::new(wire.take()?), queue });
                         }
                     }
@@ -163,6 +183,7 @@ impl Login {
 
     async fn ask(&mut self, ask: Ask, peer: std::net::IpAddr) -> Vec<Action> {
         let authenticator = &self.shared.authenticator;
+        let mut answer = None;
         let outcome = match ask {
             Ask::Verifier { address, hash } => {
                 let verifier = authenticator.scram_verifier(&address, hash, peer).await;
@@ -172,31 +193,90 @@ impl Login {
                 authenticator.login_failed(&address, peer);
                 return Vec::new();
             }
+            Ask::Invitation { token } => {
+                let found = self.shared.find_invitation(&token).await;
+                return self.negotiation.handle_invitation(&token, found);
+            }
+            Ask::Register { token, address, password } => {
+                let made = self.shared.register(token.as_deref(), &address, password).await;
+                return self.negotiation.handle_registered(made);
+            }
             Ask::Password { address, password } => {
                 authenticator.verify_password(&address, &password, peer).await
             }
             Ask::Proved { address } => authenticator.login_succeeded(&address, peer).await,
+            Ask::Task { address, task, salted } => {
+                let outcome = authenticator.finish_scram_task(&address, &task, &salted).await;
+                return self.negotiation.handle_task_done(outcome.map_err(failure));
+            }
+            Ask::Token { address, agent, proof } => {
+                let outcome = authenticator.verify_fast(&address, &agent, &proof, peer).await;
+                outcome.map(|(login, proof)| {
+                    answer = Some(proof);
+                    login
+                })
+            }
         };
-        let outcome = outcome.map(|login| {
-            info!(account = %login.address, "logged in");
-            self.account = Some((login.address.clone(), login.device));
-            login.address
-        });
+        let outcome = match outcome {
+            Ok(login) => self.welcome(login, answer).await,
+            Err(error) => Err(error),
+        };
         self.negotiation.handle_login(outcome.map_err(failure))
     }
 
+    /// Notes who logged in, and gives him what he asked for with it.
+    async fn welcome(&mut self, login: Proved, answer: Option<Vec<u8>>) -> Result<Welcome, AuthError> {
+        let noted = match self.negotiation.visitor() {
+            Some((agent, wishes)) => self.shared.authenticator.note_client(&login, agent, wishes).await?,
+            None => None,
+        };
+        let (client, token) = noted.map_or((None, None), |Noted { client, token }| (Some(client), token));
+        let tasks = match self.negotiation.wants_tasks() {
+            true => self.shared.authenticator.scram_tasks(&login).await?,
+            false => Vec::new(),
+        };
+        let Proved { address, device, .. } = login;
+        info!(account = %address, client, "logged in");
+        self.account = Some(Owner { address: address.clone(), device, client });
+        Ok(Welcome { address, answer, token, tasks })
+    }
+
     async fn bind(&mut self, wanted: Option<Resource>) -> Option<(Box<Client>, Arc<Queue>)> {
-        let (address, device) = self.account.clone()?;
         let resource = wanted.or_else(|| Resource::new(&self.chance.text()).ok())?;
+        let (mut client, queue) = self.open(resource).await?;
+        self.out.extend_from_slice(&self.negotiation.handle_bound(client.session.party(), b""));
+        client.out.extend_from_slice(&std::mem::take(&mut self.out));
+        Some((client, queue))
+    }
+
+    /// Binds a resource within the login. An earlier session of the same installation ends (XEP-0386 §4).
+    async fn bind_within(&mut self, request: &BindRequest) -> Option<(Box<Client>, Arc<Queue>)> {
+        let Owner { address, client, .. } = self.account.as_ref()?;
+        if let Some(client) = client {
+            self.shared.accounts.evict(address, CloseReason::Replaced, Opened::ByClient(*client));
+        }
+        let agent = self.negotiation.visitor().map(|(agent, _)| agent.id.as_str());
+        let fresh = self.chance.text();
+        let resource = request.resource(address, agent, &self.shared.secret, &fresh)?;
+        let (mut client, queue) = self.open(resource).await?;
+        let inline = client.turn_on(request).await;
+        self.out.extend_from_slice(&self.negotiation.handle_bound(client.session.party(), &inline));
+        client.out.extend_from_slice(&std::mem::take(&mut self.out));
+        Some((client, queue))
+    }
+
+    async fn open(&mut self, resource: Resource) -> Option<(Box<Client>, Arc<Queue>)> {
+        let Owner { address, device, client } = self.account.clone()?;
         let queue = queue(&self.shared);
         let sink: Arc<dyn crate::account::Sink> = Arc::<Queue>::clone(&queue);
-        match self.shared.accounts.open(&address, spec(resource, device), sink).await {
+        let spec = SessionSpec { client, ..spec(resource, device) };
+        match self.shared.accounts.open(&address, spec, sink).await {
             Ok(session) => {
-                let bound = self.negotiation.handle_bound(session.party());
-                self.out.extend_from_slice(&bound);
-                let mut client = Client::new(Arc::clone(&self.shared), session, device, self.language.take());
-                client.out.extend_from_slice(&std::mem::take(&mut self.out));
-                Some((Box::new(client), queue))
+                let mut bound = Client::new(Arc::clone(&self.shared), session, device, self.language.take());
+                if client.is_some() {
+                    bound.origin().client = client;
+                }
+                Some((Box::new(bound), queue))
             }
             Err(reject) => {
                 debug!(account = %address, %reject, "no session");
@@ -210,16 +290,17 @@ impl Login {
     /// Goes on with an earlier session of the account, or tells what to do instead.
     async fn resume(&mut self, resume: Resume) -> Result<(Box<Client>, Arc<Queue>), Vec<Action>> {
         let handover = match &self.account {
-            Some((address, _)) => self.shared.seats.claim(&resume.id, address).await,
+            Some(owner) => self.shared.seats.claim(&resume.id, &owner.address).await,
             None => None,
         };
         let Some(Handover { mut client, queue }) = handover else {
-            return Err(vec![Action::Send(self.negotiation.handle_resume_refused())]);
+            return Err(self.negotiation.handle_resume_refused());
         };
         let handled = client.management.handled();
         client.resume(resume.handled).map_err(|error| self.negotiation.close(error))?;
         let mut out = std::mem::take(&mut self.out);
-        out.extend_from_slice(&self.negotiation.handle_resumed(&resume.id, handled));
+        let party = client.session.party();
+        out.extend_from_slice(&self.negotiation.handle_resumed(party, &resume.id, handled));
         out.append(&mut client.out);
         client.out = out;
         client.language = self.language.take();
@@ -248,6 +329,7 @@ pub(super) fn spec(resource: Resource, device: Option<i64>) -> SessionSpec {
         resource,
         since: Timestamp::now(),
         device,
+        client: None,
         contact: None,
         takes_messages: true,
         takes_calls: false,
@@ -259,6 +341,7 @@ pub(super) fn spec(resource: Resource, device: Option<i64>) -> SessionSpec {
 fn failure(error: AuthError) -> Failure {
     match error {
         AuthError::Wrong | AuthError::NoSuchAccount => Failure::NotAuthorized,
+        AuthError::Expired => Failure::CredentialsExpired,
         other => {
             debug!(%other, "login cannot be checked");
             Failure::Temporary
@@ -271,7 +354,7 @@ impl Shared {
         Limits { stanza_bytes: self.limits.unauthenticated_bytes, ..Limits::before_login() }
     }
 
-    fn limits_after_login(&self) -> Limits {
+    pub(super) fn limits_after_login(&self) -> Limits {
         Limits {
             stanza_bytes: self.limits.message_bytes,
             depth: self.limits.depth,

@@ -2,7 +2,7 @@
 //!
 //! A connection is one task. It reads bytes into a scanner ([`stanza`]), negotiates ([`stream`], [`sasl`]) and
 //! then is a session of the account: stanzas become signals, signals become stanzas (`translate`), and
-//! what waits is written at once. Rules about rosters, presence and delivery are the account's.
+//! what waits is written at once. A connection may be carried inside HTTP (`web`). Rules about rosters, presence and delivery are the account's.
 //!
 //! # Invariants
 //!
@@ -14,15 +14,20 @@
 //! - An acknowledgement (XEP-0198) of a message says that it is delivered or stored.
 //! - An idle session holds no buffer.
 
+mod beginning;
 mod chance;
 mod config;
 mod conversation;
 mod dispatch;
 mod door;
+mod federation;
+mod job;
 mod login;
 mod message;
+mod portable;
 mod presence;
 mod queue;
+mod registration;
 mod resumption;
 mod roster;
 pub mod sasl;
@@ -30,8 +35,14 @@ mod session;
 pub mod stanza;
 pub mod stream;
 mod translate;
+mod web;
 mod wire;
 mod xep;
 
 pub use config::Config;
-pub use door::{Door, Entrance, OpenError, Parts};
+pub use door::{Answers, Door, Entrance, OpenError, Parts};
+pub use federation::{
+    ComponentsConfig, Config as FederationConfig, Door as Federation, Entrance as FederationEntrance,
+    OpenError as FederationError, Parts as FederationParts, Route, Service,
+};
+pub use portable::{ImportChoice, PortableError, export, import};

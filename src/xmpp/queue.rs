@@ -77,6 +77,7 @@ fn message_bytes(message: &Message) -> usize {
 fn native_bytes(native: &Native) -> usize {
     match native {
         Native::None => 0,
+        Native::Retracted { by, .. } => by.len(),
         Native::Elements { payload, .. } => payload.len(),
         Native::Mime { body, .. } => body.len(),
     }

@@ -168,8 +168,14 @@ impl Client {
     /// Gives the client a seat if `element` enables resumption.
     pub(super) fn take_seat(&mut self, element: &Stanza) {
         let resume = (element.name() == "enable").then(|| element.attribute("resume")).flatten();
-        let wants = resume.and_then(|resume| parse_boolean(&resume)) == Some(true);
-        if wants && !self.management.is_enabled() && self.shared.config.resume_seconds > 0 {
+        if resume.and_then(|resume| parse_boolean(&resume)) == Some(true) {
+            self.sit_down();
+        }
+    }
+
+    /// Gives the client a seat, where the configuration has any and it can still be used.
+    pub(super) fn sit_down(&mut self) {
+        if !self.management.is_enabled() && self.shared.config.resume_seconds > 0 {
             let account = self.session.party().address.clone();
             let id = CompactString::from(Chance::default().text());
             self.seat = Some(Box::new(self.shared.seats.seat(id, account)));
@@ -186,17 +192,26 @@ impl Client {
         }
         // The account must know first, or it would send what it gets back here again.
         self.session.change(SessionChange::Dormant(true));
+        let mut missed = Vec::new();
         for kept in self.management.unacknowledged() {
             if let Kept::Message(delivery) = kept {
+                missed.push(Arc::clone(&delivery.message));
                 delivery.give_back();
             }
+        }
+        if !missed.is_empty() {
+            self.session.miss(missed);
         }
     }
 
     /// Writes down what the next process needs to go on with the stream. What cannot be written is lost with it;
     /// messages are not among that.
     pub(super) async fn save(&mut self) {
+        // Written down with the rest, which is more than what waits can be.
+        let _ = self.write_held();
+        self.out.clear();
         let Some(seat) = &self.seat else { return };
+        let origin = self.origin.as_deref().copied().unwrap_or_default();
         let party = self.session.party();
         let (Some(resource), seconds) = (party.resource.clone(), self.shared.config.resume_seconds) else {
             return;
@@ -204,7 +219,8 @@ impl Client {
         let saved = Saved {
             account: party.address.clone(),
             resource,
-            device: self.device,
+            device: origin.device,
+            client: origin.client,
             told: self.told.clone(),
             language: self.language.clone(),
             handled: self.management.handled(),
@@ -236,6 +252,11 @@ impl Client {
         seat.known = known;
         let was_dormant = std::mem::take(&mut seat.is_dormant);
         self.write_again(was_dormant);
+        // Somebody looks, until the client says otherwise (XEP-0352 §5).
+        self.write_held()?;
+        if self.held.take().is_some() {
+            self.session.change(SessionChange::Attended(true));
+        }
         if was_dormant {
             self.session.change(SessionChange::Dormant(false));
         }
@@ -296,6 +317,7 @@ pub(super) async fn restore(shared: Arc<Shared>, found: Found, signal: ShutdownS
     let spec = SessionSpec {
         takes_copies: told.takes_copies,
         follows_roster: told.follows_roster,
+        client: saved.client,
         ..login::spec(saved.resource, saved.device)
     };
     let session = match shared.accounts.open(&saved.account, spec, sink).await {
@@ -314,6 +336,9 @@ pub(super) async fn restore(shared: Arc<Shared>, found: Found, signal: ShutdownS
     let management =
         Management::restored(shared.most_unacknowledged(), saved.handled, saved.acknowledged, unacknowledged);
     let mut client = Box::new(Client::new(shared, session, saved.device, saved.language));
+    if saved.client.is_some() {
+        client.origin().client = saved.client;
+    }
     client.management = management;
     client.told = told;
     client.seat = Some(Box::new(seated));

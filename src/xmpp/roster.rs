@@ -18,12 +18,15 @@ const NAMESPACE: &str = "jabber:iq:roster";
 pub(super) const MODULE: Module = Module {
     server_features: &[NAMESPACE],
     account_features: &[NAMESPACE],
-    payloads: &[Payload { name: "query", namespace: NAMESPACE, handler: Handler::Both(answer) }],
+    payloads: &[Payload { name: "query", namespace: NAMESPACE, handler: Handler::Shared(answer) }],
 };
 
 fn answer(iq: &Iq<'_>) -> Answer {
-    if iq.target == Target::Server {
-        return Answer::Refuse(Refusal::SERVICE_UNAVAILABLE);
+    match iq.target {
+        Target::Account => {}
+        // Whether there is such an account must not show (RFC 6121 §2.3.3, §8.5.1).
+        Target::Other if iq.is_set => return Answer::Refuse(Refusal::FORBIDDEN),
+        Target::Server | Target::Other => return Answer::Refuse(Refusal::SERVICE_UNAVAILABLE),
     }
     if !iq.is_set {
         let since = iq.payload.attribute("ver").and_then(|version| version.parse().ok());
@@ -72,39 +75,22 @@ pub(super) fn print_view(view: &RosterView) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// The content of the pushes that bring an old copy up to date (RFC 6121 §2.6.3). Only the last one names
-/// the version: a client that loses the connection in between asks again from where it was.
-pub(super) fn print_changes(view: &RosterView) -> Vec<String> {
-    let removed = view.removed.iter().map(|address| (Contact::new(address.clone()), true));
-    let changed = view.contacts.iter().map(|contact| (contact.clone(), false));
-    let changes: Vec<_> = removed.chain(changed).collect();
-    let last = changes.len();
-    let print = |(index, (contact, is_removed)): (usize, &(Contact, bool))| {
-        print_push(contact, *is_removed, (index + 1 == last).then_some(view.version))
-    };
-    changes.iter().enumerate().map(print).collect()
-}
-
-/// The content of a roster push.
+/// The content of a roster push. Those that bring an old copy up to date name the version of their change each,
+/// in order: a client that loses the connection in between asks again from where it was (RFC 6121 §2.6.3).
 pub(super) fn print_change(change: &ContactChange) -> String {
-    print_push(&change.contact, change.removed, Some(change.version))
-}
-
-fn print_push(contact: &Contact, is_removed: bool, version: Option<u64>) -> String {
-    let version = version.map_or_else(String::new, |version| format!(" ver='{version}'"));
-    let mut out = format!("<query xmlns='{NAMESPACE}'{version}>").into_bytes();
-    if is_removed {
+    let mut out = format!("<query xmlns='{NAMESPACE}' ver='{}'>", change.version).into_bytes();
+    if change.removed {
         out.extend_from_slice(b"<item jid='");
-        print_attribute(contact.address.as_str(), &mut out);
+        print_attribute(change.contact.address.as_str(), &mut out);
         out.extend_from_slice(b"' subscription='remove'/>");
     } else {
-        print_item(contact, &mut out);
+        print_item(&change.contact, &mut out);
     }
     out.extend_from_slice(b"</query>");
     String::from_utf8(out).unwrap_or_default()
 }
 
-fn print_item(contact: &Contact, out: &mut Vec<u8>) {
+pub(super) fn print_item(contact: &Contact, out: &mut Vec<u8>) {
     out.extend_from_slice(b"<item jid='");
     print_attribute(contact.address.as_str(), out);
     if let Some(name) = &contact.name {
@@ -178,33 +164,23 @@ mod tests {
         let mut contact = Contact::new(Address::parse("bob@example.org").expect("an address"));
         contact.ask = true;
         assert_eq!(
-            print_push(&contact, false, Some(7)),
+            print_change(&ContactChange { version: 7, contact: contact.clone(), removed: false }),
             "<query xmlns='jabber:iq:roster' ver='7'><item jid='bob@example.org' subscription='none' \
              ask='subscribe'/></query>"
         );
         (contact.to, contact.from, contact.ask) = (true, true, false);
         contact.name = Some("B'ob".into());
         contact.groups.push("A&B".into());
-        let view = RosterView { version: 8, complete: true, contacts: vec![contact], removed: vec![] };
+        let view =
+            RosterView { version: 8, complete: true, contacts: vec![contact.clone()], changes: vec![] };
         assert_eq!(
             print_view(&view),
             "<query xmlns='jabber:iq:roster' ver='8'><item jid='bob@example.org' name='B&apos;ob' \
              subscription='both'><group>A&amp;B</group></item></query>"
         );
-    }
-
-    #[test]
-    fn only_the_last_change_names_the_version() {
-        let address = |text| Address::parse(text).expect("an address");
-        let view = RosterView {
-            version: 9,
-            complete: false,
-            contacts: vec![Contact::new(address("b@x"))],
-            removed: vec![address("a@x")],
-        };
-        let pushes = print_changes(&view);
-        assert_eq!(pushes.len(), 2);
-        assert!(pushes[0].contains("subscription='remove'") && !pushes[0].contains("ver="));
-        assert!(pushes[1].contains("ver='9'"));
+        assert_eq!(
+            print_change(&ContactChange { version: 9, contact, removed: true }),
+            "<query xmlns='jabber:iq:roster' ver='9'><item jid='bob@example.org' subscription='remove'/></query>"
+        );
     }
 }

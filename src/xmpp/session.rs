@@ -10,16 +10,22 @@ use rustc_hash::FxHashMap;
 
 use super::{
     door::Shared,
+    job::Jobs,
     resumption::{Seated, Told},
     roster,
     stanza::{Head, Jid, Kind, Stanza},
     stream::{Condition, Management, StreamError, Ticket},
-    translate::{Refusal, Scope, print_contact_signal, print_message, print_notice, print_query},
-    xep::{Answer, Then, blocking, interests::Features, ping, pubsub_event},
+    translate::{
+        Refusal, Scope, print_contact_failure, print_contact_signal, print_message, print_notice, print_query,
+    },
+    xep::{Answer, Then, blocking, csi::Held, interests::Features, ping, pubsub_event},
 };
 use crate::{
     account::{About, CloseReason, Delivery, Event, Parcel, Replied, Reply, Request, Session, SessionChange},
-    signal::{Address, ContactEvent, ContactSignal, Message, MessageKind, Native, Query, Reject, RequestId},
+    signal::{
+        Address, ContactEvent, ContactFailure, ContactSignal, Message, MessageId, MessageKind, Query, Reject,
+        RequestId,
+    },
 };
 
 /// What comes back for an `<iq/>` that the account answers.
@@ -55,6 +61,17 @@ pub(super) enum Kept {
     Counted,
 }
 
+/// What is known of how a session was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// The device password.
+    pub(super) device: Option<i64>,
+    /// The program, where it said which installation it is.
+    pub(super) client: Option<i64>,
+    /// When it was bound within its login; what was archived before, it looks up there.
+    pub(super) begun_at: Option<MessageId>,
+}
+
 /// A client with a bound resource. The order of the fields is the order in which they are dropped: the
 /// account must know that the session is over before it gets back what was not confirmed.
 pub(super) struct Client {
@@ -65,8 +82,8 @@ pub(super) struct Client {
     /// By what the stream can be resumed. Boxed with all that only such a stream has.
     pub(super) seat: Option<Box<Seated>>,
     pub(super) shared: Arc<Shared>,
-    /// The device password that opened the session.
-    pub(super) device: Option<i64>,
+    /// Where the session comes from, unless that is nothing but the account's own password.
+    pub(super) origin: Option<Box<Origin>>,
     pub(super) told: Told,
     /// The language of the client's stream.
     pub(super) language: Option<CompactString>,
@@ -78,8 +95,12 @@ pub(super) struct Client {
     pub(super) denied: Option<Address>,
     /// What is known of the client's features.
     pub(super) features: Features,
+    /// What waits while nobody looks at the client.
+    pub(super) held: Option<Box<Held>>,
     /// It asked for the list of whom its owner blocked, and is told of changes.
     pub(super) follows_blocks: bool,
+    /// What it waits for that is not the account's to answer. Boxed, as it is rare.
+    pub(super) jobs: Option<Box<Jobs>>,
 }
 
 impl Client {
@@ -90,12 +111,14 @@ impl Client {
         language: Option<CompactString>,
     ) -> Self {
         let management = Management::new(shared.most_unacknowledged());
+        let origin = Origin { device, ..Origin::default() };
+        let origin = (origin != Origin::default()).then(|| Box::new(origin));
         Self {
             session,
             unconfirmed: Vec::new(),
             management,
             seat: None,
-            device,
+            origin,
             told: Told::default(),
             shared,
             language,
@@ -104,8 +127,15 @@ impl Client {
             last_request: 0,
             denied: None,
             features: Features::default(),
+            held: None,
             follows_blocks: false,
+            jobs: None,
         }
+    }
+
+    /// How the session was opened, to be added to.
+    pub(super) fn origin(&mut self) -> &mut Origin {
+        self.origin.get_or_insert_default()
     }
 
     /// A tag for a request, under which its reply will be understood.
@@ -152,10 +182,6 @@ impl Client {
     }
 
     /// Answers an `<iq/>`.
-    pub(super) fn send_result(&mut self, request: &Stanza, content: &[u8]) {
-        self.send_iq("result", request.to().as_deref(), request.id().as_deref(), content);
-    }
-
     fn send_iq(&mut self, stanza_type: &str, from: Option<&str>, id: Option<&str>, content: &[u8]) {
         let head = Head {
             kind: Kind::Iq,
@@ -205,6 +231,27 @@ impl Client {
 
     /// Writes what the account handed over.
     pub(super) fn handle_parcel(&mut self, parcel: Parcel) -> Result<(), StreamError> {
+        if self.is_told_of(&parcel) {
+            drop_confirmed(parcel);
+            return Ok(());
+        }
+        let Some(held) = &mut self.held else { return self.write_parcel(parcel) };
+        match held.hold(parcel) {
+            Ok(()) => Ok(()),
+            Err(parcel) => {
+                self.write_held()?;
+                self.write_parcel(parcel)
+            }
+        }
+    }
+
+    /// Writes what waited until somebody looks at the client.
+    pub(super) fn write_held(&mut self) -> Result<(), StreamError> {
+        let held = self.held.as_mut().map(|held| held.take()).unwrap_or_default();
+        held.into_iter().try_for_each(|parcel| self.write_parcel(parcel))
+    }
+
+    fn write_parcel(&mut self, parcel: Parcel) -> Result<(), StreamError> {
         match parcel {
             Parcel::Message(delivery) => {
                 let Some(delivery) = self.recognise(delivery) else { return Ok(()) };
@@ -225,11 +272,13 @@ impl Client {
         match event {
             Event::Presence(notice) => {
                 let before = self.out.len();
-                print_notice(&notice, &self.session.party().address, &mut self.out);
+                print_notice(&notice, self.session.party(), &mut self.out);
                 self.note_sent(before);
             }
             Event::Contact(signal) => self.send_contact(&signal),
-            Event::ContactSettled { from, granted } => self.handle_settled(from, granted),
+            Event::ContactFailure(failure) => self.send_contact_failure(&failure),
+            Event::ContactSettled { withdrawn: true, .. } => {}
+            Event::ContactSettled { from, granted, .. } => self.handle_settled(from, granted),
             Event::Roster(change) => self.push(&roster::print_change(&change)),
             Event::Query(query) => {
                 let before = self.out.len();
@@ -245,7 +294,7 @@ impl Client {
             Event::Blocked(change) if self.follows_blocks => {
                 blocking::print_change(&change).iter().for_each(|change| self.push(change));
             }
-            Event::Preferences(_) | Event::Blocked(_) | Event::Marked { .. } => {}
+            Event::Preferences(_) | Event::Blocked(_) | Event::Face(_) | Event::Marked { .. } => {}
             Event::Closed(reason) => return Err(error_of(reason)),
         }
         Ok(())
@@ -257,6 +306,13 @@ impl Client {
         self.note_sent(before);
     }
 
+    /// What the contact's server says, in its own words, or why it was not asked.
+    fn send_contact_failure(&mut self, failure: &ContactFailure) {
+        let before = self.out.len();
+        print_contact_failure(failure, &mut self.out);
+        self.note_sent(before);
+    }
+
     /// A yes shows as a roster push. For a no there is no word in XMPP, so the question is withdrawn in the
     /// asker's name, except where it was answered.
     fn handle_settled(&mut self, from: Address, granted: bool) {
@@ -264,7 +320,7 @@ impl Client {
         if !granted && !was_here {
             let to = self.session.party().address.clone();
             let event = ContactEvent::Unsubscribe;
-            self.send_contact(&ContactSignal { from, to, event, note: None, native: Native::None });
+            self.send_contact(&ContactSignal::plain(from, to, event));
         }
     }
 
@@ -297,7 +353,7 @@ impl Client {
         outcome: Result<Reply, Reject>,
     ) {
         match (expect, outcome) {
-            (Expect::Then(then), outcome) => self.go_on(id, from, then(outcome)),
+            (Expect::Then(then), outcome) => self.act_on(id, from, then(outcome)),
             (_, Err(reject)) => {
                 self.send_error(
                     Kind::Iq,
@@ -311,14 +367,14 @@ impl Client {
             }
             (Expect::Roster, Ok(Reply::Roster(view))) => {
                 self.send_iq("result", from, Some(id), b"");
-                roster::print_changes(&view).iter().for_each(|change| self.push(change));
+                view.changes.iter().for_each(|change| self.push(&roster::print_change(change)));
             }
             (_, Ok(_)) => self.send_iq("result", from, Some(id), b""),
         }
     }
 
-    /// The account's answer was read: what is left to do for an `<iq/>`.
-    fn go_on(&mut self, id: &str, from: Option<&str>, answer: Answer) {
+    /// Does what is to be done for an `<iq/>`, at first and after each answer of the account.
+    pub(super) fn act_on(&mut self, id: &str, from: Option<&str>, answer: Answer) {
         match answer {
             Answer::Result(content) => self.send_iq("result", from, Some(id), content.as_bytes()),
             Answer::Refuse(refusal) => {
@@ -328,18 +384,22 @@ impl Client {
                 self.change(change);
                 self.send_iq("result", from, Some(id), b"");
             }
-            Answer::Then(request, then) => {
-                self.ask_again(id, from, *request, Expect::Then(then));
+            Answer::Then(request, then) => self.ask_for(id, from, *request, Expect::Then(then)),
+            Answer::Ask(request, expect) => {
+                if matches!(expect, Expect::Roster) {
+                    self.change(SessionChange::FollowsRoster(true));
+                }
+                self.ask_for(id, from, *request, expect);
             }
-            Answer::Ask(request, expect) => self.ask_again(id, from, *request, expect),
             Answer::FollowBlocks(then) => {
                 self.follows_blocks = true;
-                self.go_on(id, from, *then);
+                self.act_on(id, from, *then);
             }
             Answer::Messages(contents, result) => {
                 self.send_messages(&contents);
                 self.send_iq("result", from, Some(id), result.as_bytes());
             }
+            Answer::Work(work) => self.begin(id, from, work),
         }
     }
 
@@ -358,7 +418,7 @@ impl Client {
         }
     }
 
-    fn ask_again(&mut self, id: &str, from: Option<&str>, request: Request, expect: Expect) {
+    fn ask_for(&mut self, id: &str, from: Option<&str>, request: Request, expect: Expect) {
         let tag = self.expect(Pending::Iq { id: id.into(), from: from.map(Into::into), expect });
         self.session.ask_tagged(request, Some(tag));
     }
@@ -388,12 +448,19 @@ impl Client {
 
     /// Whether more may be read: what waits for the account's answer is bounded.
     pub(super) fn takes_input(&self) -> bool {
-        self.pending.len() < MOST_PENDING
+        self.pending.len() < MOST_PENDING && self.has_hands()
     }
 
     /// What was written is on its way.
     pub(super) fn note_written(&mut self) {
         self.unconfirmed.drain(..).for_each(Delivery::confirm);
+    }
+}
+
+/// The client has it by another way.
+fn drop_confirmed(parcel: Parcel) {
+    if let Parcel::Message(delivery) = parcel {
+        delivery.confirm();
     }
 }
 
@@ -406,6 +473,7 @@ fn error_of(reason: CloseReason) -> StreamError {
         }
         CloseReason::TooSlow => StreamError::with_text(Condition::PolicyViolation, "too slow"),
         CloseReason::TooMany => StreamError::with_text(Condition::ResourceConstraint, "too many sessions"),
+        CloseReason::Ended => StreamError::with_text(Condition::PolicyViolation, "ended by an administrator"),
         CloseReason::Shutdown => Condition::SystemShutdown.into(),
         CloseReason::Fault => Condition::InternalServerError.into(),
     }

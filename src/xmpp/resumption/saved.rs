@@ -38,6 +38,7 @@ impl Told {
             | SessionChange::Contact(_)
             | SessionChange::Calls(_)
             | SessionChange::Dormant(_)
+            | SessionChange::Attended(_)
             | SessionChange::Collect => {}
         }
     }
@@ -50,6 +51,8 @@ pub(super) struct Saved {
     pub(super) resource: Resource,
     /// The device password that opened the session.
     pub(super) device: Option<i64>,
+    /// The program, where it said which installation it is.
+    pub(super) client: Option<i64>,
     pub(super) told: Told,
     pub(super) language: Option<CompactString>,
     /// Stanzas of the client that were handled, and stanzas to it that it acknowledged.
@@ -100,7 +103,7 @@ impl Saved {
     }
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -118,6 +121,7 @@ mod tests {
             account: Address::parse("a@b").expect("an address"),
             resource: Resource::new("phone").expect("a resource"),
             device: Some(3),
+            client: Some(4),
             told,
             language: Some("eo".into()),
             handled: 7,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::scram::{Bindings, ClientFirst, Waiting};
-use super::{Failure, Hash, Mechanism, Offer, Verifier};
+use super::{Failure, Hash, Mechanism, Offer, TokenProof, Verifier, downgrade, hashed_token};
 
 /// What is to happen next.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum Step {
     CheckPassword { username: String, password: String, authzid: Option<String> },
     /// Look up the verifier and call [`Exchange::handle_verifier`].
     NeedVerifier { username: String, hash: Hash },
+    /// Check this proof, then tell the client the outcome. The exchange has no more to say.
+    CheckToken { username: String, proof: TokenProof },
     /// The client proved to be `username`. Send `additional` with the success.
     Success { username: String, authzid: Option<String>, additional: Vec<u8> },
     /// The client gave a wrong proof for `username`: count it, then tell the failure.
@@ -24,6 +26,8 @@ pub enum Step {
 pub struct Exchange {
     state: State,
     bindings: Bindings,
+    /// What a SCRAM client is told of the offer (XEP-0474).
+    protection: Option<String>,
 }
 
 enum State {
@@ -39,7 +43,17 @@ enum State {
 impl Exchange {
     /// An exchange by a mechanism that `offer` has.
     pub fn new(mechanism: Mechanism, offer: &Offer) -> Self {
-        Self { state: State::Start(mechanism), bindings: offer.bindings.clone() }
+        Self { state: State::Start(mechanism), bindings: offer.bindings.clone(), protection: None }
+    }
+
+    /// The same; a client by SCRAM can tell whether the offer reached it as it was (XEP-0474).
+    #[must_use]
+    pub fn protected(self, offer: &Offer) -> Self {
+        let protection = match self.state {
+            State::Start(Mechanism::Scram { hash, .. }) => Some(downgrade::protect(offer, hash)),
+            _ => None,
+        };
+        Self { protection, ..self }
     }
 
     /// Takes what the client sent, decoded from base64. `None` when it chose a mechanism without saying
@@ -55,6 +69,9 @@ impl Exchange {
                 Ok(Step::Challenge(Vec::new()))
             }
             (State::Start(Mechanism::Plain), Some(response)) => parse_plain(response),
+            (State::Start(Mechanism::HashedToken(binding)), Some(response)) => {
+                hashed_token::parse(response, binding, &self.bindings)
+            }
             (State::Start(Mechanism::Scram { hash, is_plus }), Some(response)) => {
                 let first = ClientFirst::parse(response, hash, is_plus, &self.bindings)?;
                 let username = first.username().to_owned();
@@ -75,7 +92,7 @@ impl Exchange {
         let State::Verifier(first) = std::mem::replace(&mut self.state, State::Ended) else {
             return Err(Failure::MalformedRequest);
         };
-        let (waiting, challenge) = first.challenge(verifier, nonce);
+        let (waiting, challenge) = first.challenge(verifier, nonce, self.protection.as_deref());
         self.state = State::Proof(Box::new(waiting));
         Ok(Step::Challenge(challenge))
     }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
 use super::exchange::prepare;
-use super::{Failure, Hash, Step, Verifier};
+use super::{Failure, Hash, Step, TokenBinding, Verifier};
 
 /// What the TLS connection offers to bind to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,15 @@ impl Bindings {
         let exporter = self.exporter.as_ref().map(|_| "tls-exporter");
         let end_point = self.end_point.as_ref().map(|_| "tls-server-end-point");
         exporter.into_iter().chain(end_point)
+    }
+
+    /// What there is for tokens of this kind.
+    pub(super) fn of(&self, binding: TokenBinding) -> Option<&[u8]> {
+        match binding {
+            TokenBinding::None => Some(&[]),
+            TokenBinding::EndPoint => self.end_point.as_deref(),
+            TokenBinding::Exporter => self.exporter.as_deref(),
+        }
     }
 
     fn find(&self, name: &str) -> Option<&[u8]> {
@@ -103,9 +112,16 @@ impl ClientFirst {
         &self.username
     }
 
-    pub(super) fn challenge(self, verifier: Verifier, nonce: &str) -> (Waiting, Vec<u8>) {
+    pub(super) fn challenge(
+        self,
+        verifier: Verifier,
+        nonce: &str,
+        protection: Option<&str>,
+    ) -> (Waiting, Vec<u8>) {
         let nonce = format!("{}{nonce}", self.nonce);
-        let challenge = format!("r={nonce},s={},i={}", BASE64.encode(&verifier.salt), verifier.iterations);
+        let salt = BASE64.encode(&verifier.salt);
+        let protection = protection.map(|hash| format!(",h={hash}")).unwrap_or_default();
+        let challenge = format!("r={nonce},s={salt},i={}{protection}", verifier.iterations);
         let bytes = challenge.clone().into_bytes();
         (Waiting { first: self, verifier, nonce, challenge }, bytes)
     }
@@ -212,7 +228,7 @@ impl Hash {
         }
     }
 
-    fn digest(self, message: &[u8]) -> Vec<u8> {
+    pub(super) fn digest(self, message: &[u8]) -> Vec<u8> {
         match self {
             Self::Sha1 => Sha1::digest(message).to_vec(),
             Self::Sha256 => Sha256::digest(message).to_vec(),

@@ -7,12 +7,12 @@ use sha2::{Digest, Sha256};
 use super::*;
 
 fn offer() -> Offer {
-    Offer { allows_plain: true, bindings: Bindings::default() }
+    Offer { allows_plain: true, ..Offer::default() }
 }
 
 fn bound_offer() -> Offer {
     let bindings = Bindings { exporter: Some(vec![7; 32]), end_point: Some(vec![9; 32]) };
-    Offer { allows_plain: true, bindings }
+    Offer { allows_plain: true, bindings, ..Offer::default() }
 }
 
 /// The verifiers of the password "pencil", as RFC 5802 §5 and RFC 7677 §3 use it.

@@ -13,12 +13,16 @@ pub struct Header {
     pub to: Option<String>,
     /// Who the peer says it is, before authentication.
     pub from: Option<String>,
+    /// The id of the stream, which whoever answers gives it.
+    pub id: Option<String>,
     /// Missing means older than RFC 3920.
     pub version: Option<String>,
     /// `xml:lang` of the stream.
     pub language: Option<String>,
     /// Whether the default namespace is `jabber:client`.
     pub is_client: bool,
+    /// Whether it is `jabber:server`.
+    pub is_server: bool,
     /// The default namespace as declared, empty when there is none.
     pub default_namespace: String,
 }
@@ -161,12 +165,14 @@ fn read_attributes(
     let default_namespace = namespaces.iter().find(|(prefix, _)| prefix.is_empty());
     let default_namespace = default_namespace.map_or_else(String::new, |(_, uri)| uri.to_owned());
     let is_client = default_namespace == super::CLIENT;
-    let mut header = Header { is_client, default_namespace, ..Header::default() };
+    let is_server = default_namespace == super::SERVER;
+    let mut header = Header { is_client, is_server, default_namespace, ..Header::default() };
     for attribute in attributes {
         let value = || Some(attribute.value.read(bytes).into_owned());
         match attribute.name.whole.bytes(bytes) {
             b"to" => header.to = value(),
             b"from" => header.from = value(),
+            b"id" => header.id = value(),
             b"version" => header.version = value(),
             b"xml:lang" => header.language = value(),
             _ => check_prefix(attribute.name.prefix.text(bytes), namespaces)?,

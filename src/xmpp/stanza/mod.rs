@@ -31,7 +31,11 @@ pub use header::Header;
 pub use limits::Limits;
 pub use scan::{Event, Scanner};
 pub use stanza::{ChildView, Kind, Stanza};
-pub use text::{is_xml_character, print_attribute, print_text, unescape};
+pub use text::{is_xml_character, print_attribute, print_named, print_text, unescape};
 
 /// The content namespace of a client's stream.
 pub const CLIENT: &str = "jabber:client";
+/// The content namespace of a stream between servers.
+pub const SERVER: &str = "jabber:server";
+/// The content namespace of the stream of a component (XEP-0114).
+pub const COMPONENT: &str = "jabber:component:accept";

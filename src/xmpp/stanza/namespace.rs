@@ -27,6 +27,18 @@ impl StreamNamespaces {
         if is_usual { Arc::clone(&USUAL) } else { Arc::new(self) }
     }
 
+    /// Reads what is declared as the one namespace as the other.
+    pub(super) fn read_as(&mut self, declared: &str, meant: &str) {
+        for (_, uri) in self.0.iter_mut().filter(|(_, uri)| *uri == declared) {
+            *uri = meant.into();
+        }
+    }
+
+    /// Whether this is the default namespace.
+    pub(super) fn has_default(&self, uri: &str) -> bool {
+        self.find(b"").is_some_and(|index| self.uri(index) == uri)
+    }
+
     fn find(&self, prefix: &[u8]) -> Option<usize> {
         self.0.iter().position(|(known, _)| known.as_bytes() == prefix)
     }
@@ -92,16 +104,20 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// Adds what `attributes` of an element at `depth` declare.
+    /// Adds what `attributes` of an element at `depth` declare, unless it is `known` as the default namespace.
     pub(super) fn declare(
         &mut self,
         bytes: &[u8],
         attributes: &[Attribute],
         depth: usize,
+        known: &str,
         limits: &Limits,
     ) -> Result<(), Error> {
         for attribute in attributes {
             let Some(prefix) = declared_prefix(bytes, attribute) else { continue };
+            if prefix.is_empty() && !known.is_empty() && attribute.value.is(bytes, known) {
+                continue;
+            }
             check_declaration(prefix.bytes(bytes), &attribute.value.read(bytes))?;
             if self.bindings.len() >= limits.bindings {
                 return Err(Error::TooLarge("namespaces"));

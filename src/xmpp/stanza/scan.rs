@@ -15,7 +15,7 @@ use super::namespace::{Namespace, Resolved, Scope, StreamNamespaces};
 use super::stanza::{Child, Draft};
 use super::tag::{self, Attribute, QualifiedName, StartTag};
 use super::text::{Span, parse_reference};
-use super::{CLIENT, Error, Limits, Stanza};
+use super::{CLIENT, COMPONENT, Error, Limits, SERVER, Stanza};
 
 /// What the stream brought.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub enum Event {
 pub struct Scanner {
     limits: Limits,
     phase: Phase,
+    /// The content namespace of the stream.
+    content: &'static str,
     stream_name: CompactString,
     stream: Arc<StreamNamespaces>,
     /// Everything before this was looked at. Counts from the front of the buffer, which is where the current
@@ -95,6 +97,7 @@ impl Scanner {
         Self {
             limits,
             phase: Phase::Prolog,
+            content: CLIENT,
             stream_name: CompactString::default(),
             stream: Arc::default(),
             at: 0,
@@ -106,6 +109,17 @@ impl Scanner {
             draft: None,
             is_at_work: false,
         }
+    }
+
+    /// A scanner for a stream between servers: what is in `jabber:server` there reads as if it were in
+    /// `jabber:client` (RFC 6120 §4.8.3), so that a stanza is the same wherever it goes.
+    pub fn between_servers(limits: Limits) -> Self {
+        Self { content: SERVER, ..Self::new(limits) }
+    }
+
+    /// The same for the stream of a component, whose namespace is [`COMPONENT`].
+    pub fn of_component(limits: Limits) -> Self {
+        Self { content: COMPONENT, ..Self::new(limits) }
     }
 
     /// Appends what the peer sent.
@@ -127,15 +141,25 @@ impl Scanner {
         self.buffer.is_empty()
     }
 
+    /// Goes on within other limits.
+    pub fn widen(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Expects a new stream header next, as after SASL. Bytes already fed stay (RFC 6120 §4.3.3).
     pub fn restart(&mut self, limits: Limits) {
         self.limits = limits;
         self.phase = Phase::Prolog;
     }
 
+    /// From now on the peer may make it hold as much as this.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Throws away what was fed and not read, as STARTTLS demands (RFC 6120 §5.4.3.3).
     pub fn discard(&mut self) {
-        *self = Self::new(self.limits);
+        *self = Self { content: self.content, ..Self::new(self.limits) };
     }
 
     /// Gives back the memory that an idle connection has no use for.
@@ -183,9 +207,11 @@ impl Scanner {
     fn read_header(&mut self) -> Result<Option<Event>, Error> {
         let space = tag::skip_space(&self.buffer, 0);
         self.buffer.advance(space);
-        let Some(opening) = header::parse_opening(&self.buffer, &self.limits, &mut self.attributes)? else {
-            return Ok(None);
-        };
+        let opening = header::parse_opening(&self.buffer, &self.limits, &mut self.attributes)?;
+        let Some(mut opening) = opening else { return Ok(None) };
+        if self.content != CLIENT {
+            opening.namespaces.read_as(self.content, CLIENT);
+        }
         self.buffer.advance(opening.end);
         self.at = 0;
         self.token = Token::Text;
@@ -333,7 +359,9 @@ impl Scanner {
         if depth > self.limits.depth {
             return Err(Error::TooLarge("depth"));
         }
-        self.scope.declare(&self.buffer, &self.attributes, depth, &self.limits)?;
+        // A stanza may say again what the stream header said (RFC 6120 §4.8.3): it is read alike.
+        let known = if depth == 1 && self.stream.has_default(CLIENT) { self.content } else { "" };
+        self.scope.declare(&self.buffer, &self.attributes, depth, known, &self.limits)?;
         let resolved = self.resolve_element(parsed.name)?;
         self.check_attributes(depth)?;
         self.at = parsed.end;

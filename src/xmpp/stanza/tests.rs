@@ -228,6 +228,32 @@ fn the_envelope_is_found() {
 }
 
 #[test]
+fn a_stanza_may_say_again_what_namespace_the_stream_has() {
+    type Make = fn(Limits) -> Scanner;
+    let streams: [(&str, Make); 3] =
+        [(CLIENT, Scanner::new), (SERVER, Scanner::between_servers), (COMPONENT, Scanner::of_component)];
+    for (namespace, make) in streams {
+        let mut scanner = make(Limits::default());
+        scanner.feed(
+            format!("<stream:stream xmlns='{namespace}' xmlns:stream='http://etherx.jabber.org/streams'>")
+                .as_bytes(),
+        );
+        scanner.feed(format!("<message xmlns='{namespace}'><body>a</body></message>").as_bytes());
+        scanner.feed(b"<message xmlns='jabber:other'><body>a</body></message>");
+        assert!(matches!(scanner.next_event(), Ok(Some(Event::Header(_)))), "{namespace}");
+        let Ok(Some(Event::Stanza(stanza))) = scanner.next_event() else { panic!("{namespace}") };
+        assert_eq!(
+            (stanza.kind(), stanza.text_of("body").as_deref()),
+            (Kind::Message, Some("a")),
+            "{namespace}"
+        );
+        assert_eq!(stanza.payload().unwrap(), "<body>a</body>", "{namespace}");
+        let Ok(Some(Event::Stanza(foreign))) = scanner.next_event() else { panic!("{namespace}") };
+        assert_eq!(foreign.kind(), Kind::Other, "{namespace}");
+    }
+}
+
+#[test]
 fn content_that_leans_on_outer_declarations_is_made_self_contained() {
     let cases = [
         ("<message><x:y/></message>", false),

@@ -208,6 +208,15 @@ pub fn print_attribute(text: &str, out: &mut Vec<u8>) {
     print_escaped(text, out, true);
 }
 
+/// Appends ` name='value'`.
+pub fn print_named(name: &str, value: &str, out: &mut Vec<u8>) {
+    out.push(b' ');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"='");
+    print_attribute(value, out);
+    out.push(b'\'');
+}
+
 fn print_escaped(text: &str, out: &mut Vec<u8>, quoted: bool) {
     if text
         .bytes()

@@ -1,8 +1,9 @@
 //! What the server says when a stream opens: its header and its features (RFC 6120 §4.3.2, §4.7).
 
+use super::{Settings, sasl2};
 use crate::xmpp::{
     sasl::Offer,
-    stanza::{Header, print_attribute},
+    stanza::{Header, print_named},
 };
 
 /// Whether a plain connection can or must become a secure one.
@@ -28,16 +29,14 @@ pub(super) fn print_header(domain: &str, peer: &Header, stream_id: &str, out: &m
     out.push(b'>');
 }
 
-fn print_named(name: &str, value: &str, out: &mut Vec<u8>) {
-    out.push(b' ');
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"='");
-    print_attribute(value, out);
-    out.push(b'\'');
-}
-
-/// Appends the features of a stream whose peer is not authenticated yet.
-pub(super) fn print_before_login(start_tls: StartTls, offer: &Offer, out: &mut Vec<u8>) {
+/// Appends the features of a stream whose peer is not authenticated yet; `more` is among them.
+pub(super) fn print_before_login(
+    start_tls: StartTls,
+    offer: &Offer,
+    settings: &Settings,
+    more: &[u8],
+    out: &mut Vec<u8>,
+) {
     if start_tls == StartTls::Required {
         out.extend_from_slice(
             b"<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>\
@@ -50,6 +49,7 @@ pub(super) fn print_before_login(start_tls: StartTls, offer: &Offer, out: &mut V
         out.extend_from_slice(format!("<mechanism>{name}</mechanism>").as_bytes());
     }
     out.extend_from_slice(b"</mechanisms>");
+    sasl2::print_feature(offer, out);
     if !offer.bindings.is_empty() {
         out.extend_from_slice(b"<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>");
         for name in offer.bindings.names() {
@@ -57,17 +57,37 @@ pub(super) fn print_before_login(start_tls: StartTls, offer: &Offer, out: &mut V
         }
         out.extend_from_slice(b"</sasl-channel-binding>");
     }
+    out.extend_from_slice(more);
+    settings.limits.print_before_login(out);
     out.extend_from_slice(b"</stream:features>");
 }
 
-/// Appends the features of an authenticated stream. `more` is markup of ours, such as entity capabilities.
-pub(super) fn print_after_login(more: &str, out: &mut Vec<u8>) {
+/// Appends the features of an authenticated stream that has no resource yet.
+pub(super) fn print_after_login(settings: &Settings, out: &mut Vec<u8>) {
     out.extend_from_slice(
         b"<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>\
           <session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>\
-          <sm xmlns='urn:xmpp:sm:3'/><ver xmlns='urn:xmpp:features:rosterver'/>\
+          <sm xmlns='urn:xmpp:sm:3'/>",
+    );
+    print_session(settings, out);
+}
+
+/// Appends the features of a stream that got its resource within the login, and perhaps stream management too.
+pub(super) fn print_bound(settings: &Settings, has_management: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"<stream:features>");
+    if !has_management {
+        out.extend_from_slice(b"<sm xmlns='urn:xmpp:sm:3'/>");
+    }
+    print_session(settings, out);
+}
+
+/// What every session has.
+fn print_session(settings: &Settings, out: &mut Vec<u8>) {
+    out.extend_from_slice(
+        b"<csi xmlns='urn:xmpp:csi:0'/><ver xmlns='urn:xmpp:features:rosterver'/>\
           <sub xmlns='urn:xmpp:features:pre-approval'/>",
     );
-    out.extend_from_slice(more.as_bytes());
+    settings.limits.print_after_login(out);
+    out.extend_from_slice(settings.features.as_bytes());
     out.extend_from_slice(b"</stream:features>");
 }

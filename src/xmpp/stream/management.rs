@@ -94,12 +94,7 @@ impl<T> Management<T> {
     /// stream by, and for how many seconds after its connection broke, if it enables that now.
     pub fn handle_element(&mut self, element: &Stanza, resumption: Option<(&str, u32)>) -> Reply<T> {
         match (element.name(), &mut self.enabled) {
-            ("enable", None) => {
-                self.enabled = Some(Box::new(Counters::new()));
-                let resumption =
-                    resumption.map(|(id, seconds)| format!(" resume='true' id='{id}' max='{seconds}'"));
-                Reply::Send(format!("<enabled xmlns='{SM}'{}/>", resumption.unwrap_or_default()).into_bytes())
-            }
+            ("enable", None) => Reply::Send(self.enable(resumption)),
             ("enable" | "resume", _) => Reply::Send(print_failed("unexpected-request")),
             ("r", Some(counters)) => {
                 counters.owes = !counters.open.is_empty();
@@ -112,6 +107,13 @@ impl<T> Management<T> {
             ("r" | "a", None) => Reply::Send(print_failed("unexpected-request")),
             _ => Reply::Fail(Condition::UnsupportedStanzaType.into()),
         }
+    }
+
+    /// Begins to count; what the peer is told. `resumption` as in [`Management::handle_element`].
+    pub fn enable(&mut self, resumption: Option<(&str, u32)>) -> Vec<u8> {
+        self.enabled = Some(Box::new(Counters::new()));
+        let resumption = resumption.map(|(id, seconds)| format!(" resume='true' id='{id}' max='{seconds}'"));
+        format!("<enabled xmlns='{SM}'{}/>", resumption.unwrap_or_default()).into_bytes()
     }
 
     /// A stanza came in. `None` while not enabled.
@@ -136,6 +138,11 @@ impl<T> Management<T> {
             counters.owes = false;
             counters.print_acknowledgement()
         })
+    }
+
+    /// Whether all that came in is dealt with.
+    pub fn is_settled(&self) -> bool {
+        self.enabled.as_ref().is_none_or(|counters| counters.open.is_empty())
     }
 
     /// A stanza of so many bytes is being written. Nothing is remembered while not enabled.
@@ -242,7 +249,7 @@ fn parse_count(element: &Stanza) -> Option<u32> {
 }
 
 /// `<failed/>` with a stanza error condition.
-pub(super) fn print_failed(condition: &str) -> Vec<u8> {
+pub(in crate::xmpp) fn print_failed(condition: &str) -> Vec<u8> {
     format!(
         "<failed xmlns='urn:xmpp:sm:3'><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>"
     )

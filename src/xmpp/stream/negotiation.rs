@@ -4,14 +4,16 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-
 use super::features::{self, StartTls};
+use super::limits::StreamLimits;
+use super::login::SASL;
 use super::management::SM;
+use super::registration::{Guest, Registration};
 use super::{Condition, StreamError};
+use super::{bind2, sasl2};
+use crate::auth::{Agent, FastToken, ScramTask, Wishes};
 use crate::signal::{Address, Party, Resource};
-use crate::xmpp::sasl::{Bindings, Exchange, Failure, Hash, Offer, Step, Verifier};
+use crate::xmpp::sasl::{Bindings, Exchange, Hash, Offer, TokenProof};
 use crate::xmpp::stanza::{Header, Kind, Stanza, print_attribute, print_text};
 
 /// What all streams of a listener have in common.
@@ -23,6 +25,10 @@ pub struct Settings {
     pub login_attempts: u8,
     /// Markup for the features after login, such as entity capabilities.
     pub features: String,
+    /// What is announced of the bounds of a stream.
+    pub limits: StreamLimits,
+    /// Who may make an account before a login.
+    pub registration: Registration,
 }
 
 /// What the connection task must do, in order.
@@ -40,6 +46,10 @@ pub enum Action {
     /// Bind a resource, the one that the client wants if it said so, then call
     /// [`Negotiation::handle_bound`] or [`Negotiation::handle_bind_refused`].
     Bind(Option<Resource>),
+    /// Bind a resource of the server's choice and turn on what the client wants, then call the same.
+    Bind2(bind2::Request),
+    /// The peer has logged in, and the stream goes on as it is: larger stanzas are taken from now on.
+    Trust,
     /// Go on with an earlier stream of the account, then call [`Negotiation::handle_resumed`] or
     /// [`Negotiation::handle_resume_refused`].
     Resume(Resume),
@@ -61,10 +71,18 @@ pub struct Resume {
 pub enum Ask {
     /// Check a password, then call [`Negotiation::handle_login`].
     Password { address: Address, password: String },
+    /// Check the proof of a token of the client of this name, then call [`Negotiation::handle_login`].
+    Token { address: Address, agent: String, proof: TokenProof },
+    /// Look up an invitation, then call [`Negotiation::handle_invitation`].
+    Invitation { token: String },
+    /// Make an account, then call [`Negotiation::handle_registered`].
+    Register { token: Option<String>, address: Address, password: String },
     /// Look up a verifier, then call [`Negotiation::handle_verifier`].
     Verifier { address: Address, hash: Hash },
     /// The proof was right: confirm the login, then call [`Negotiation::handle_login`].
     Proved { address: Address },
+    /// Take the outcome of a task, then call [`Negotiation::handle_task_done`].
+    Task { address: Address, task: ScramTask, salted: Vec<u8> },
     /// The proof was wrong: count it. The client is told already.
     WrongProof { address: Address },
 }
@@ -74,29 +92,49 @@ impl std::fmt::Debug for Ask {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (name, address) = match self {
             Self::Password { address, .. } => ("Password", address),
+            Self::Task { address, .. } => ("Task", address),
+            Self::Token { address, .. } => ("Token", address),
             Self::Verifier { address, .. } => ("Verifier", address),
             Self::Proved { address } => ("Proved", address),
             Self::WrongProof { address } => ("WrongProof", address),
+            Self::Register { address, .. } => ("Register", address),
+            Self::Invitation { .. } => return formatter.write_str("Invitation"),
         };
         formatter.debug_tuple(name).field(address).finish()
     }
 }
 
+/// Somebody logged in.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Welcome {
+    pub address: Address,
+    /// What proves to the client that we know its token.
+    pub answer: Option<Vec<u8>>,
+    /// A token for the client to log in again.
+    pub token: Option<FastToken>,
+    /// What the client could do for the verifiers of its password.
+    pub tasks: Vec<ScramTask>,
+}
+
 /// How far the stream has come.
 #[derive(Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// A stream header is expected.
     Opening,
     /// Features were sent; the peer is expected to secure the stream or to log in.
     Login,
     /// The authenticator was asked.
     Asked,
+    /// The client proved who it is, and has something to do before it is let in.
+    Task,
     /// Logged in; a resource is to be bound.
     Binding,
     /// The account was asked for a resource. The id is that of the request.
     BindAsked {
         id: Option<String>,
     },
+    /// The account was asked for a resource, as part of the login.
+    Bind2Asked,
     /// An earlier stream is looked for.
     ResumeAsked,
     /// Done. What comes is for the session.
@@ -106,18 +144,24 @@ enum Phase {
 
 /// One stream on its way to being a session.
 pub struct Negotiation {
-    settings: Arc<Settings>,
-    start_tls: StartTls,
-    offer: Offer,
-    phase: Phase,
+    pub(super) settings: Arc<Settings>,
+    pub(super) start_tls: StartTls,
+    pub(super) offer: Offer,
+    pub(super) phase: Phase,
     /// The domain that the peer asked for.
-    domain: String,
+    pub(super) domain: String,
+    /// Who the peer says it is.
+    pub(super) from: Option<Address>,
     has_header: bool,
-    exchange: Option<Exchange>,
+    pub(super) exchange: Option<Exchange>,
+    /// What came with the login, where it is one by XEP-0388; and what is to be told at its end.
+    pub(super) second: Option<Box<sasl2::Login>>,
     /// What a successful login sends along.
-    additional: Vec<u8>,
-    failures: u8,
-    account: Option<Address>,
+    pub(super) additional: Vec<u8>,
+    pub(super) failures: u8,
+    /// Boxed, as few streams make an account.
+    pub(super) guest: Option<Box<Guest>>,
+    pub(super) account: Option<Address>,
 }
 
 impl Negotiation {
@@ -129,10 +173,13 @@ impl Negotiation {
             offer,
             phase: Phase::Opening,
             domain: String::new(),
+            from: None,
             has_header: false,
             exchange: None,
+            second: None,
             additional: Vec::new(),
             failures: 0,
+            guest: None,
             account: None,
         }
     }
@@ -145,6 +192,16 @@ impl Negotiation {
     /// Whether the peer has logged in.
     pub fn is_authenticated(&self) -> bool {
         self.account.is_some()
+    }
+
+    /// Who the client says it is, and what it wants of the login that was asked for last.
+    pub fn visitor(&self) -> Option<(&Agent, Wishes)> {
+        self.second.as_ref()?.visitor()
+    }
+
+    /// Whether a client that logs in by a password would help with its verifiers.
+    pub fn wants_tasks(&self) -> bool {
+        self.second.as_ref().is_some_and(|login| !login.by_token && !login.request.upgrades.is_empty())
     }
 
     /// The peer opened a stream. `stream_id` is unguessable (RFC 6120 §4.7.3).
@@ -161,10 +218,14 @@ impl Negotiation {
         }
         self.domain = domain;
         if self.account.is_some() {
-            features::print_after_login(&self.settings.features, &mut out);
+            features::print_after_login(&self.settings, &mut out);
             self.phase = Phase::Binding;
         } else {
-            features::print_before_login(self.start_tls, &self.offer, &mut out);
+            self.from = header.from.as_deref().and_then(|from| Some(Party::parse(from).ok()?.address));
+            let mut registration = Vec::new();
+            self.print_registration(&mut registration);
+            let settings = &self.settings;
+            features::print_before_login(self.start_tls, &self.offer, settings, &registration, &mut out);
             self.phase = Phase::Login;
         }
         vec![Action::Send(out)]
@@ -196,9 +257,13 @@ impl Negotiation {
     }
 
     /// After login, `from` must be the account and `to` its domain (RFC 6120 §4.7.1, §4.9.3.9).
+    /// Before, it must be of that domain if it is an address at all (XEP-0388 §2.1).
     fn judge_from(&self, header: &Header, domain: &str) -> Result<(), StreamError> {
-        let Some(account) = &self.account else { return Ok(()) };
         let from = header.from.as_deref().map(Party::parse);
+        let Some(account) = &self.account else {
+            let is_ours = !from.is_some_and(|from| from.is_ok_and(|from| from.address.domain() != domain));
+            return if is_ours { Ok(()) } else { Err(Condition::InvalidFrom.into()) };
+        };
         let is_own = from.is_none_or(|from| from.is_ok_and(|from| from.address == *account));
         if is_own && account.domain() == domain { Ok(()) } else { Err(Condition::InvalidFrom.into()) }
     }
@@ -206,7 +271,7 @@ impl Negotiation {
     /// The TLS handshake is done; the peer will open a new stream.
     pub fn handle_secured(&mut self, bindings: Bindings) {
         self.start_tls = StartTls::Unavailable;
-        self.offer = Offer { allows_plain: true, bindings };
+        self.offer = Offer { allows_plain: true, bindings, ..self.offer };
         self.phase = Phase::Opening;
         self.has_header = false;
     }
@@ -216,15 +281,18 @@ impl Negotiation {
         let namespace = element.namespace();
         match (&self.phase, element.kind(), &*namespace) {
             (Phase::Binding, Kind::Iq, _) => self.handle_bind(element),
+            (Phase::Login, Kind::Iq, _) => self.handle_guest(element),
             (_, Kind::Message | Kind::Presence | Kind::Iq, _) => self.close(Condition::NotAuthorized),
             (Phase::Login, _, TLS) if element.name() == "starttls" => self.handle_start_tls(),
             (Phase::Login, _, SASL) => self.handle_sasl(element),
+            (Phase::Login, _, sasl2::SASL2) => self.handle_sasl2(element),
+            (Phase::Task, _, sasl2::SASL2) if element.name() != "authenticate" => self.handle_task(element),
             (Phase::Binding, _, SM) if element.name() == "resume" => self.handle_resume(element),
-            (Phase::Binding | Phase::BindAsked { .. } | Phase::ResumeAsked, _, SM) => {
+            (Phase::Binding | Phase::BindAsked { .. } | Phase::Bind2Asked | Phase::ResumeAsked, _, SM) => {
                 vec![Action::Send(super::management::print_failed("unexpected-request"))]
             }
             // A second login, or more before the first was answered (RFC 6120 §6.3.4).
-            (_, _, SASL) => self.close(Condition::PolicyViolation),
+            (_, _, SASL | sasl2::SASL2) => self.close(Condition::PolicyViolation),
             _ => self.close(Condition::UnsupportedStanzaType),
         }
     }
@@ -237,122 +305,6 @@ impl Negotiation {
         }
         let proceed = b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
         vec![Action::Send(proceed.to_vec()), Action::StartTls]
-    }
-
-    fn handle_sasl(&mut self, element: &Stanza) -> Vec<Action> {
-        let outcome = match element.name() {
-            "auth" => self.begin_exchange(element),
-            "response" => self.continue_exchange(&element.text()),
-            "abort" => Err(Failure::Aborted),
-            _ => return self.close(Condition::UnsupportedStanzaType),
-        };
-        match outcome {
-            Ok(step) => self.handle_step(step),
-            Err(failure) => self.refuse_login(failure),
-        }
-    }
-
-    fn begin_exchange(&mut self, element: &Stanza) -> Result<Step, Failure> {
-        if self.start_tls == StartTls::Required {
-            return Err(Failure::EncryptionRequired);
-        }
-        let name = element.attribute("mechanism").ok_or(Failure::InvalidMechanism)?;
-        let mechanism = self.offer.find(&name).ok_or(Failure::InvalidMechanism)?;
-        let mut exchange = Exchange::new(mechanism, &self.offer);
-        let text = element.text();
-        let step = match &*text {
-            "" => exchange.handle_response(None),
-            text => exchange.handle_response(Some(&decode(text)?)),
-        }?;
-        self.exchange = Some(exchange);
-        Ok(step)
-    }
-
-    fn continue_exchange(&mut self, text: &str) -> Result<Step, Failure> {
-        let response = decode(text)?;
-        self.exchange.as_mut().ok_or(Failure::MalformedRequest)?.handle_response(Some(&response))
-    }
-
-    fn handle_step(&mut self, step: Step) -> Vec<Action> {
-        match step {
-            Step::Challenge(challenge) => vec![Action::Send(print_sasl("challenge", &challenge))],
-            Step::CheckPassword { username, password, authzid } => {
-                self.ask(&username, authzid, |address| Ask::Password { address, password })
-            }
-            Step::NeedVerifier { username, hash } => {
-                self.ask(&username, None, |address| Ask::Verifier { address, hash })
-            }
-            Step::Success { username, authzid, additional } => {
-                self.additional = additional;
-                self.ask(&username, authzid, |address| Ask::Proved { address })
-            }
-            Step::WrongProof { username } => {
-                let mut actions = self.refuse_login(Failure::NotAuthorized);
-                if let Ok(address) = Address::new(&username, &self.domain) {
-                    actions.insert(0, Action::Ask(Ask::WrongProof { address }));
-                }
-                actions
-            }
-        }
-    }
-
-    fn ask(
-        &mut self,
-        username: &str,
-        authzid: Option<String>,
-        question: impl FnOnce(Address) -> Ask,
-    ) -> Vec<Action> {
-        let Ok(address) = Address::new(username, &self.domain) else {
-            return self.refuse_login(Failure::NotAuthorized);
-        };
-        let is_self = authzid.is_none_or(|authzid| {
-            Party::parse(&authzid).is_ok_and(|party| party.address == address && party.resource.is_none())
-        });
-        if !is_self {
-            return self.refuse_login(Failure::InvalidAuthzid);
-        }
-        self.phase = Phase::Asked;
-        vec![Action::Ask(question(address))]
-    }
-
-    /// The verifier that was asked for. `nonce` is unguessable, printable and has no comma.
-    pub fn handle_verifier(&mut self, verifier: Result<Verifier, Failure>, nonce: &str) -> Vec<Action> {
-        self.phase = Phase::Login;
-        let step = verifier.and_then(|verifier| {
-            self.exchange.as_mut().ok_or(Failure::Temporary)?.handle_verifier(verifier, nonce)
-        });
-        match step {
-            Ok(step) => self.handle_step(step),
-            Err(failure) => self.refuse_login(failure),
-        }
-    }
-
-    /// The authenticator's word on a password, or on an account whose proof was right.
-    pub fn handle_login(&mut self, outcome: Result<Address, Failure>) -> Vec<Action> {
-        self.phase = Phase::Login;
-        self.exchange = None;
-        match outcome {
-            Ok(address) => {
-                self.account = Some(address);
-                self.phase = Phase::Opening;
-                let additional = std::mem::take(&mut self.additional);
-                vec![Action::Send(print_sasl("success", &additional)), Action::Restart]
-            }
-            Err(failure) => self.refuse_login(failure),
-        }
-    }
-
-    fn refuse_login(&mut self, failure: Failure) -> Vec<Action> {
-        self.exchange = None;
-        self.additional.clear();
-        self.failures = self.failures.saturating_add(1);
-        let refusal = format!("<failure xmlns='{SASL}'><{}/></failure>", failure.condition()).into_bytes();
-        let mut actions = vec![Action::Send(refusal)];
-        if self.failures >= self.settings.login_attempts {
-            let error = StreamError::with_text(Condition::PolicyViolation, "too many failed logins");
-            actions.extend(self.close(error));
-        }
-        actions
     }
 
     fn handle_bind(&mut self, request: &Stanza) -> Vec<Action> {
@@ -382,39 +334,57 @@ impl Negotiation {
         vec![Action::Resume(Resume { id: id.into_owned(), handled })]
     }
 
-    /// The earlier stream goes on here; `handled` of the peer's stanzas had been dealt with on it.
-    pub fn handle_resumed(&mut self, id: &str, handled: u32) -> Vec<u8> {
+    /// The earlier stream of `party` goes on here; `handled` of the peer's stanzas had been dealt with on it.
+    pub fn handle_resumed(&mut self, party: &Party, id: &str, handled: u32) -> Vec<u8> {
         self.phase = Phase::Bound;
-        let mut out = format!("<resumed xmlns='{SM}' h='{handled}' previd='").into_bytes();
-        print_attribute(id, &mut out);
-        out.extend_from_slice(b"'/>");
-        out
+        let mut resumed = format!("<resumed xmlns='{SM}' h='{handled}' previd='").into_bytes();
+        print_attribute(id, &mut resumed);
+        resumed.extend_from_slice(b"'/>");
+        match self.second.take() {
+            Some(login) => self.print_success(*login, party, &resumed),
+            None => resumed,
+        }
     }
 
     /// There is no such stream any more: the peer may bind a resource instead.
-    pub fn handle_resume_refused(&mut self) -> Vec<u8> {
+    pub fn handle_resume_refused(&mut self) -> Vec<Action> {
         self.phase = Phase::Binding;
-        super::management::print_failed("item-not-found")
+        let refusal = super::management::print_failed("item-not-found");
+        match self.second.take() {
+            Some(login) => self.go_on(Box::new(sasl2::Login { refused: refusal, ..*login })),
+            None => vec![Action::Send(refusal)],
+        }
     }
 
-    /// The account gave this session its resource.
-    pub fn handle_bound(&mut self, party: &Party) -> Vec<u8> {
-        let Phase::BindAsked { id } = std::mem::replace(&mut self.phase, Phase::Bound) else {
-            return Vec::new();
-        };
-        let mut out = print_iq("result", id.as_deref());
-        out.extend_from_slice(format!("<bind xmlns='{BIND}'><jid>").as_bytes());
-        print_text(&party.to_string(), &mut out);
-        out.extend_from_slice(b"</jid></bind></iq>");
-        out
+    /// The account gave this session its resource. `inline` is what is told of the features that were turned on
+    /// with it.
+    pub fn handle_bound(&mut self, party: &Party, inline: &[u8]) -> Vec<u8> {
+        match (std::mem::replace(&mut self.phase, Phase::Bound), self.second.take()) {
+            (Phase::BindAsked { id }, _) => {
+                let mut out = print_iq("result", id.as_deref());
+                out.extend_from_slice(format!("<bind xmlns='{BIND}'><jid>").as_bytes());
+                print_text(&party.to_string(), &mut out);
+                out.extend_from_slice(b"</jid></bind></iq>");
+                out
+            }
+            (Phase::Bind2Asked, Some(login)) => {
+                let bound = bind2::print_bound(inline);
+                self.print_success(*login, party, &bound)
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// The account takes no more sessions.
     pub fn handle_bind_refused(&mut self) -> Vec<u8> {
-        let Phase::BindAsked { id } = std::mem::replace(&mut self.phase, Phase::Binding) else {
-            return Vec::new();
-        };
-        print_bind_error(id.as_deref(), "wait", "resource-constraint")
+        match (std::mem::replace(&mut self.phase, Phase::Binding), self.second.take(), &self.account) {
+            (Phase::BindAsked { id }, ..) => print_bind_error(id.as_deref(), "wait", "resource-constraint"),
+            (Phase::Bind2Asked, Some(login), Some(account)) => {
+                let party = Party::bare(account.clone());
+                self.print_success(*login, &party, &bind2::print_refused("resource-constraint"))
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// What to write to end the stream with this error: a header first if none was sent.
@@ -428,21 +398,6 @@ impl Negotiation {
         self.phase = Phase::Closed;
         vec![Action::Send(out), Action::Close]
     }
-}
-
-/// `=` stands for an empty response (RFC 6120 §6.4.2).
-fn decode(text: &str) -> Result<Vec<u8>, Failure> {
-    match text {
-        "=" => Ok(Vec::new()),
-        _ => BASE64.decode(text).map_err(|_| Failure::IncorrectEncoding),
-    }
-}
-
-fn print_sasl(name: &str, data: &[u8]) -> Vec<u8> {
-    if data.is_empty() && name == "success" {
-        return format!("<success xmlns='{SASL}'/>").into_bytes();
-    }
-    format!("<{name} xmlns='{SASL}'>{}</{name}>", BASE64.encode(data)).into_bytes()
 }
 
 fn print_iq(kind: &str, id: Option<&str>) -> Vec<u8> {
@@ -465,5 +420,4 @@ fn print_bind_error(id: Option<&str>, kind: &str, condition: &str) -> Vec<u8> {
 
 const STREAMS: &str = "http://etherx.jabber.org/streams";
 const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
-const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
 const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";

@@ -1,3 +1,5 @@
+mod second_login;
+
 use std::sync::Arc;
 
 use base64::Engine;
@@ -23,9 +25,18 @@ const OPEN: &str = "<?xml version='1.0'?><stream:stream to='example.org' version
 
 impl Pair {
     fn new(start_tls: StartTls) -> Self {
-        let settings =
-            Settings { domains: vec!["example.org".into()], login_attempts: 3, features: "<c/>".into() };
-        let offer = Offer { allows_plain: start_tls == StartTls::Unavailable, bindings: Bindings::default() };
+        let settings = Settings {
+            domains: vec!["example.org".into()],
+            login_attempts: 3,
+            features: "<c/>".into(),
+            registration: Registration::Invited,
+            limits: StreamLimits { before_login: 10_000, after_login: 20_000, idle_seconds: 30 },
+        };
+        let offer = Offer {
+            allows_plain: start_tls == StartTls::Unavailable,
+            allows_tokens: true,
+            bindings: Bindings::default(),
+        };
         let machine = Negotiation::new(Arc::new(settings), start_tls, offer);
         let scanner = Scanner::new(Limits::before_login());
         Self { scanner, machine, written: String::new(), asked: Vec::new(), is_closed: false }
@@ -51,6 +62,7 @@ impl Pair {
         for action in actions {
             match action {
                 Action::Send(bytes) => self.written.push_str(std::str::from_utf8(&bytes).expect("utf-8")),
+                Action::Trust => {}
                 Action::Restart => self.scanner.restart(Limits::before_login()),
                 Action::Close => self.is_closed = true,
                 Action::StartTls => {
@@ -63,7 +75,7 @@ impl Pair {
     }
 
     fn login(&mut self, outcome: Result<(), Failure>) -> String {
-        let actions = self.machine.handle_login(outcome.map(|()| alice()));
+        let actions = self.machine.handle_login(outcome.map(|()| welcome()));
         self.perform(actions);
         std::mem::take(&mut self.written)
     }
@@ -78,6 +90,10 @@ impl Pair {
         pair.send(OPEN);
         pair
     }
+}
+
+fn welcome() -> Welcome {
+    Welcome { address: alice(), answer: None, token: None, tasks: Vec::new() }
 }
 
 fn alice() -> Address {
@@ -112,7 +128,7 @@ fn a_stream_goes_through_tls_login_and_binding() {
     pair.send("<iq type='set' id='b&apos;1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>phone</resource></bind></iq>");
     let party = Party::parse("alice@example.org/phone").expect("a party");
     assert_eq!(pair.asked, [Action::Bind(party.resource.clone())]);
-    let answer = String::from_utf8(pair.machine.handle_bound(&party)).expect("utf-8");
+    let answer = String::from_utf8(pair.machine.handle_bound(&party, b"")).expect("utf-8");
     assert!(answer.starts_with("<iq type='result' id='b&apos;1'>"), "{answer}");
     assert!(answer.contains("<jid>alice@example.org/phone</jid>"), "{answer}");
     assert!(pair.machine.is_bound());
@@ -267,11 +283,16 @@ fn an_earlier_stream_is_asked_for_instead_of_a_resource() {
     for _ in 0..2 {
         pair.send(resume);
         assert_eq!(pair.asked, [Action::Resume(Resume { id: "x".into(), handled: 1 })]);
-        assert!(pair.machine.handle_resume_refused().starts_with(b"<failed "));
         pair.asked.clear();
+        let actions = pair.machine.handle_resume_refused();
+        pair.perform(actions);
+        assert!(std::mem::take(&mut pair.written).starts_with("<failed "));
     }
     pair.send(resume);
-    assert_eq!(pair.machine.handle_resumed("x", 5), b"<resumed xmlns='urn:xmpp:sm:3' h='5' previd='x'/>");
+    assert_eq!(
+        pair.machine.handle_resumed(&Party::bare(alice()), "x", 5),
+        b"<resumed xmlns='urn:xmpp:sm:3' h='5' previd='x'/>"
+    );
     assert!(pair.machine.is_bound());
 }
 

@@ -11,7 +11,7 @@ use crate::signal::{
     Typing,
 };
 use crate::xmpp::stanza::{CLIENT, ChildView, Head, Jid, Kind, Stanza, print_attribute};
-use crate::xmpp::xep::{delay, hints, stanza_id};
+use crate::xmpp::xep::{delay, hints, retraction, stanza_id};
 
 /// What the connection knows about a message beside the stanza.
 pub(in crate::xmpp) struct Envelope<'a> {
@@ -97,6 +97,12 @@ impl<'a> Reader<'a> {
                 "displayed" | "acknowledged" => self.read_receipt(child, ReceiptKind::Displayed),
                 _ => {}
             },
+            retraction::NAMESPACE => {
+                if let Some(of) = retraction::parse(child) {
+                    self.content.receipt = Some(Receipt { kind: ReceiptKind::Retracted, of });
+                }
+                self.is_substantial = true;
+            }
             SIDS => self.has_stanza_id |= child.name() == "stanza-id",
             other => self.is_substantial |= !self.hints.read(child.name(), other),
         }
@@ -181,6 +187,11 @@ pub(in crate::xmpp) fn print_message(message: &Message, copy: Copy, owner: &Part
     head.print(&[start.as_bytes(), &inner, end.as_bytes()], out);
 }
 
+/// Appends the message as it leaves for another server.
+pub(in crate::xmpp) fn print_sent(message: &Message, out: &mut Vec<u8>) {
+    print_plain(message, &[], None, out);
+}
+
 /// Appends the message as the archive shows it.
 pub(in crate::xmpp) fn print_archived(message: &Message, out: &mut Vec<u8>) {
     print_plain(message, &[], Some(CLIENT), out);
@@ -210,9 +221,14 @@ fn print_plain(message: &Message, more: &[u8], namespace: Option<&str>, out: &mu
         language: content.and_then(|(_, lang)| lang),
         namespace,
     };
-    match content {
-        Some((payload, _)) => head.print(&[payload, more], out),
-        None => head.print(&[&print_neutral(&message.content), more], out),
+    match (content, &message.native) {
+        (Some((payload, _)), _) => head.print(&[payload, more], out),
+        (None, Native::Retracted { by, at }) => {
+            let mut tombstone = Vec::new();
+            retraction::print_tombstone(by, *at, &mut tombstone);
+            head.print(&[&tombstone, more], out);
+        }
+        (None, _) => head.print(&[&print_neutral(&message.content), more], out),
     }
 }
 
@@ -272,6 +288,7 @@ fn print_receipt(receipt: &Receipt, out: &mut Vec<u8>) {
     let (name, namespace) = match receipt.kind {
         ReceiptKind::Delivered => ("received", RECEIPTS),
         ReceiptKind::Displayed => ("displayed", MARKERS),
+        ReceiptKind::Retracted => return retraction::print(&receipt.of, out),
     };
     out.extend_from_slice(format!("<{name} xmlns='{namespace}' id='").as_bytes());
     print_attribute(&receipt.of, out);

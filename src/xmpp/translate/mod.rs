@@ -11,8 +11,11 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
-pub(super) use message::{Envelope, parse_message, print_archived, print_message};
-pub(super) use presence::{parse_presence, print_contact_signal, print_notice};
+pub(super) use message::{Envelope, parse_message, print_archived, print_message, print_sent};
+pub(super) use presence::{
+    parse_contact_content, parse_contact_failure, parse_presence, print_contact_failure,
+    print_contact_signal, print_notice,
+};
 pub(super) use query::{parse_query, print_query};
 pub(super) use refusal::{Refusal, Scope};
 
@@ -32,7 +35,7 @@ fn native(stanza: &Stanza, language: Option<&str>) -> Native {
 fn elements(native: &Native) -> Option<(&Bytes, Option<&str>)> {
     match native {
         Native::Elements { payload, lang } => Some((payload, lang.as_deref())),
-        Native::None | Native::Mime { .. } => None,
+        Native::None | Native::Mime { .. } | Native::Retracted { .. } => None,
     }
 }
 

@@ -1,7 +1,11 @@
 //! Stanza errors (RFC 6120 §8.3) and refusals.
 
+use std::borrow::Cow;
+
 use compact_str::CompactString;
 
+use crate::admin::AdminError;
+use crate::auth::AuthError;
 use crate::signal::{Reason, Reject};
 use crate::xmpp::stanza::{CLIENT, Stanza, print_text};
 
@@ -14,7 +18,7 @@ pub(in crate::xmpp) struct Refusal {
     pub(in crate::xmpp) condition: &'static str,
     pub(in crate::xmpp) text: Option<CompactString>,
     /// A more special condition of some extension, as it is printed.
-    pub(in crate::xmpp) detail: Option<&'static str>,
+    pub(in crate::xmpp) detail: Option<Cow<'static, str>>,
 }
 
 /// What was refused: the same reason has different names for a stanza and for a request to the server.
@@ -34,13 +38,17 @@ impl Refusal {
     pub(in crate::xmpp) const INTERNAL: Self = Self::new("wait", "internal-server-error");
     pub(in crate::xmpp) const NOT_ACCEPTABLE: Self = Self::new("modify", "not-acceptable");
 
+    pub(in crate::xmpp) const NOT_ALLOWED: Self = Self::new("cancel", "not-allowed");
+    pub(in crate::xmpp) const FORBIDDEN: Self = Self::new("auth", "forbidden");
+    pub(in crate::xmpp) const CONFLICT: Self = Self::new("cancel", "conflict");
+
     pub(in crate::xmpp) const fn new(advice: &'static str, condition: &'static str) -> Self {
         Self { advice, condition, text: None, detail: None }
     }
 
     /// The same with a more special condition, as it is printed.
-    pub(in crate::xmpp) fn with_detail(self, detail: &'static str) -> Self {
-        Self { detail: Some(detail), ..self }
+    pub(in crate::xmpp) fn with_detail(self, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { detail: Some(detail.into()), ..self }
     }
 
     /// The error for a refusal.
@@ -59,8 +67,28 @@ impl Refusal {
             print_text(text, out);
             out.extend_from_slice(b"</text>");
         }
-        out.extend_from_slice(self.detail.unwrap_or_default().as_bytes());
+        out.extend_from_slice(self.detail.as_deref().unwrap_or_default().as_bytes());
         out.extend_from_slice(b"</error>");
+    }
+}
+
+/// How a client is told why something was not done for it.
+impl From<AdminError> for Refusal {
+    fn from(fault: AdminError) -> Self {
+        let base = match &fault {
+            AdminError::Refused(reject) => return Self::from_reject(reject, Scope::Own),
+            AdminError::Auth(AuthError::NoSuchAccount)
+            | AdminError::NoSuchDevice
+            | AdminError::NoSuchReport => Self::ITEM_NOT_FOUND,
+            AdminError::Auth(AuthError::AccountExists) => Self::CONFLICT,
+            AdminError::Auth(AuthError::Password | AuthError::Limit(_))
+            | AdminError::Announcement
+            | AdminError::Domain { .. }
+            | AdminError::UnknownSetting(_)
+            | AdminError::Value { .. } => Self::NOT_ACCEPTABLE,
+            AdminError::Auth(_) => return Self::INTERNAL,
+        };
+        Self { text: Some(fault.to_string().into()), ..base }
     }
 }
 

@@ -4,10 +4,11 @@ use super::message::Envelope;
 use super::*;
 use crate::account::Copy;
 use crate::signal::{
-    Activity, Address, Availability, Content, Keep, Message, MessageId, MessageKind, Party, Presence,
+    Activity, Availability, Content, Keep, Memo, Message, MessageId, MessageKind, Party, Presence,
     PresenceNotice, Reason, Receipt, ReceiptKind, Reject, Text, Timestamp, Typing,
 };
 use crate::xmpp::stanza::{Event, Limits, Scanner};
+use crate::xmpp::xep::caps;
 
 fn stanza(text: &str) -> Stanza {
     let mut scanner = Scanner::new(Limits::default());
@@ -86,6 +87,20 @@ fn copies_follow_kind_content_and_hints() {
         ("type='chat'", "<composing xmlns='http://jabber.org/protocol/chatstates'/>", Keep::PASSING),
         ("type='chat'", "<received xmlns='urn:xmpp:receipts' id='1'/>", Keep { archive: false, ..Keep::ALL }),
         ("type='chat'", "<encrypted xmlns='urn:xmpp:omemo:2'/>", Keep::ALL),
+        (
+            "type='chat'",
+            "<displayed xmlns='urn:xmpp:chat-markers:0' id='1'/>",
+            Keep { archive: false, ..Keep::ALL },
+        ),
+        (
+            "type='chat'",
+            "<displayed xmlns='urn:xmpp:chat-markers:0' id='1'/><store xmlns='urn:xmpp:hints'/>",
+            Keep::ALL,
+        ),
+        ("type='chat'", "<retract xmlns='urn:xmpp:message-retract:1' id='1'/>", Keep::ALL),
+        ("type='chat'", "<reactions xmlns='urn:xmpp:reactions:0' id='1'/>", Keep::ALL),
+        ("type='chat'", "<propose xmlns='urn:xmpp:jingle-message:0' id='1'/>", Keep::ALL),
+        ("", "<x xmlns='jabber:x:conference' jid='room@x'/>", storing),
         ("", "<x xmlns='jabber:x:oob'/>", storing),
         ("type='headline'", "<body>a</body>", none),
         ("type='groupchat'", "<body>a</body>", none),
@@ -209,11 +224,32 @@ fn presence_from_elsewhere_is_written_from_its_neutral_form() {
         ..Presence::default()
     };
     let notice = PresenceNotice::new(party("alice@x/phone"), Arc::new(presence), None);
+    // A chat client that is on the phone can what it can; for a phone the server answers.
+    for (is_spoken_for, caps) in [(false, ""), (true, caps::print_session())] {
+        let notice = PresenceNotice { is_spoken_for, printed: Memo::default(), ..notice.clone() };
+        let mut out = Vec::new();
+        print_notice(&notice, &party("bob@x/b"), &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            format!(
+                "<presence from='alice@x/phone' to='bob@x'><show>dnd</show>\
+                 <status xml:lang='en'>On the phone</status><priority>5</priority>{caps}</presence>"
+            )
+        );
+    }
+}
+
+/// RFC 6121 §4.3.2: of what happened long ago is told when.
+#[test]
+fn answer_to_a_probe_says_when_it_happened() {
+    let presence = Arc::new(Presence::offline(Timestamp(5)));
+    let notice = PresenceNotice::new(party("alice@x"), presence, None);
+    let notice = PresenceNotice { happened: Some(Timestamp(1_767_323_045_000)), ..notice };
     let mut out = Vec::new();
-    print_notice(&notice, &Address::parse("bob@x").unwrap(), &mut out);
+    print_notice(&notice, &party("bob@x/b"), &mut out);
     assert_eq!(
-        &out[..],
-        b"<presence from='alice@x/phone' to='bob@x'><show>dnd</show>\
-          <status xml:lang='en'>On the phone</status><priority>5</priority></presence>"
+        String::from_utf8(out).unwrap(),
+        "<presence from='alice@x' to='bob@x' type='unavailable'><delay xmlns='urn:xmpp:delay' from='x' \
+         stamp='2026-01-02T03:04:05.000Z'/></presence>"
     );
 }

@@ -1,0 +1,85 @@
+//! What takes a while for a session: worked on by the session's own task, beside what it reads and writes.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use compact_str::CompactString;
+
+use super::{session::Client, xep::Answer};
+use crate::{account::Request, signal::RequestId};
+
+/// Something that ends in the answer to an `<iq/>`.
+pub(super) type Work = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// What a session waits for, at most [`MOST`] at a time: a client that asks for more is read no further.
+#[derive(Default)]
+pub(super) struct Jobs(Vec<Job>);
+
+struct Job {
+    end: End,
+    work: Work,
+}
+
+/// What becomes of it.
+enum End {
+    /// It is the answer to an `<iq/>`.
+    Answer { id: CompactString, from: Option<CompactString> },
+    /// Whatever came of it, the account is asked this.
+    Request { request: Box<Request>, tag: RequestId },
+}
+
+impl Client {
+    /// Begins to work for the answer to the `<iq/>` of this id.
+    pub(super) fn begin(&mut self, id: &str, from: Option<&str>, work: Work) {
+        let end = End::Answer { id: id.into(), from: from.map(Into::into) };
+        self.jobs.get_or_insert_default().0.push(Job { end, work });
+    }
+
+    /// Begins to work for something that comes before a request to the account.
+    pub(super) fn begin_before(&mut self, request: Request, tag: RequestId, work: Work) {
+        let end = End::Request { request: Box::new(request), tag };
+        self.jobs.get_or_insert_default().0.push(Job { end, work });
+    }
+
+    /// Whether it can begin something more.
+    pub(super) fn has_hands(&self) -> bool {
+        self.jobs.as_ref().is_none_or(|jobs| jobs.0.len() < MOST)
+    }
+
+    /// Goes on with what was begun, and gives the answers that are ready. Tells whether there were any.
+    pub(super) fn poll_jobs(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(mut jobs) = self.jobs.take() else { return false };
+        let mut ready = Vec::new();
+        let mut at = 0;
+        while let Some(job) = jobs.0.get_mut(at) {
+            match job.work.as_mut().poll(context) {
+                Poll::Ready(answer) => ready.push((jobs.0.remove(at).end, answer)),
+                Poll::Pending => at += 1,
+            }
+        }
+        if !jobs.0.is_empty() {
+            self.jobs = Some(jobs);
+        }
+        let has_answered = !ready.is_empty();
+        for (end, answer) in ready {
+            match end {
+                End::Answer { id, from } => self.act_on(&id, from.as_deref(), answer),
+                End::Request { request, tag } => self.session.ask_tagged(*request, Some(tag)),
+            }
+        }
+        has_answered
+    }
+
+    /// Waits until everything begun is answered.
+    pub(super) async fn finish_jobs(&mut self) {
+        std::future::poll_fn(|context| {
+            while self.poll_jobs(context) {}
+            if self.jobs.is_some() { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+    }
+}
+
+const MOST: usize = 4;
