@@ -3,6 +3,11 @@
 //! Used by the control socket of a running server, by the command line where no server runs, and by
 //! whatever else lets an administrator in. Who may ask is decided there, not here.
 
+mod access;
+mod belongings;
+mod everybody;
+mod invitation;
+mod report;
 mod setting;
 
 use std::time::Duration;
@@ -18,6 +23,10 @@ use crate::{
 
 use setting::Change;
 
+pub use crate::storage::{Complained, Complaint, Report};
+pub use access::{Access, AccessId, Revoked, Thoroughness};
+pub use belongings::{Belongings, Kept, Told};
+pub use invitation::{Newcomers, Offer, uri_of};
 pub use setting::SETTINGS;
 
 /// Does what an operator asks. Cheap to clone.
@@ -67,6 +76,26 @@ pub enum Command {
         address: Address,
         id: i64,
     },
+    /// The sessions of that name, or all.
+    EndSessions {
+        address: Address,
+        name: Option<String>,
+    },
+    /// To an account that is not there yet, or to any of a domain.
+    Invite {
+        place: Address,
+    },
+    /// What owners reported about people whom they blocked.
+    Reports,
+    /// Forget a report.
+    RemoveReport {
+        id: i64,
+    },
+    /// A message to everybody who is online.
+    Announce {
+        subject: Option<String>,
+        text: String,
+    },
 }
 
 /// What came of it.
@@ -87,6 +116,19 @@ pub enum Answer {
     },
     Devices {
         devices: Vec<DeviceView>,
+    },
+    /// The only time that the token can be read. The URI is for chat clients (XEP-0401).
+    Invitation {
+        token: String,
+        uri: String,
+    },
+    /// Newest first.
+    Reports {
+        reports: Vec<Report>,
+    },
+    /// So many sessions, or users, were concerned.
+    Count {
+        count: usize,
     },
 }
 
@@ -121,8 +163,12 @@ pub enum AdminError {
     UnknownSetting(String),
     #[error("{name} cannot be {value}; it can be {choices}")]
     Value { name: String, value: String, choices: &'static str },
+    #[error("an announcement has 1 to 10000 bytes")]
+    Announcement,
     #[error("there is no such device")]
     NoSuchDevice,
+    #[error("there is no such report")]
+    NoSuchReport,
     #[error("the account refused: {0}")]
     Refused(Reject),
     #[error(transparent)]
@@ -170,6 +216,11 @@ impl Admin {
                     return Err(AdminError::NoSuchDevice);
                 }
             }
+            Command::EndSessions { address, name } => return self.end_sessions(address, name).await,
+            Command::Invite { place } => return self.invite(place, None).await,
+            Command::Reports => return self.reports().await,
+            Command::RemoveReport { id } => return self.remove_report(id).await,
+            Command::Announce { subject, text } => return self.announce(subject.as_deref(), &text).await,
         }
         Ok(Answer::Done)
     }
@@ -186,6 +237,16 @@ impl Admin {
         let token =
             self.authenticator.issue_token(TokenKind::Setup, None, "first administrator", DAY).await?;
         Ok(Some(token))
+    }
+
+    /// Whether this account is an administrator's.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn is_administrator(&self, address: &Address) -> Result<bool, AdminError> {
+        let wanted = address.clone();
+        let account = self.read(move |store| store.account(&wanted)).await?;
+        Ok(account.is_some_and(|account| account.is_admin && !account.disabled))
     }
 
     async fn list(&self, after: Option<Address>) -> Result<Answer, AdminError> {

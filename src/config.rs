@@ -4,6 +4,8 @@
 //! file, line and what is wrong. It reads and checks, and starts nothing. `config/example.toml` shows
 //! every option; the tests here prove it.
 
+mod ranges;
+
 use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
@@ -34,6 +36,10 @@ pub struct Config {
     pub account: account::Config,
     /// The XMPP listeners.
     pub xmpp: xmpp::Config,
+    /// Which other XMPP servers are spoken to.
+    pub federation: xmpp::FederationConfig,
+    /// Programs with domains of their own.
+    pub components: xmpp::ComponentsConfig,
     /// Browsers and programs.
     pub api: api::Config,
     /// Documents of accounts over HTTP.
@@ -140,26 +146,55 @@ impl Config {
         Ok(config)
     }
 
+    /// What rooms have on the web listeners must not be in each other's way.
+    fn check_paths(&self) -> Result<(), String> {
+        let root = &self.xcap.root;
+        let is_below = |path: &str| {
+            path.strip_prefix(root.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        match self.xmpp.web_paths().into_iter().find(|(_, path)| !root.is_empty() && is_below(path)) {
+            Some((name, path)) => {
+                Err(format!("xmpp.{name} is {path}, where xcap.root is: it must be another"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Says what is out of range; the message begins with the option's full name.
     fn check(&self) -> Result<(), String> {
         self.server.check()?;
         self.log.check()?;
-        self.limits.check()?;
-        self.storage.check()?;
-        self.auth.check()?;
-        self.account.check()?;
+        self.ranges().iter().try_for_each(|(section, table)| ranges::check(section, table))?;
         self.xmpp.check()?;
+        self.federation.check()?;
+        self.components.check(&self.server.domains)?;
         self.api.check()?;
         self.xcap.check()?;
-        self.sip.check()?;
-        self.webhooks.check()
+        self.check_paths()?;
+        self.sip.check()
+    }
+
+    /// The numbers of every section that has any.
+    fn ranges(&self) -> [(&'static str, Vec<ranges::Row>); 10] {
+        [
+            ("limits", self.limits.ranges()),
+            ("storage", self.storage.ranges()),
+            ("auth", self.auth.ranges()),
+            ("account", self.account.ranges()),
+            ("xmpp", self.xmpp.ranges()),
+            ("federation", self.federation.ranges()),
+            ("components", self.components.ranges()),
+            ("api", self.api.ranges()),
+            ("sip", self.sip.ranges()),
+            ("webhooks", self.webhooks.ranges()),
+        ]
     }
 }
 
 impl Server {
     /// The domains as plain names, for certificates.
     pub fn domain_names(&self) -> Vec<String> {
-        self.domains.iter().map(|domain| domain.domain().to_owned()).collect()
+        self.domains.iter().map(|domain| domain.domain_in_ascii().into_owned()).collect()
     }
 
     fn check(&self) -> Result<(), String> {

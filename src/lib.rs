@@ -14,15 +14,17 @@
 //!   ^          ^
 //!   |      documents                  XML documents of the account, kept in step with it
 //!   |          ^
-//!   sip   xmpp   xcap   api ---> admin     the doors: each translates its wire to signals
+//!   |          |      admin           what operators and administrators may have done, beside the account
+//!   |          |        ^
+//!   sip xcap   |   api  xmpp          the doors: each translates its wire to signals
 //!              ^
 //!   config  control  cli  server      composition root: wiring and administration
 //!   webhook                           what rules tell programs: knows signal and net alone
 //! ```
 //!
 //! - A door imports `signal`, `formats`, `net`, `auth` and `account`. Never another door, never
-//!   `storage`, `bus` or `presence`. `api` lets administrators in and so knows `admin` too, which
-//!   stands beside `account` and knows no door.
+//!   `storage`, `bus` or `presence`. `api` and `xmpp` let administrators in and so know `admin` too,
+//!   which stands beside `account` and knows no door.
 //! - `documents` stands above `account` and knows `signal` and `formats` besides; `sip`, `xcap` and `api`
 //!   may know it. It names no status of HTTP and no header of SIP.
 //! - `account` names no protocol: no header, element, status code, XML or SIP type.

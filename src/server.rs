@@ -7,19 +7,19 @@ use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::broadcast,
+    sync::{broadcast, mpsc},
     time,
 };
 use tracing::{error, info, warn};
 
 use crate::{
-    account::{Accounts, CloseReason},
+    account::{Accounts, CloseReason, Opened},
     admin::Admin,
     api,
     auth::{AuthError, Authenticator, Change, Changed},
     config::Config,
     control::Control,
-    documents::Documents,
+    documents::{Documents, IconKeys},
     net::{BindError, Gate, Shutdown, ShutdownSignal, Tasks, Tls, TlsError},
     sip,
     storage::{Store, StoreError},
@@ -40,6 +40,8 @@ pub enum StartError {
     #[error(transparent)]
     Xmpp(#[from] xmpp::OpenError),
     #[error(transparent)]
+    Federation(#[from] xmpp::FederationError),
+    #[error(transparent)]
     Listen(#[from] BindError),
     #[error("signals cannot be heard: {0}")]
     Signals(std::io::Error),
@@ -55,6 +57,8 @@ pub struct Server {
     store: Store,
     tls: Arc<Tls>,
     xmpp: Vec<(xmpp::Entrance, SocketAddr)>,
+    federation: Vec<(xmpp::FederationEntrance, SocketAddr)>,
+    components: Vec<SocketAddr>,
     http: Vec<SocketAddr>,
     https: Vec<SocketAddr>,
     sip: sip::Addresses,
@@ -69,9 +73,29 @@ pub struct Server {
 /// The URI below which documents are served, as clients know it: where operators say nothing of it, on the first
 /// domain.
 fn xcap_root(config: &Config) -> String {
-    let domain = config.server.domains.first().map(|domain| domain.domain()).unwrap_or_default();
+    let domain = config.server.domains.first().map(|domain| domain.domain_in_ascii()).unwrap_or_default();
     let page = config.api.public_url.clone().unwrap_or_else(|| format!("https://{domain}"));
     format!("{}{}/", page.trim_end_matches('/'), config.xcap.root)
+}
+
+/// Whether a web listener is wanted.
+fn has_web(config: &Config) -> bool {
+    !config.api.https.is_empty() || !config.api.http.is_empty()
+}
+
+/// Where the web listeners are found from outside, scheme, host and port: where operators say nothing of it, on the
+/// first domain. Empty where there are none.
+fn web_address(config: &Config, api: &api::Door) -> String {
+    if let Some(url) = &config.api.public_url {
+        return url.trim_end_matches('/').to_owned();
+    }
+    let domain = config.server.domains.first().map(|domain| domain.domain_in_ascii()).unwrap_or_default();
+    match (api.https_addresses().first(), api.http_addresses().first()) {
+        (Some(https), _) if https.port() == 443 => format!("https://{domain}"),
+        (Some(https), _) => format!("https://{domain}:{}", https.port()),
+        (None, Some(http)) => format!("http://{}", welcome::place(*http)),
+        (None, None) => String::new(),
+    }
 }
 
 impl Server {
@@ -89,6 +113,8 @@ impl Server {
         let accounts = Accounts::new(store.clone(), config.server.domains.clone(), config.account.clone());
         accounts.load_rules().await?;
         let gate = Gate::new(&config.limits);
+        let admin = Admin::new(accounts.clone(), authenticator.clone(), store.clone());
+        let (shutdown, signal) = Shutdown::new();
         let xmpp = xmpp::Door::open(
             &config.xmpp,
             xmpp::Parts {
@@ -97,10 +123,14 @@ impl Server {
                 tls: Arc::clone(&tls),
                 gate: gate.clone(),
                 limits: config.limits.clone(),
+                admin: admin.clone(),
+                has_web: has_web(&config),
             },
         )?;
-        let documents = Documents::new(accounts.clone()).with_root(&config.xcap.root);
-        let admin = Admin::new(accounts.clone(), authenticator.clone(), store.clone());
+        let federation = open_federation(&config, &accounts, xmpp.answers(), &tls, &gate)?;
+        let documents = Documents::new(accounts.clone())
+            .with_root(&config.xcap.root)
+            .with_icon_keys(IconKeys::new(authenticator.secret("pictures")));
         let api = api::Door::open(
             &config.api,
             api::Parts {
@@ -112,6 +142,7 @@ impl Server {
                 gate: gate.clone(),
                 limits: config.limits.clone(),
                 session_lifetime: Duration::from_secs(config.auth.session_seconds.into()),
+                takes_guests: config.xmpp.takes_guests(),
                 guests: xcap::router(
                     &config.xcap,
                     xcap::Parts {
@@ -120,9 +151,10 @@ impl Server {
                         documents: documents.clone(),
                     },
                 ),
+                long_guests: xmpp.router(signal.clone()),
             },
         )?;
-        let (shutdown, signal) = Shutdown::new();
+        xmpp.set_web_address(web_address(&config, &api));
         let sip = sip::start(
             config.sip.clone(),
             sip::Environment {
@@ -145,16 +177,24 @@ impl Server {
         }
         let xmpp_addresses = xmpp.addresses().collect();
         tasks.spawn(xmpp.serve(signal.clone()));
+        let federation_addresses = federation.iter().flat_map(xmpp::Federation::addresses).collect();
+        let component_addresses = federation.iter().flat_map(xmpp::Federation::component_addresses).collect();
+        if let Some(federation) = federation {
+            tasks.spawn(federation.serve(signal.clone()));
+        }
         let (http, https) = (api.http_addresses(), api.https_addresses());
         tasks.spawn(api.serve(signal.clone()));
         tasks.spawn(sip.wait());
         tasks.spawn(follow_credentials(accounts.clone(), authenticator.changes(), signal.clone()));
         let forget_every = Duration::from_secs(config.account.offline_watcher_info_cleanup_seconds.into());
         tasks.spawn(keep_time(accounts.clone(), forget_every, signal.clone()));
-        if let Some(calls) = accounts.take_hooks() {
-            tasks.spawn(webhook::Caller::new(&config.webhooks).run(calls, signal.clone()));
-        }
+        let (calls, called) = mpsc::channel(HOOKS_AT_HAND);
+        let ender = accounts.clone();
+        let caller = webhook::Caller::new(&config.webhooks);
+        tasks.spawn(caller.run(called, move |id| ender.end_hook(id), signal.clone()));
+        tasks.spawn(accounts.clone().feed_hooks(calls));
         tasks.spawn(keep_documents(documents.clone(), signal.clone()));
+        tasks.spawn(forget_files(accounts.clone(), signal.clone()));
         tasks.spawn(retire_idle(accounts.clone(), signal));
         Ok(Self {
             accounts,
@@ -163,6 +203,8 @@ impl Server {
             store,
             tls,
             xmpp: xmpp_addresses,
+            federation: federation_addresses,
+            components: component_addresses,
             http,
             https,
             sip: sip_addresses,
@@ -204,6 +246,18 @@ impl Server {
         &self.xmpp
     }
 
+    /// Where other XMPP servers are served, with the ports that were chosen for port 0.
+    #[must_use]
+    pub fn federation_addresses(&self) -> &[(xmpp::FederationEntrance, SocketAddr)] {
+        &self.federation
+    }
+
+    /// Where XMPP components connect, with the ports that were chosen for port 0.
+    #[must_use]
+    pub fn component_addresses(&self) -> &[SocketAddr] {
+        &self.components
+    }
+
     /// Where plain HTTP is served, with the ports that were chosen for port 0.
     #[must_use]
     pub fn http_addresses(&self) -> &[SocketAddr] {
@@ -239,6 +293,7 @@ impl Server {
             domain,
             page: public.or_else(|| page("http", &self.http)).or_else(|| page("https", &self.https)),
             xmpp: self.xmpp.iter().map(|(entrance, address)| (entrance.name(), *address)).collect(),
+            federation: services(&self.federation),
             sip: [each("UDP", &self.sip.udp), each("TCP", &self.sip.tcp), each("TLS", &self.sip.tls)]
                 .concat(),
             self_signed,
@@ -265,6 +320,38 @@ impl Server {
         blocking(move || store.close()).await;
         info!(aborted, "stopped");
     }
+}
+
+/// What other servers look for in DNS, each service once.
+fn services(addresses: &[(xmpp::FederationEntrance, SocketAddr)]) -> Vec<(&'static str, u16)> {
+    let service = |(entrance, address): &(xmpp::FederationEntrance, SocketAddr)| match entrance {
+        xmpp::FederationEntrance::StartTls => ("_xmpp-server", address.port()),
+        xmpp::FederationEntrance::DirectTls => ("_xmpps-server", address.port()),
+    };
+    let mut services: Vec<_> = addresses.iter().map(service).collect();
+    services.dedup();
+    services
+}
+
+/// The door to other servers and to services, unless the operator wants neither.
+fn open_federation(
+    config: &Config,
+    accounts: &Accounts,
+    answers: xmpp::Answers,
+    tls: &Arc<Tls>,
+    gate: &Gate,
+) -> Result<Option<xmpp::Federation>, xmpp::FederationError> {
+    if !config.federation.enabled && config.components.services.is_empty() {
+        return Ok(None);
+    }
+    let parts = xmpp::FederationParts {
+        accounts: accounts.clone(),
+        answers,
+        tls: Arc::clone(tls),
+        gate: gate.clone(),
+        limits: config.limits.clone(),
+    };
+    xmpp::Federation::open(&config.federation, &config.components, parts).map(Some)
 }
 
 /// Runs a server until the process gets SIGTERM or SIGINT. SIGHUP reads the certificates again.
@@ -309,12 +396,15 @@ async fn follow_credentials(
         };
         match change {
             Ok(Changed { address, change }) => match change {
-                Change::Password => accounts.evict(&address, CloseReason::CredentialsChanged, None),
+                Change::Password => accounts.evict(&address, CloseReason::CredentialsChanged, Opened::Anyhow),
                 Change::Removed | Change::Disabled => {
-                    accounts.evict(&address, CloseReason::AccountGone, None)
+                    accounts.evict(&address, CloseReason::AccountGone, Opened::Anyhow)
                 }
                 Change::DeviceRemoved(id) => {
-                    accounts.evict(&address, CloseReason::CredentialsChanged, Some(id));
+                    accounts.evict(&address, CloseReason::CredentialsChanged, Opened::ByDevice(id));
+                }
+                Change::ClientRemoved(id) => {
+                    accounts.evict(&address, CloseReason::CredentialsChanged, Opened::ByClient(id));
                 }
             },
             Err(broadcast::error::RecvError::Lagged(missed)) => {
@@ -338,7 +428,7 @@ async fn retire_idle(accounts: Accounts, shutdown: ShutdownSignal) {
     }
 }
 
-/// Wakes accounts in time, and lets the store forget what nobody waits for any more.
+/// Wakes accounts in time, and lets the store forget what nobody waits for any more or had its time.
 async fn keep_time(accounts: Accounts, forget_every: Duration, shutdown: ShutdownSignal) {
     let forget = async {
         let mut tick = time::interval(forget_every);
@@ -346,12 +436,25 @@ async fn keep_time(accounts: Accounts, forget_every: Duration, shutdown: Shutdow
             tick.tick().await;
             // What failed is in the log, and tried again.
             let _ = accounts.forget_waiting().await;
+            accounts.forget_archived().await;
         }
     };
     tokio::select! {
         () = accounts.keep_time() => {}
         () = forget => {}
         () = shutdown.draining() => {}
+    }
+}
+
+/// Lets shared files go in time.
+async fn forget_files(accounts: Accounts, shutdown: ShutdownSignal) {
+    let mut tick = time::interval(FORGET_FILES_EVERY);
+    loop {
+        tokio::select! {
+            // What failed is in the log, and tried again.
+            _ = tick.tick() => drop(accounts.forget_files().await),
+            () = shutdown.draining() => return,
+        }
     }
 }
 
@@ -371,4 +474,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     }
 }
 
+const FORGET_FILES_EVERY: Duration = Duration::from_secs(300);
 const RETIRE_EVERY: Duration = Duration::from_secs(15);
+/// Calls of programs on the web that are read before one can be made.
+const HOOKS_AT_HAND: usize = 100;

@@ -13,6 +13,8 @@ pub struct Welcome {
     pub xcap: Option<String>,
     /// Where XMPP clients connect, each with its kind of security.
     pub xmpp: Vec<(&'static str, SocketAddr)>,
+    /// Where other servers connect, each service with its port.
+    pub federation: Vec<(&'static str, u16)>,
     /// Where phones connect, each with its transport.
     pub sip: Vec<(&'static str, SocketAddr)>,
     /// The certificate is one that nobody knows yet.
@@ -30,9 +32,19 @@ impl fmt::Display for Welcome {
         }
         print_entrances(f, "XMPP client", &format!("you@{domain}"), &self.xmpp)?;
         print_entrances(f, "SIP phone", &format!("sip:you@{domain}"), &self.sip)?;
+        print_records(f, domain, &self.xmpp)?;
         if let Some(root) = &self.xcap {
             writeln!(f, "\nPhones find contacts and rules by this DNS record:")?;
             writeln!(f, "  xcap.{domain}. IN TXT \"{root}\"")?;
+        }
+        if !self.federation.is_empty() {
+            writeln!(
+                f,
+                "\nOther XMPP servers find this one by these DNS records; HOST is this machine's name:"
+            )?;
+            for (service, port) in &self.federation {
+                writeln!(f, "  {service}._tcp.{domain}. IN SRV 0 5 {port} HOST.")?;
+            }
         }
         if self.self_signed {
             writeln!(f, "\nThe certificate is self-signed: programs will ask whether to trust it.")?;
@@ -65,6 +77,25 @@ fn print_entrances(
     writeln!(f, "  {what:<12} {who}, server {}", places.join(" or "))
 }
 
+/// The DNS records by which chat clients elsewhere find the server (RFC 6120 §3.2.1, XEP-0368).
+fn print_records(
+    f: &mut fmt::Formatter<'_>,
+    domain: &str,
+    entrances: &[(&'static str, SocketAddr)],
+) -> fmt::Result {
+    let services = [("STARTTLS", "xmpp-client"), ("TLS", "xmpps-client")];
+    let mut has_title = false;
+    for (wanted, service) in services {
+        let found = entrances.iter().find(|(kind, address)| *kind == wanted && !address.ip().is_loopback());
+        let Some((_, address)) = found else { continue };
+        if !std::mem::replace(&mut has_title, true) {
+            writeln!(f, "\nChat clients find the server by these DNS records:")?;
+        }
+        writeln!(f, "  _{service}._tcp.{domain}. IN SRV 0 5 {} {domain}.", address.port())?;
+    }
+    Ok(())
+}
+
 /// An address as a person would type it.
 #[must_use]
 pub fn place(address: SocketAddr) -> String {
@@ -89,7 +120,9 @@ mod tests {
             xmpp: vec![
                 ("STARTTLS", "127.0.0.1:5222".parse().unwrap()),
                 ("TLS", "[::1]:5223".parse().unwrap()),
+                ("TLS", "[::]:443".parse().unwrap()),
             ],
+            federation: vec![("_xmpp-server", 5269)],
             sip: vec![("UDP", "0.0.0.0:5060".parse().unwrap())],
             self_signed: true,
             setup: Some("abc".to_owned()),
@@ -101,10 +134,13 @@ mod tests {
         let text = welcome().to_string();
         for line in [
             "  Browser      https://localhost:5281/\n",
-            "  XMPP client  you@localhost, server localhost:5222 (STARTTLS) or localhost:5223 (TLS)\n",
+            "  XMPP client  you@localhost, server localhost:5222 (STARTTLS) or localhost:5223 (TLS) or this \
+             machine, port 443 (TLS)\n",
             "  SIP phone    sip:you@localhost, server this machine, port 5060 (UDP)\n",
             "  https://localhost:5281/setup?token=abc\n",
             "  xcap.localhost. IN TXT \"https://localhost:5281/xcap-root\"\n",
+            "DNS records:\n  _xmpps-client._tcp.localhost. IN SRV 0 5 443 localhost.\n",
+            "  _xmpp-server._tcp.localhost. IN SRV 0 5 5269 HOST.\n",
             "self-signed",
         ] {
             assert!(text.contains(line), "{line:?} is not in:\n{text}");

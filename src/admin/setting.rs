@@ -1,6 +1,9 @@
 //! Settings of an account by their names, as operators write them.
 
-use crate::storage::{AcceptedSenders, Preferences};
+use crate::{
+    signal::Audience,
+    storage::{AcceptedSenders, Preferences},
+};
 
 use super::AdminError;
 
@@ -11,6 +14,8 @@ pub(super) enum Change {
     OfflineStorage(bool),
     DeviceMessages(bool),
     DeviceCopies(bool),
+    TemporaryPresence(Audience),
+    Listed(bool),
     Admin(bool),
     Disabled(bool),
 }
@@ -32,6 +37,8 @@ impl Change {
             "offline-storage" => Self::OfflineStorage(switch()?),
             "device-messages" => Self::DeviceMessages(switch()?),
             "device-copies" => Self::DeviceCopies(switch()?),
+            "temporary-presence" => Self::TemporaryPresence(Audience::parse(value).ok_or_else(wrong)?),
+            "listed" => Self::Listed(switch()?),
             "admin" => Self::Admin(switch()?),
             _ => Self::Disabled(switch()?),
         })
@@ -48,6 +55,8 @@ impl Change {
             Self::OfflineStorage(value) => preferences.offline_storage = value,
             Self::DeviceMessages(value) => preferences.device_messages = value,
             Self::DeviceCopies(value) => preferences.device_copies = value,
+            Self::TemporaryPresence(value) => preferences.temporary_presence.to = value,
+            Self::Listed(value) => preferences.listed = value,
             Self::Admin(_) | Self::Disabled(_) => {}
         }
     }
@@ -64,6 +73,8 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("offline-storage", "on or off"),
     ("device-messages", "on or off"),
     ("device-copies", "on or off"),
+    ("temporary-presence", "nobody, same-domain or everybody"),
+    ("listed", "on or off"),
     ("admin", "on or off"),
     ("disabled", "on or off"),
 ];

@@ -85,7 +85,7 @@ async fn settings_are_changed_together_or_not_at_all() {
         (
             &[("offline-storage", "on"), ("colour", "red")],
             "there is no setting colour; there are accepted-senders, offline-storage, device-messages, \
-             device-copies, admin, disabled",
+             device-copies, temporary-presence, listed, admin, disabled",
         ),
     ] {
         assert_eq!(admin.perform(set(settings)).await.unwrap_err().to_string(), message);

@@ -232,7 +232,7 @@ struct TokenView {
 impl From<TokenRecord> for TokenView {
     fn from(token: TokenRecord) -> Self {
         Self {
-            id: print_hash(&token.hash),
+            id: hex::print(&token.hash),
             kind: if token.kind == TokenKind::Session { "session" } else { "bearer" },
             label: token.label,
             created: token.created,
@@ -263,7 +263,7 @@ pub(super) async fn remove_token(
     identity: Identity,
     Part(id): Part,
 ) -> Outcome<StatusCode> {
-    let removed = match parse_hash(&id) {
+    let removed = match hex::parse(&id) {
         Some(hash) => shared.authenticator.revoke_token_by_hash(&identity.address, &hash).await?,
         None => false,
     };
@@ -272,37 +272,4 @@ pub(super) async fn remove_token(
 
 fn gone_or_not_found(removed: bool) -> Outcome<StatusCode> {
     if removed { Ok(StatusCode::NO_CONTENT) } else { Err(Reason::NotFound.into()) }
-}
-
-/// A token's hash in lower-case hexadecimal digits.
-fn print_hash(hash: &[u8; 32]) -> String {
-    hex::print(hash)
-}
-
-fn parse_hash(text: &str) -> Option<[u8; 32]> {
-    let digits = text.as_bytes();
-    if digits.len() != 64 {
-        return None;
-    }
-    let mut hash = [0; 32];
-    for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
-        let digit = |digit: u8| char::from(digit).to_digit(16);
-        let [high, low] = pair else { return None };
-        *byte = u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()?;
-    }
-    Some(hash)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn printed_hash_is_read_back() {
-        let hash = std::array::from_fn(|i| u8::try_from(i * 8).unwrap());
-        assert_eq!(parse_hash(&print_hash(&hash)), Some(hash));
-        for text in ["", "0", &"0".repeat(63), &"g".repeat(64), &"é".repeat(32)] {
-            assert_eq!(parse_hash(text), None, "{text}");
-        }
-    }
 }

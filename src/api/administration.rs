@@ -131,10 +131,13 @@ impl From<AdminError> for Failure {
         match fault {
             AdminError::Refused(reject) => reject.into(),
             AdminError::Auth(fault) => fault.into(),
-            AdminError::NoSuchDevice => Self::new(Reason::NotFound, &fault.to_string()),
-            AdminError::Domain { .. } | AdminError::UnknownSetting(_) | AdminError::Value { .. } => {
-                Self::new(Reason::NotAcceptable, &fault.to_string())
+            AdminError::NoSuchDevice | AdminError::NoSuchReport => {
+                Self::new(Reason::NotFound, &fault.to_string())
             }
+            AdminError::Domain { .. }
+            | AdminError::Announcement
+            | AdminError::UnknownSetting(_)
+            | AdminError::Value { .. } => Self::new(Reason::NotAcceptable, &fault.to_string()),
         }
     }
 }

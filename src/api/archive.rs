@@ -13,8 +13,8 @@ use super::{
     translate::MessageView,
 };
 use crate::{
-    account::{ArchiveEnd, ArchiveQuery, ArchivedMessage},
-    signal::{Address, MessageId, Timestamp},
+    account::{ArchiveEnd, ArchiveQuery, ArchiveReading, ArchivedMessage, Reply, Request, Words},
+    signal::{Address, MessageId, Reason, Timestamp},
 };
 
 /// Which page is wanted.
@@ -25,9 +25,19 @@ pub(super) struct Page {
     before: Option<String>,
     after: Option<String>,
     limit: Option<usize>,
+    /// Only messages with all of these words.
+    text: Option<String>,
 }
 
 impl Page {
+    fn words(&self) -> Result<Option<Words>, Failure> {
+        let parse = |text: &str| {
+            Words::parse(text)
+                .ok_or_else(|| Failure::malformed("text must have 1 to 16 words, 256 bytes in all"))
+        };
+        self.text.as_deref().map(parse).transpose()
+    }
+
     /// What to ask the archive: one message more than the limit, to see whether there are more.
     /// Without a beginning the newest messages are wanted, with one those that follow it.
     fn into_query(self) -> Result<ArchiveQuery, Failure> {
@@ -92,9 +102,13 @@ pub(super) async fn show(
     identity: Identity,
     Params(page): Params<Page>,
 ) -> Outcome<impl IntoResponse> {
+    let words = page.words()?;
     let query = page.into_query()?;
     let (limit, from) = (query.limit - 1, query.from);
-    let found = shared.accounts.archive(&identity.address, query).await?;
+    let found = match words {
+        None => shared.accounts.archive(&identity.address, query).await?,
+        words => search(&shared, &identity.address, query, words).await?,
+    };
     let (lines, complete) = cut(&found, limit, from);
     let marks = match (lines.first(), lines.last()) {
         (Some(first), Some(last)) => {
@@ -105,6 +119,20 @@ pub(super) async fn show(
     let messages = lines.iter().map(|line| Line::new(line, &marks)).collect();
     let document = Document { messages, complete };
     Ok(Json(document).into_response())
+}
+
+/// The messages of a page that say certain words, and one beyond it.
+async fn search(
+    shared: &Shared,
+    owner: &Address,
+    query: ArchiveQuery,
+    words: Option<Words>,
+) -> Outcome<Vec<ArchivedMessage>> {
+    let reading = ArchiveReading { query, words, ..ArchiveReading::default() };
+    match shared.accounts.ask(owner, Request::Archive(Box::new(reading))).await? {
+        Reply::Archive(page) => Ok(page.messages),
+        _ => Err(Reason::Internal.into()),
+    }
 }
 
 /// Leaves out the message beyond the limit, at the end where the page may go on.
@@ -127,7 +155,7 @@ mod tests {
 
     fn page(after: Option<&str>, before: Option<&str>, limit: Option<usize>) -> Page {
         let own = |text: Option<&str>| text.map(ToOwned::to_owned);
-        Page { with: None, after: own(after), before: own(before), limit }
+        Page { with: None, after: own(after), before: own(before), limit, text: None }
     }
 
     #[test]

@@ -79,7 +79,15 @@ async fn show_of(
         Ok(Reply::Picture { avatar, bytes }) => (avatar, bytes),
         Ok(_) => return Err(Reason::Internal.into()),
         Err(reject)
-            if matches!(reject.reason, Reason::NotFound | Reason::NoSession | Reason::NotAuthenticated) =>
+            if matches!(
+                reject.reason,
+                Reason::NotFound
+                    | Reason::NoSession
+                    | Reason::NotAuthenticated
+                    | Reason::RemoteNotFound
+                    | Reason::RemoteTimeout
+                    | Reason::Timeout
+            ) =>
         {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }

@@ -61,7 +61,7 @@ pub(super) async fn set(
     shared.accounts.ask(&identity.address, set).await?;
     if subscribe {
         let event = ContactEvent::Subscribe;
-        let ask = Request::Contact { to: address, event, note: None, native: Native::None };
+        let ask = Request::Contact { to: address, event, note: None, native: Native::None, origin_id: None };
         shared.accounts.ask(&identity.address, ask).await?;
     }
     Ok(StatusCode::NO_CONTENT)
@@ -101,7 +101,7 @@ pub(super) async fn act(
     };
     let to = account_address(&address)?;
     let note = translate::note_text(words.and_then(|Body(words)| words.note))?;
-    let request = Request::Contact { to, event, note, native: Native::None };
+    let request = Request::Contact { to, event, note, native: Native::None, origin_id: None };
     shared.accounts.ask(&identity.address, request).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -49,7 +49,7 @@ impl From<AuthError> for Failure {
     fn from(fault: AuthError) -> Self {
         let text = fault.to_string();
         let reason = match fault {
-            AuthError::Wrong => Reason::NotAuthenticated,
+            AuthError::Wrong | AuthError::Expired => Reason::NotAuthenticated,
             AuthError::Throttled { retry_after } => {
                 let reject = Reject::with_text(Reason::Overloaded, &text);
                 return Self(Reject { retry_after: Some(retry_after), ..reject });

@@ -57,10 +57,10 @@ pub(super) async fn log_out(
     Ok((StatusCode::NO_CONTENT, AppendHeaders([(header::SET_COOKIE, client.cookie("", 0)?)])))
 }
 
-/// The token of a setup link.
+/// The token of a link.
 #[derive(Deserialize)]
 pub(super) struct Link {
-    token: String,
+    pub(super) token: String,
 }
 
 /// What the setup page needs to know.
@@ -102,7 +102,8 @@ pub(super) async fn set_up(
     welcome(&shared, client, &headers, login).await
 }
 
-fn refuse_link(fault: AuthError) -> Failure {
+/// How somebody is told that a link is of no use.
+pub(super) fn refuse_link(fault: AuthError) -> Failure {
     match fault {
         AuthError::Wrong => Failure::new(Reason::NotFound, "this link is used up or too old"),
         other => other.into(),
@@ -118,7 +119,7 @@ struct Welcome {
 }
 
 /// Answers a login that succeeded, with a new cookie.
-async fn welcome(
+pub(super) async fn welcome(
     shared: &Shared,
     client: Client,
     headers: &HeaderMap,

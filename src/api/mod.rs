@@ -14,6 +14,7 @@
 //! - Every body, frame, queue, window and rate has a bound; who does not keep up is disconnected.
 //! - No password or token is logged.
 
+mod access;
 mod account;
 mod administration;
 mod archive;
@@ -22,14 +23,18 @@ mod avatar;
 mod blocks;
 mod config;
 mod contacts;
+mod directory;
 mod error;
 mod extract;
 mod identity;
+mod invitation;
+mod invitations;
 mod login;
 mod pace;
 mod pending;
 mod policy;
 mod presence;
+mod reports;
 mod rules;
 mod server;
 mod session;

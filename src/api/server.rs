@@ -5,7 +5,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    pin::{Pin, pin},
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -27,22 +27,22 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use tokio::{sync::mpsc, time::timeout};
+use tokio::time::timeout;
 use tracing::debug;
 
 use super::{
-    Config, account, administration, archive, assets, avatar, blocks, contacts,
+    Config, access, account, administration, archive, assets, avatar, blocks, contacts, directory,
     error::{Failure, Outcome},
     extract::account_address,
     identity::{Client, Identity},
-    login, policy, presence, rules, session,
+    invitation, invitations, login, policy, presence, reports, rules, session,
 };
 use crate::{
     account::Accounts,
     admin::Admin,
     auth::Authenticator,
     documents::Documents,
-    net::{BindError, Gate, Gcra, Limits, Listener, ShutdownSignal, Stream, Tasks, Tls, Visitor},
+    net::{Aftermath, BindError, Gate, Gcra, Limits, Listener, ShutdownSignal, Stream, Tasks, Tls, Visitor},
     signal::{Address, AddressError, Reason, Reject},
 };
 
@@ -57,8 +57,12 @@ pub struct Parts {
     pub limits: Limits,
     /// How long a browser stays logged in after its last use.
     pub session_lifetime: Duration,
-    /// Routes of other rooms on the same listeners; their requests carry a [`Visitor`].
+    /// Whether who was invited can make an account in a chat client, too.
+    pub takes_guests: bool,
+    /// Routes of other rooms on the same listeners; their requests carry a [`Visitor`] and an [`Aftermath`].
     pub guests: Router,
+    /// The same, of routes whose requests may take long: they bound their time and their bodies themselves.
+    pub long_guests: Router,
 }
 
 /// The room, listening.
@@ -99,7 +103,18 @@ impl Door {
     /// Serves until the server drains and every connection has ended or was cut off.
     pub async fn serve(self, signal: ShutdownSignal) {
         let Self { config, parts, http, https } = self;
-        let Parts { accounts, authenticator, admin, documents, limits, session_lifetime, guests, .. } = parts;
+        let Parts {
+            accounts,
+            authenticator,
+            admin,
+            documents,
+            limits,
+            session_lifetime,
+            takes_guests,
+            guests,
+            long_guests,
+            ..
+        } = parts;
         let shared = Arc::new(Shared {
             config,
             limits,
@@ -108,9 +123,10 @@ impl Door {
             admin,
             documents,
             session_lifetime,
+            takes_guests,
             signal: signal.clone(),
         });
-        let router = routes(Arc::clone(&shared), guests);
+        let router = routes(Arc::clone(&shared), guests, long_guests);
         let mut tasks = Tasks::new();
         for listener in http.into_iter().chain(https) {
             let (shared, router) = (Arc::clone(&shared), router.clone());
@@ -131,6 +147,7 @@ pub(super) struct Shared {
     pub(super) admin: Admin,
     pub(super) documents: Documents,
     pub(super) session_lifetime: Duration,
+    pub(super) takes_guests: bool,
     pub(super) signal: ShutdownSignal,
 }
 
@@ -162,11 +179,17 @@ impl Shared {
 }
 
 /// Every route.
-fn routes(shared: Arc<Shared>, guests: Router) -> Router {
+fn routes(shared: Arc<Shared>, guests: Router, long_guests: Router) -> Router {
     let api = Router::new()
         .route("/api/login", post(login::log_in))
         .route("/api/logout", post(login::log_out))
         .route("/api/setup", get(login::show_setup).post(login::set_up))
+        .route("/api/invitation", get(invitation::show).post(invitation::join))
+        .route("/api/invitation/accept", post(invitation::accept))
+        .route("/api/invitations", get(invitations::list).post(invitations::invite))
+        .route("/api/invitations/{id}", delete(invitations::withdraw))
+        .route("/api/admin/invitations", get(invitations::list_all).post(invitations::invite_newcomer))
+        .route("/api/admin/invitations/{id}", delete(invitations::withdraw_any))
         .route("/api/me", get(account::show_me))
         .route(
             "/api/avatar",
@@ -176,10 +199,13 @@ fn routes(shared: Arc<Shared>, guests: Router) -> Router {
                 .layer(DefaultBodyLimit::max(shared.accounts.avatar_bytes())),
         )
         .route("/api/avatar/{address}", get(avatar::show))
+        .route("/api/directory", get(directory::search))
         .route("/api/preferences", get(account::show_preferences).put(account::set_preferences))
         .route("/api/password", post(account::change_password))
         .route("/api/devices", get(account::list_devices).post(account::add_device))
         .route("/api/devices/{id}", delete(account::remove_device))
+        .route("/api/access", get(access::list))
+        .route("/api/access/{id}", delete(access::remove))
         .route("/api/tokens", get(account::list_tokens).post(account::add_token))
         .route("/api/tokens/{id}", delete(account::remove_token))
         .route("/api/roster", get(contacts::show))
@@ -207,36 +233,44 @@ fn routes(shared: Arc<Shared>, guests: Router) -> Router {
         .route("/api/ws", get(open_socket))
         .route("/api/admin/accounts", get(administration::list_accounts).post(administration::add_account))
         .route("/api/admin/accounts/{address}", delete(administration::remove_account))
+        .route("/api/admin/reports", get(reports::list))
+        .route("/api/admin/reports/{id}", delete(reports::remove))
         .route("/api/admin/accounts/{address}/password", post(administration::set_password));
     api.method_not_allowed_fallback(async || StatusCode::METHOD_NOT_ALLOWED)
         .with_state(Arc::clone(&shared))
         .merge(guests)
         .fallback(assets::serve)
         .layer(DefaultBodyLimit::max(shared.config.body_bytes))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), in_time))
+        .merge(long_guests)
         .layer(middleware::from_fn_with_state(shared, around))
 }
 
-/// What holds for every request: a time limit, and the headers that keep browsers safe.
+/// Gives a request its time and no more.
+async fn in_time(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let patience = Duration::from_secs(shared.config.request_seconds.into());
+    let answer = timeout(patience, next.run(request)).await;
+    answer.unwrap_or_else(|_| Failure::from(Reason::Timeout).into_response())
+}
+
+/// What holds for every request: its connection's rate, and the headers that keep browsers safe.
 async fn around(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
     let Some(connection) = request.extensions().get::<Connection>().cloned() else {
         return Failure::from(Reason::Internal).into_response();
     };
     let is_api = request.uri().path().starts_with("/api");
-    let Connection { peer, is_secure, .. } = connection;
-    let client = Client::of(peer, is_secure, shared.config.behind_proxy, request.headers());
+    let client =
+        Client::of(connection.peer, connection.is_secure, shared.config.behind_proxy, request.headers());
     request.extensions_mut().insert(client);
+    request.extensions_mut().insert(connection.aftermath.clone());
     request.extensions_mut().insert(Visitor { address: client.address, is_secure: client.is_secure });
-    let patience = Duration::from_secs(shared.config.request_seconds.into());
     let mut response = match connection.take_turn(&shared.limits) {
         Err(failure) => failure.into_response(),
-        Ok(()) => match timeout(patience, next.run(request)).await {
-            Ok(response) if is_api && response.status() == StatusCode::METHOD_NOT_ALLOWED => {
-                refuse_method(response)
-            }
-            Ok(response) => response,
-            Err(_) => Failure::from(Reason::Timeout).into_response(),
-        },
+        Ok(()) => next.run(request).await,
     };
+    if is_api && response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response = refuse_method(response);
+    }
     assets::secure(response.headers_mut(), client);
     if is_api {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -270,8 +304,7 @@ async fn open_socket(
         .write_buffer_size(SOCKET_BUFFER)
         .max_write_buffer_size(shared.limits.outgoing_bytes.max(2 * SOCKET_BUFFER))
         .on_upgrade(async move |socket| {
-            // Fails only when the connection's task was aborted.
-            let _ = connection.upgrades.try_send(Box::pin(session::converse(socket, shared, identity)));
+            connection.aftermath.leave(session::converse(socket, shared, identity));
         }))
 }
 
@@ -281,11 +314,8 @@ struct Connection {
     peer: IpAddr,
     is_secure: bool,
     pace: Arc<Mutex<Gcra>>,
-    /// Takes what goes on after the HTTP part is over; one at most.
-    upgrades: mpsc::Sender<Aftermath>,
+    aftermath: Aftermath,
 }
-
-type Aftermath = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Connection {
     /// Counts a request against the connection's rate.
@@ -300,23 +330,18 @@ impl Connection {
 
 /// Serves one connection: requests, and the WebSocket that one of them may become.
 fn serve(stream: Stream, shared: Arc<Shared>, router: Router) -> impl Future<Output = ()> + Send {
-    let (upgrades, mut aftermath) = mpsc::channel(1);
+    let (aftermath, aftermaths) = Aftermath::channel();
     let connection = Connection {
         peer: stream.peer().ip(),
         is_secure: stream.is_secure(),
         pace: Arc::default(),
-        upgrades,
+        aftermath,
     };
     // Boxed: the state of HTTP is large, and gone once a WebSocket has taken its place.
     let requests = Box::pin(serve_requests(stream, shared, connection, router));
     async move {
         requests.await;
-        // The last sender goes when the upgrade is done, or came to nothing.
-        let conversation = aftermath.recv().await;
-        drop(aftermath);
-        if let Some(conversation) = conversation {
-            conversation.await;
-        }
+        aftermaths.run().await;
     }
 }
 

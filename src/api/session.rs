@@ -22,8 +22,8 @@ use super::{
     pending::Pending,
     server::Shared,
     translate::{
-        Farewell, Sender, Wish, parse_frame, print_event, print_message, print_outcome, print_ready,
-        print_reply,
+        Farewell, Sender, Wish, parse_frame, print_event, print_face, print_message, print_outcome,
+        print_ready, print_reply,
     },
     window::Window,
 };
@@ -69,6 +69,7 @@ fn specify(since: Timestamp) -> Result<SessionSpec, Reject> {
         since,
         contact: None,
         device: None,
+        client: None,
         takes_messages: true,
         takes_calls: false,
         takes_copies: true,
@@ -290,6 +291,7 @@ impl Conversation {
                     self.out.extend(reply);
                 }
                 Parcel::Event(Event::Closed(reason)) => return Err(Some(Farewell::Account(reason))),
+                Parcel::Event(Event::Face(face)) => self.out.extend(print_face(&face)),
                 Parcel::Event(event) => self.out.extend(print_event(&event)),
             }
         }

@@ -10,7 +10,9 @@ mod presence;
 mod view;
 mod words;
 
-pub(super) use event::{Farewell, print_event, print_message, print_outcome, print_ready, print_reply};
+pub(super) use event::{
+    Farewell, print_event, print_face, print_message, print_outcome, print_ready, print_reply,
+};
 pub(super) use frame::{Sender, Wish, note_text, parse_frame, set_contact};
 pub(super) use preferences::{PreferencesView, changed};
 pub(super) use presence::{OfflineStatus, WatchersView};

@@ -8,7 +8,7 @@ use super::{
     words,
 };
 use crate::{
-    account::{About, CloseReason, Copy, Event, Replied, Reply, Summary},
+    account::{About, CloseReason, Copy, Event, Face, Replied, Reply, Summary},
     api::{error::Refusal, translate::PreferencesView},
     signal::{Address, ContactEvent, Message, Party, Piece, PresenceNotice, Reject, SessionId},
 };
@@ -36,6 +36,10 @@ enum Frame<'a> {
         from: &'a Address,
         note: Option<&'a str>,
     },
+    Failed {
+        contact: &'a Address,
+        error: Refusal<'a>,
+    },
     Settled {
         from: &'a Address,
         granted: bool,
@@ -47,6 +51,10 @@ enum Frame<'a> {
     Avatar {
         from: &'a Address,
         hash: Option<String>,
+    },
+    Nickname {
+        from: &'a Address,
+        nickname: Option<&'a str>,
     },
     Preferences {
         preferences: PreferencesView,
@@ -131,6 +139,15 @@ pub(in crate::api) fn print_message(message: &Message, copy: Copy) -> String {
     print(&Frame::Message(MessageView::new(message, Some(copy))))
 }
 
+/// How somebody of another domain wants to be shown.
+pub(in crate::api) fn print_face(face: &Face) -> [String; 2] {
+    let (from, hash) = (&face.of, face.picture.map(|hash| hash.to_string()));
+    [
+        print(&Frame::Avatar { from, hash }),
+        print(&Frame::Nickname { from, nickname: face.nickname.as_deref() }),
+    ]
+}
+
 /// An event that is for the client as it stands; `None` for one that says nothing new: the answers
 /// of contacts come with the roster change that they cause, and pages are asked no queries.
 pub(in crate::api) fn print_event(event: &Event) -> Option<String> {
@@ -139,7 +156,10 @@ pub(in crate::api) fn print_event(event: &Event) -> Option<String> {
         Event::Contact(signal) if signal.event == ContactEvent::Subscribe => {
             Frame::Request { from: &signal.from, note: signal.note.as_ref().map(|note| note.text.as_str()) }
         }
-        Event::ContactSettled { from, granted } => Frame::Settled { from, granted: *granted },
+        Event::ContactFailure(failure) => {
+            Frame::Failed { contact: &failure.from, error: Refusal::from(&failure.why) }
+        }
+        Event::ContactSettled { from, granted, .. } => Frame::Settled { from, granted: *granted },
         Event::Roster(change) => Frame::Roster(change.as_ref().into()),
         Event::Blocked(change) => Frame::Blocked { added: &change.added, removed: &change.removed },
         Event::Personal(news) => {
@@ -151,7 +171,9 @@ pub(in crate::api) fn print_event(event: &Event) -> Option<String> {
             Frame::Marked { message: message.to_string(), marks, quiet: *quiet }
         }
         Event::Preferences(preferences) => Frame::Preferences { preferences: preferences.as_ref().into() },
-        Event::Contact(_) | Event::Query(_) | Event::Reply(_) | Event::Closed(_) => return None,
+        Event::Contact(_) | Event::Query(_) | Event::Face(_) | Event::Reply(_) | Event::Closed(_) => {
+            return None;
+        }
     };
     Some(print(&frame))
 }

@@ -223,7 +223,13 @@ fn message(sender: &Sender<'_>, to: &str, content: Content, keep: Keep) -> Resul
 }
 
 fn contact(to: &str, event: ContactEvent, note: Option<String>) -> Result<Request, Reject> {
-    Ok(Request::Contact { to: person(to)?, event, note: note_text(note)?, native: Native::None })
+    Ok(Request::Contact {
+        to: person(to)?,
+        event,
+        note: note_text(note)?,
+        native: Native::None,
+        origin_id: None,
+    })
 }
 
 /// Gives a contact its name and groups.

@@ -1,11 +1,12 @@
 //! Preferences as JSON: camelCase keys, every one of them known by name.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
     account::{AcceptedSenders, Preferences},
     api::error::Failure,
+    signal::{Address, Audience, TemporaryPresence},
 };
 
 /// All preferences.
@@ -16,6 +17,19 @@ pub(in crate::api) struct PreferencesView {
     offline_storage: bool,
     device_messages: bool,
     device_copies: bool,
+    temporary_presence: TemporaryPresenceView,
+    listed: bool,
+}
+
+/// To whom it is answered that the owner is there.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TemporaryPresenceView {
+    to: Audience,
+    also: Vec<Address>,
+    media: bool,
+    text: bool,
+    file: bool,
 }
 
 impl From<&Preferences> for PreferencesView {
@@ -25,6 +39,8 @@ impl From<&Preferences> for PreferencesView {
             offline_storage: preferences.offline_storage,
             device_messages: preferences.device_messages,
             device_copies: preferences.device_copies,
+            temporary_presence: (&preferences.temporary_presence).into(),
+            listed: preferences.listed,
         }
     }
 }
@@ -43,9 +59,14 @@ pub(in crate::api) fn changed(
                 preferences.accepted_senders = parse_senders(value)?;
                 continue;
             }
+            "temporaryPresence" => {
+                preferences.temporary_presence = parse_temporary(value)?;
+                continue;
+            }
             "offlineStorage" => &mut preferences.offline_storage,
             "deviceMessages" => &mut preferences.device_messages,
             "deviceCopies" => &mut preferences.device_copies,
+            "listed" => &mut preferences.listed,
             _ => {
                 let shown: String = key.chars().take(SHOWN_CHARS).collect();
                 return Err(Failure::malformed(&format!("there is no preference '{shown}'")));
@@ -61,6 +82,28 @@ fn parse_senders(value: &Value) -> Result<AcceptedSenders, Failure> {
     value.as_str().and_then(AcceptedSenders::parse).ok_or_else(|| {
         Failure::malformed("acceptedSenders must be everybody, authenticated, same-domain or nobody")
     })
+}
+
+fn parse_temporary(value: &Value) -> Result<TemporaryPresence, Failure> {
+    let view = TemporaryPresenceView::deserialize(value).map_err(|_| {
+        Failure::malformed(
+            "temporaryPresence must have to (nobody, same-domain or everybody), also (addresses), media, text and file",
+        )
+    })?;
+    let TemporaryPresenceView { to, mut also, media, text, file } = view;
+    also.sort();
+    also.dedup();
+    if also.len() > TemporaryPresence::LISTED || also.iter().any(Address::is_domain) {
+        return Err(Failure::malformed("temporaryPresence lists too many addresses, or a domain"));
+    }
+    Ok(TemporaryPresence { to, also, media, text, file })
+}
+
+impl From<&TemporaryPresence> for TemporaryPresenceView {
+    fn from(choice: &TemporaryPresence) -> Self {
+        let TemporaryPresence { to, also, media, text, file } = choice.clone();
+        Self { to, also, media, text, file }
+    }
 }
 
 /// How much of an unknown key is repeated in the error.
@@ -87,6 +130,16 @@ mod tests {
     fn known_keys_change_and_others_stay() {
         check("{}", Ok(r#""acceptedSenders":"everybody","offlineStorage":true"#));
         check(r#"{"acceptedSenders":"same-domain"}"#, Ok(r#""acceptedSenders":"same-domain""#));
+        check(
+            "{}",
+            Ok(r#""temporaryPresence":{"to":"nobody","also":[],"media":true,"text":true,"file":true}"#),
+        );
+        let choice =
+            r#"{"to":"same-domain","also":["Eve@example.org"],"media":true,"text":false,"file":false}"#;
+        let expected =
+            r#"{"to":"same-domain","also":["eve@example.org"],"media":true,"text":false,"file":false}"#;
+        check(&format!(r#"{{"temporaryPresence":{choice}}}"#), Ok(expected));
+        check(r#"{"listed":true}"#, Ok(r#""listed":true"#));
         check(r#"{"offlineStorage":false}"#, Ok(r#""offlineStorage":false,"deviceMessages":true"#));
     }
 
@@ -95,6 +148,9 @@ mod tests {
         check(r#"{"offline-storage":true}"#, Err("'offline-storage'"));
         check(r#"{"offlineStorage":"yes"}"#, Err("offlineStorage must be"));
         check(r#"{"acceptedSenders":"friends"}"#, Err("acceptedSenders must be"));
+        check(r#"{"temporaryPresence":{"to":"all"}}"#, Err("temporaryPresence must have"));
+        let domain = r#"{"to":"nobody","also":["example.org"],"media":true,"text":true,"file":true}"#;
+        check(&format!(r#"{{"temporaryPresence":{domain}}}"#), Err("or a domain"));
         check(r#"{"acceptedSenders":null}"#, Err("acceptedSenders must be"));
     }
 }

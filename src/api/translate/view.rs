@@ -36,6 +36,12 @@ pub(in crate::api) struct MessageView<'a> {
     wants_delivered: bool,
     #[serde(skip_serializing_if = "is_false")]
     wants_displayed: bool,
+    /// The id of the message that its author takes back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retracts: Option<&'a str>,
+    /// Its author took it back, and nothing is left of it.
+    #[serde(skip_serializing_if = "is_false")]
+    retracted: bool,
     /// The media type of a content that has no words in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     unsupported: Option<&'a str>,
@@ -68,7 +74,9 @@ impl<'a> MessageView<'a> {
             thread: content.thread.as_deref(),
             origin_id: message.origin_id.as_deref(),
             typing: content.typing.map(words::typing),
-            receipt: content.receipt.as_ref().map(receipt),
+            receipt: content.receipt.as_ref().filter(|_| message.retracts().is_none()).map(receipt),
+            retracts: message.retracts().map(|of| of.as_str()),
+            retracted: matches!(message.native, Native::Retracted { .. }),
             wants_delivered: content.wants_delivered,
             wants_displayed: content.wants_displayed,
             unsupported: unsupported(message),
@@ -92,7 +100,7 @@ fn unsupported(message: &Message) -> Option<&str> {
         || message.kind == MessageKind::Error;
     match &message.native {
         _ if speaks => None,
-        Native::None => None,
+        Native::None | Native::Retracted { .. } => None,
         Native::Mime { content_type, .. } => Some(content_type),
         Native::Elements { .. } => Some("application/xml"),
     }
@@ -197,6 +205,8 @@ pub(in crate::api) struct MeView<'a> {
     address: &'a Address,
     is_admin: bool,
     domain: &'a str,
+    has_directory: bool,
+    invites_newcomers: bool,
     aggregate: PresenceView<'a>,
     sessions: Vec<OwnSession<'a>>,
 }
@@ -234,6 +244,8 @@ impl<'a> MeView<'a> {
             address: &summary.address,
             is_admin,
             domain: summary.address.domain(),
+            has_directory: summary.has_directory,
+            invites_newcomers: is_admin || summary.invites_newcomers,
             aggregate: summary.aggregate.as_ref().into(),
             sessions: summary.sessions.iter().map(session).collect(),
         }

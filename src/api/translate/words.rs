@@ -65,6 +65,7 @@ pub(in crate::api) fn receipt(kind: ReceiptKind) -> &'static str {
     match kind {
         ReceiptKind::Delivered => "delivered",
         ReceiptKind::Displayed => "displayed",
+        ReceiptKind::Retracted => "retracted",
     }
 }
 
@@ -105,6 +106,7 @@ pub(in crate::api) fn close_reason(reason: CloseReason) -> &'static str {
         CloseReason::CredentialsChanged => "credentials-changed",
         CloseReason::TooSlow => "too-slow",
         CloseReason::TooMany => "too-many",
+        CloseReason::Ended => "ended",
         CloseReason::Shutdown => "shutdown",
         CloseReason::Fault => "fault",
     }
