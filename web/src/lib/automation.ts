@@ -45,7 +45,7 @@ export interface Automation {
   rules: Rule[];
 }
 
-export type Verdict = 'holds' | 'disabled' | 'other-stage' | 'fails' | 'not-asked';
+export type Verdict = 'holds' | 'disabled' | 'forbidden' | 'other-stage' | 'fails' | 'not-asked';
 
 export interface Tried {
   refused: RefusalReason | null;
@@ -302,6 +302,7 @@ export function ruleWords(rule: Rule): string {
 const VERDICTS: Record<Verdict, string> = {
   holds: 'applies',
   disabled: 'is switched off',
+  forbidden: 'does what is forbidden here',
   'other-stage': 'is for another moment',
   fails: 'does not apply',
   'not-asked': 'is not asked any more',

@@ -24,6 +24,8 @@ export interface Line {
   error: string | null;
   /** The media type of a content that cannot be shown here. */
   unsupported: string | null;
+  /** Its sender took it back. */
+  retracted: boolean;
   /** Labels that automated rules gave it. */
   marks: readonly string[];
 }
@@ -70,7 +72,8 @@ export function takeMessage(all: Conversations, message: Message, me: string, is
   let after = before;
   if (message.receipt && !mine) after = received(after, message.receipt.of, message.receipt.kind);
   if (message.typing && !mine) after = { ...after, isTyping: message.typing === 'composing' };
-  if (isShown(message)) after = withNew(after, message, mine, isSeen);
+  if (message.retracts) after = merge(after, [message]);
+  else if (isShown(message)) after = withNew(after, message, mine, isSeen);
   return after === before ? all : put(all, after);
 }
 
@@ -105,7 +108,7 @@ export function takeOverview(all: Conversations, messages: Message[], me: string
     const address = partner(message, me);
     const before = conversationWith(after, address);
     if (find(before, message)) continue;
-    const isUnread = bare(message.from) !== me && message.sent > readUntil(address);
+    const isUnread = !message.retracted && bare(message.from) !== me && message.sent > readUntil(address);
     after = put(after, { ...merge(before, [message]), unread: before.unread + Number(isUnread) });
   }
   return after;
@@ -123,7 +126,7 @@ export function takeDraft(all: Conversations, { to, originId, body, subject, at 
   const before = conversationWith(all, to);
   const line: Line = {
     key: originId, id: null, originId, mine: true, body, subject: subject || null, at,
-    progress: 'sending', error: null, unsupported: null, marks: [],
+    progress: 'sending', error: null, unsupported: null, retracted: false, marks: [],
   };
   return put(all, { ...before, lines: [...before.lines, line] });
 }
@@ -174,7 +177,8 @@ function put(all: Conversations, conversation: Conversation): Conversations {
 }
 
 function isShown(message: Message): boolean {
-  return Boolean(message.body || message.unsupported || message.subject);
+  // What takes another one back says so in words for programs that know no better.
+  return !message.retracts && Boolean(message.body || message.unsupported || message.subject || message.retracted);
 }
 
 function isUnanswered(line: Line): boolean {
@@ -197,6 +201,15 @@ function isOwn(message: Message, address: string): boolean {
   return from !== address || from === bare(message.to);
 }
 
+/** The lines without the words of those that these messages take back. Nobody takes back what another wrote. */
+function withoutRetracted(lines: Line[], messages: Message[], address: string): Line[] {
+  const retractions = messages.filter(({ retracts }) => retracts);
+  const isRetracted = (line: Line) =>
+    retractions.some((message) => line.originId === message.retracts && line.mine === isOwn(message, address));
+  return lines.map((line) =>
+    isRetracted(line) ? { ...line, body: '', subject: null, unsupported: null, retracted: true } : line);
+}
+
 /** Adds messages that are not there yet and completes own lines the server had no id for. */
 function merge(before: Conversation, messages: Message[]): Conversation {
   const lines = [...before.lines];
@@ -212,7 +225,7 @@ function merge(before: Conversation, messages: Message[]): Conversation {
   }
   const order = (one: Line, other: Line) =>
     Number(isUnanswered(one)) - Number(isUnanswered(other)) || Date.parse(one.at) - Date.parse(other.at);
-  return { ...before, lines: lines.sort(order) };
+  return { ...before, lines: withoutRetracted(lines, messages, before.with).sort(order) };
 }
 
 /** A message that is in the archive was taken, even where the answer was lost. A refusal stays one. */
@@ -224,7 +237,7 @@ function lineFrom(message: Message, mine: boolean): Line {
   return {
     key: message.id, id: message.id, originId: message.originId ?? null, mine,
     body: message.body ?? '', subject: message.subject || null, at: message.sent,
-    progress: null, error: null, unsupported: message.unsupported ?? null,
+    progress: null, error: null, unsupported: message.unsupported ?? null, retracted: message.retracted ?? false,
     marks: message.marks ?? [],
   };
 }

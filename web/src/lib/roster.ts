@@ -7,6 +7,8 @@ export interface RosterState {
   version: number;
   contacts: ReadonlyMap<string, Contact>;
   requests: readonly Request[];
+  /** Names that people of other domains gave themselves, by address. They are told apart from the roster. */
+  nicknames: ReadonlyMap<string, string>;
 }
 
 export interface Group {
@@ -14,16 +16,17 @@ export interface Group {
   contacts: Contact[];
 }
 
-export const EMPTY_ROSTER: RosterState = { version: 0, contacts: new Map(), requests: [] };
+export const EMPTY_ROSTER: RosterState = { version: 0, contacts: new Map(), requests: [], nicknames: new Map() };
 
 /** Contacts without a group stand under this. */
 export const UNGROUPED = 'Contacts';
 
-export function rosterFrom({ version, contacts, requests }: Roster): RosterState {
-  return { version, contacts: new Map(contacts.map((contact) => [contact.address, contact])), requests };
+/** The roster as it was fetched, with the nicknames that were told so far. */
+export function rosterFrom({ version, contacts, requests }: Roster, { nicknames } = EMPTY_ROSTER): RosterState {
+  return { version, contacts: new Map(contacts.map((contact) => [contact.address, contact])), requests, nicknames };
 }
 
-/** Takes a `roster`, `request` or `settled` event in; others change nothing. */
+/** Takes a `roster`, `request`, `settled` or `nickname` event in; others change nothing. */
 export function takeRosterEvent(state: RosterState, event: ServerEvent): RosterState {
   switch (event.type) {
     case 'roster':
@@ -34,6 +37,12 @@ export function takeRosterEvent(state: RosterState, event: ServerEvent): RosterS
     }
     case 'settled':
       return { ...state, requests: withoutRequest(state, event.from) };
+    case 'nickname': {
+      const nicknames = new Map(state.nicknames);
+      if (event.nickname) nicknames.set(event.from, event.nickname);
+      else nicknames.delete(event.from);
+      return { ...state, nicknames };
+    }
     default:
       return state;
   }
@@ -52,8 +61,9 @@ function withoutRequest(state: RosterState, from: string): Request[] {
   return state.requests.filter((request) => request.from !== from);
 }
 
-export function displayName(contact: Contact | undefined, address: string): string {
-  return contact?.name || localPart(address);
+/** The name that the owner gave, else the one that the contact gave himself, else what his address begins with. */
+export function displayName({ contacts, nicknames }: RosterState, address: string): string {
+  return contacts.get(address)?.name || nicknames.get(address) || localPart(address);
 }
 
 /** Whether a contact counts as there. */
@@ -70,7 +80,7 @@ export function byGroups(state: RosterState, presence: PresenceMap): Group[] {
     }
   }
   const rank = (contact: Contact) => Number(!isThere(presence, contact));
-  const name = (contact: Contact) => displayName(contact, contact.address);
+  const name = (contact: Contact) => displayName(state, contact.address);
   const order = (one: Contact, other: Contact) => rank(one) - rank(other) || name(one).localeCompare(name(other));
   return [...groups]
     .map(([group, contacts]) => ({ name: group, contacts: contacts.sort(order) }))

@@ -5,14 +5,20 @@ export type Route =
   | { view: 'conversation'; with: string }
   | { view: 'preferences' }
   | { view: 'rules' }
-  | { view: 'accounts' };
+  | { view: 'invitations' }
+  | { view: 'accounts' }
+  | { view: 'reports' };
 
 export function parseRoute(hash: string): Route {
   const [view, rest] = hash.replace(/^#\/?/, '').split('/', 2);
   if (view === 'with' && rest) return { view: 'conversation', with: decode(rest) };
-  if (view === 'preferences' || view === 'rules' || view === 'accounts') return { view };
-  return { view: 'home' };
+  return PLACES.find((place) => place.view === view) ?? { view: 'home' };
 }
+
+/** Those that are but a name. */
+const PLACES: Route[] = [
+  { view: 'preferences' }, { view: 'rules' }, { view: 'invitations' }, { view: 'accounts' }, { view: 'reports' },
+];
 
 export function printRoute(route: Route): string {
   if (route.view === 'conversation') return `#/with/${encodeURIComponent(route.with)}`;

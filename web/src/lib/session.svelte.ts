@@ -7,7 +7,7 @@ import {
 import { Memory, type OwnPresence } from './memory';
 import { takeAvatar } from './avatars.svelte';
 import { presenceOf, takePresence, type PresenceMap } from './presence';
-import { errorText, path, rest } from './rest';
+import { errorText, path, refusalText, rest } from './rest';
 import { EMPTY_ROSTER, rosterFrom, takeRosterEvent, type RosterState } from './roster';
 import { Socket } from './socket';
 import type { Archive, Me, Message, Preferences, Roster, ServerEvent, Typing } from './wire';
@@ -130,7 +130,8 @@ export class Session {
   }
 
   async reloadRoster(): Promise<void> {
-    this.roster = rosterFrom(await rest.get<Roster>('/api/roster'));
+    const fetched = await rest.get<Roster>('/api/roster');
+    this.roster = rosterFrom(fetched, this.roster);
   }
 
   async reloadPreferences(): Promise<void> {
@@ -204,7 +205,11 @@ export class Session {
       case 'roster':
       case 'request':
       case 'settled':
+      case 'nickname':
         this.roster = takeRosterEvent(this.roster, event);
+        break;
+      case 'failed':
+        this.trouble = `${event.contact} could not be asked: ${refusalText(event.error)}`;
         break;
       case 'avatar':
         takeAvatar(event.from, event.hash);

@@ -61,6 +61,10 @@ export interface Message {
   originId?: string | null;
   typing?: Typing | null;
   receipt?: { kind: ReceiptKind; of: string } | null;
+  /** The `originId` of an earlier message that its sender takes back. */
+  retracts?: string;
+  /** Its sender took it back: nothing of it is left. */
+  retracted?: boolean;
   /** The sender asks to be told. */
   wantsDelivered?: boolean;
   wantsDisplayed?: boolean;
@@ -90,6 +94,10 @@ export interface Me {
   address: string;
   isAdmin: boolean;
   domain: string;
+  /** People of the domain can look for each other. */
+  hasDirectory?: boolean;
+  /** May invite people to make accounts. */
+  invitesNewcomers?: boolean;
   aggregate?: Presence | null;
   sessions: SessionView[];
 }
@@ -108,15 +116,49 @@ export interface NewDevice {
   password: string;
 }
 
-/** What keeps a browser or a program logged in. */
-export interface Token {
+/** An invitation, readable this once. */
+export interface NewInvitation {
+  token: string;
+  /** For chat programs. */
+  uri: string;
+  /** For browsers. */
+  link: string;
+}
+
+/** An invitation that nobody used yet. */
+export interface OpenInvitation {
   id: string;
-  kind: 'session' | 'bearer';
-  /** Of a browser, what it calls itself. */
-  label: string;
+  makesAccount: boolean;
+  /** The account to be made, where that is decided. */
+  address: string | null;
+  /** Who invited; nobody where an operator did. */
+  from: string | null;
   created: string;
   expires: string;
-  lastUsed: string | null;
+}
+
+/** An invitation as who was invited sees it. */
+export interface Invitation {
+  domain: string;
+  makesAccount: boolean;
+  address: string | null;
+  from: string | null;
+  /** For chat programs. */
+  uri: string;
+  expires: string;
+}
+
+/** Something that has access to the account. */
+export interface Access {
+  id: string;
+  kind: 'client' | 'device' | 'browser' | 'script' | 'session';
+  software: string | null;
+  name: string | null;
+  firstSeen: string;
+  lastSeen: string | null;
+  isConnected: boolean;
+  knowsPassword: boolean;
+  hasToken: boolean;
 }
 
 export interface Account {
@@ -124,6 +166,20 @@ export interface Account {
   isAdmin: boolean;
   disabled?: boolean;
   created?: string;
+}
+
+/** What an owner reported about somebody whom she blocked. */
+export interface Report {
+  id: number;
+  from: string;
+  about: string;
+  at: string;
+  reason: 'spam' | 'abuse';
+  text: string;
+  /** Ids of those that are meant. */
+  messages: string[];
+  mayTellOrigin: boolean;
+  mayTellOthers: boolean;
 }
 
 export interface AccountPage {
@@ -139,6 +195,27 @@ export interface Preferences {
   offlineStorage: boolean;
   deviceMessages: boolean;
   deviceCopies: boolean;
+  temporaryPresence: TemporaryPresence;
+  /** Found in the directory of the domain. */
+  listed: boolean;
+}
+
+/** Somebody in the directory of one's domain. */
+export interface Person {
+  address: string;
+  name: string;
+  nickname: string;
+}
+
+export type Audience = 'nobody' | 'same-domain' | 'everybody';
+
+/** Who of those who are no contacts is shown that one is there, for one conversation. */
+export interface TemporaryPresence {
+  to: Audience;
+  also: string[];
+  media: boolean;
+  text: boolean;
+  file: boolean;
 }
 
 /** What the server tells over the WebSocket. */
@@ -148,8 +225,12 @@ export type ServerEvent =
   | ({ type: 'presence'; from: string; resource?: string | null; aggregate?: Presence | null } & Presence)
   | { type: 'roster'; version: number; contact: Contact; removed: boolean }
   | ({ type: 'request' } & Request)
+  /** Our question to become a contact could not be passed on, or their server does not take it. */
+  | { type: 'failed'; contact: string; error: Refusal }
   | { type: 'settled'; from: string; granted: boolean }
   | { type: 'avatar'; from: string; hash: string | null }
+  /** The name that somebody gave himself; null: none. */
+  | { type: 'nickname'; from: string; nickname: string | null }
   | { type: 'preferences'; preferences: Preferences }
   /** Automated rules gave a message labels, or want no attention called to it. */
   | { type: 'marked'; message: string; marks: string[]; quiet: boolean }

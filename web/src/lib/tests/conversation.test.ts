@@ -46,6 +46,24 @@ describe('labels', () => {
   });
 });
 
+describe('messages that are taken back', () => {
+  const shown = (all: Conversations) => bob(all).lines.map(({ body, retracted }) => (retracted ? null : body));
+  const said = live(live(EMPTY, fromBob(1, { originId: 'b1' })), fromMe(2, { originId: 'b1' }));
+
+  it('lose their words, and nothing is shown of what took them back', () => {
+    expect(shown(live(said, fromBob(3, { retracts: 'b1', body: 'for old programs' })))).toEqual([null, 'text 2']);
+    expect(shown(live(said, fromMe(3, { retracts: 'b1', copy: 'sent' })))).toEqual(['text 1', null]);
+    expect(unreadOf(live(markRead(said, BOB), fromBob(3, { retracts: 'b1' })))).toBe(0);
+    expect(shown(live(said, fromBob(3, { retracts: 'unknown' })))).toEqual(['text 1', 'text 2']);
+  });
+
+  it('are known from the archive', () => {
+    const messages = [fromBob(1, { body: null, retracted: true }), fromBob(2, { originId: 'b2' }), fromBob(3, { retracts: 'b2' })];
+    expect(shown(takeNewest(EMPTY, BOB, { messages, complete: true }))).toEqual([null, null]);
+    expect(shown(takeNewest(said, BOB, { messages: [messages[0]!], complete: true }))).toEqual([null, 'text 2']);
+  });
+});
+
 describe('live messages', () => {
   it('are shown once, however often they come', () => {
     const all = live(live(EMPTY, fromBob(1)), fromBob(1, { copy: 'offline' }));

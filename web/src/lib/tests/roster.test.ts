@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { takePresence, type PresenceMap } from '../presence';
-import { byGroups, EMPTY_ROSTER, groupNames, rosterFrom, subscriptionWords, takeRosterEvent, UNGROUPED } from '../roster';
+import { byGroups, displayName, EMPTY_ROSTER, groupNames, rosterFrom, subscriptionWords, takeRosterEvent, UNGROUPED, type RosterState } from '../roster';
 import type { Contact } from '../wire';
 
 function contact(address: string, more: Partial<Contact> = {}): Contact {
@@ -29,6 +29,15 @@ describe('the roster', () => {
     const asked = takeRosterEvent(takeRosterEvent(EMPTY_ROSTER, request), request);
     expect(asked.requests).toHaveLength(1);
     expect(takeRosterEvent(asked, { type: 'settled', from: 'b@x', granted: false }).requests).toEqual([]);
+  });
+
+  it('calls people as the owner does, else as they do themselves', () => {
+    const tell = (state: RosterState, nickname: string | null) => takeRosterEvent(state, { type: 'nickname', from: 'b@x', nickname });
+    const told = tell(takeRosterEvent(EMPTY_ROSTER, change(1, contact('b@x'))), 'Bobby');
+    expect(displayName(told, 'b@x')).toBe('Bobby');
+    expect(displayName(rosterFrom({ version: 2, contacts: [contact('b@x')], requests: [] }, told), 'b@x')).toBe('Bobby');
+    expect(displayName(takeRosterEvent(told, change(2, contact('b@x', { name: 'Bob' }))), 'b@x')).toBe('Bob');
+    expect(displayName(tell(told, null), 'b@x')).toBe('b');
   });
 
   it('stands in groups, who is there first, the nameless group last', () => {
