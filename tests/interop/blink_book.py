@@ -89,6 +89,15 @@ class Document:
             raise RuntimeError(f"{self.path}: {self.schema.error_log.last_error} in {reply['body']}")
         self.tag, self.root, self.written = reply["headers"]["etag"][0], root, self.canonical(root)
 
+    def keep(self):
+        """What is to be known after a restart."""
+        return None if self.tag is None else {"tag": self.tag, "text": etree.tostring(self.root, encoding="unicode")}
+
+    def recall(self, kept):
+        if kept:
+            self.tag, self.root = kept["tag"], etree.fromstring(kept["text"])
+            self.written = self.canonical(self.root)
+
     @staticmethod
     def canonical(root):
         return etree.tostring(root, method="c14n")
@@ -99,9 +108,12 @@ class Document:
 
 class BookDriver(Driver):
     async def start(self, root, user, domain, password):
+        self.prepare(user, domain, password)
+        return await self.again(root)
+
+    def prepare(self, user, domain, password):
         self.user, self.domain, self.password = user, domain, password
         self.documents = {kind: Document(kind, user, domain) for kind in DOCUMENTS}
-        return await self.again(root)
 
     async def again(self, root=None):
         if root:

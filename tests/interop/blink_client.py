@@ -25,7 +25,7 @@ import asyncio
 import secrets
 import socket
 
-from blink_documents import Invalid, Publisher, newest, parse_list, parse_pidf, parse_winfo
+from blink_documents import Invalid, Publisher, newest, parse_changes, parse_list, parse_pidf, parse_winfo
 from blink_sip import Dialog, Stack, parameters, uri_of
 from driver import Driver, tell
 
@@ -38,6 +38,7 @@ PACKAGES = {
     "contacts": ("presence", LIST_TYPES),
     "self": ("presence", LIST_TYPES),
     "messages": ("message-summary", ("application/simple-message-summary",)),
+    "documents": ("xcap-diff", ("application/xcap-diff+xml",)),
 }
 HOUR = 3600
 
@@ -229,7 +230,9 @@ class Subscription:
             seconds = self.expires if seconds is None else seconds
             dialog, is_refresh = self.dialog, self.dialog.remote_tag is not None
             self.wants_full = True
-            response = await dialog.subscribe(self.headers(seconds))
+            kind, body = self.agent.wish(self.kind)
+            headers = self.headers(seconds) + ([f"Content-Type: {kind}"] if kind else [])
+            response = await dialog.subscribe(headers, body)
             if dialog is self.dialog:
                 await self.handle(response, seconds, is_refresh)
 
@@ -334,6 +337,7 @@ class Subscription:
         if not self.is_next(found["version"], found["full"]):
             return
         self.resources = found["resources"] if found["full"] else self.resources | found["resources"]
+        self.agent.read_icons(found["resources"])
         tell({"event": "contacts", "version": found["version"], "full": found["full"],
               "changed": list(found["resources"].values()), "all": list(self.resources.values())} | told)
 
@@ -352,6 +356,11 @@ class Subscription:
 
     def read_messages(self, request, told):
         tell({"event": "messages", "body": request.body.decode()} | told)
+
+    def read_documents(self, request, told):
+        changes = parse_changes(request.body)
+        tell({"event": "documents", "changes": changes} | told)
+        self.agent.handle_changes(changes, told["first"])
 
 
 class Agent:
@@ -419,7 +428,23 @@ class Agent:
             tell({"event": "adopted", "extended": extended, "note": note, "from": service["id"]})
             spawn(self.publish())
 
+    def wish(self, kind):
+        """What a SUBSCRIBE of this kind carries: type and body."""
+        return None, b""
+
+    def handle_changes(self, changes, is_first):
+        """Something of the documents that are followed."""
+
+    def read_icons(self, resources):
+        """Contacts whose presence was told."""
+
+    def handle_message(self, request):
+        """A MESSAGE; the answer's status and reason."""
+        return 501, "Not Implemented"
+
     def on_request(self, request):
+        if request.method == "MESSAGE":
+            return *self.handle_message(request), []
         if request.method != "NOTIFY":
             status = (200, "OK") if request.method == "OPTIONS" else (501, "Not Implemented")
             return *status, []
@@ -500,4 +525,5 @@ class BlinkDriver(Driver):
         self.agent.stack.stop()
 
 
-asyncio.run(BlinkDriver().run())
+if __name__ == "__main__":
+    asyncio.run(BlinkDriver().run())

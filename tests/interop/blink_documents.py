@@ -22,9 +22,10 @@ AGP = "urn:ag-projects:xml:ns:pidf"
 AGP_CAPS = "urn:ag-projects:xml:ns:pidf:caps"
 RLMI = "urn:ietf:params:xml:ns:rlmi"
 WINFO = "urn:ietf:params:xml:ns:watcherinfo"
+XCAP_DIFF = "urn:ietf:params:xml:ns:xcap-diff"
 # Each kind of document, with the schemas of all that may stand in it.
 SCHEMAS = {"application/pidf+xml": "presence.xsd", "application/rlmi+xml": "rlmi.xsd",
-           "application/watcherinfo+xml": "watcherinfo.xsd"}
+           "application/watcherinfo+xml": "watcherinfo.xsd", "application/xcap-diff+xml": "events.xsd"}
 EXTENDED = ("available", "away", "busy", "offline")
 
 
@@ -146,6 +147,13 @@ def parse_winfo(data, resource):
     if len(ids) != len(set(ids)):
         raise Invalid(f"a watcher id comes twice: {ids}")
     return {"version": int(root.get("version")), "full": root.get("state") == "full", "watchers": watchers}
+
+
+def parse_changes(data):
+    """What of documents is told: where, and the tags before and after."""
+    root = parse("application/xcap-diff+xml", data)
+    return [{"sel": unquote(item.get("sel")), "old": item.get("previous-etag"), "new": item.get("new-etag")}
+            for item in root.iterfind(f"{{{XCAP_DIFF}}}document")]
 
 
 def parse_multipart(content_type, data):

@@ -3,8 +3,11 @@ line out, {"ok": true} or {"ok": false, "error": ...}.
 
   validate   documents: each is held against tests/data/xsd/presence.xsd, or with `schema` against that file there
   read       documents: each has to be well-formed
+  alike      documents: two that have one canonical form
   patch      old, changes, new: `changes` (RFC 5262) makes of `old` what `new` is; all three are validated
-  follow     old, changes, new: the operations (RFC 5261) in the one document of `changes` (RFC 5874) do
+  follow     old, changes: the operations (RFC 5261) in `changes` (RFC 5874) make of `old` what is answered as `text`,
+             in canonical form, and as `tags`, the entity tags after each; with `new`, that has to be the document;
+             with `tag`, that has to be the one before the first
 """
 
 import copy
@@ -57,55 +60,92 @@ def qualified(name, operation):
     return f"{{{operation.nsmap[prefix]}}}{local}" if prefix else local
 
 
+# An empty text would be a node of its own to libxml2, which XPath knows nothing of: there is None instead.
+
+
+def copies(operation):
+    return [copy.deepcopy(child) for child in operation]
+
+
+def put_before(parent, index, text, nodes):
+    """Before the child of this number, behind the text that is before it."""
+    if index:
+        parent[index - 1].tail = (parent[index - 1].tail or "") + text or None
+    else:
+        parent.text = (parent.text or "") + text or None
+    for offset, node in enumerate(nodes):
+        parent.insert(index + offset, node)
+
+
+def put_after(parent, index, text, nodes):
+    """Behind the child of this number, or at the very beginning, before the text that is there."""
+    before, name = (parent, "text") if index < 0 else (parent[index], "tail")
+    behind = getattr(before, name) or ""
+    setattr(before, name, (text if nodes else text + behind) or None)
+    for offset, node in enumerate(nodes):
+        parent.insert(index + 1 + offset, node)
+    if nodes:
+        nodes[-1].tail = (nodes[-1].tail or "") + behind or None
+
+
 def add(node, operation):
     kind, position = operation.get("type"), operation.get("pos")
+    text, nodes = operation.text or "", copies(operation)
     if kind:
-        assert kind.startswith("@") and qualified(kind[1:], operation) not in node.attrib
-        node.set(qualified(kind[1:], operation), operation.text or "")
-    elif len(operation) == 0:
-        assert position is None and len(node) == 0
-        node.text = (node.text or "") + (operation.text or "")
-    elif position is None and operation.text:
-        last = node[-1] if len(node) else None
-        if last is None:
-            node.text = (node.text or "") + operation.text
-        else:
-            last.tail = (last.tail or "") + operation.text
-        node.extend(copy.deepcopy(child) for child in operation)
+        assert kind.startswith("@") and qualified(kind[1:], operation) not in node.attrib and not nodes
+        node.set(qualified(kind[1:], operation), text)
+    elif position in ("before", "after"):
+        parent = node.getparent()
+        (put_before if position == "before" else put_after)(parent, parent.index(node), text, nodes)
     elif position == "prepend":
-        assert not node.text
-        for child in reversed(operation):
-            node.insert(0, copy.deepcopy(child))
-    elif position == "after":
-        for child in reversed(operation):
-            node.addnext(copy.deepcopy(child))
-    elif position == "before":
-        for child in operation:
-            node.addprevious(copy.deepcopy(child))
+        put_after(node, -1, text, nodes)
     else:
-        node.extend(copy.deepcopy(child) for child in operation)
+        assert position is None
+        put_before(node, len(node), text, nodes)
 
 
 def replace(node, operation):
     if not isinstance(node, str):
-        (child,) = operation
-        node.getparent().replace(node, copy.deepcopy(child))
+        (child,) = copies(operation)
+        assert not operation.text and not child.tail
+        parent = node.getparent()
+        if parent is None:
+            # What is around the root element stays.
+            for sibling in list(node.itersiblings(preceding=True))[::-1]:
+                child.addprevious(sibling)
+            for sibling in list(node.itersiblings())[::-1]:
+                child.addnext(sibling)
+            return child
+        child.tail = node.tail
+        parent.replace(node, child)
     elif node.is_attribute:
         node.getparent().set(node.attrname, operation.text or "")
     else:
+        set_text(node, operation.text)
+    return None
+
+
+def set_text(node, text):
+    if node.is_tail:
+        node.getparent().tail = text
+    else:
         assert node.is_text
-        node.getparent().text = operation.text
+        node.getparent().text = text
 
 
 def remove(node, _operation):
-    if not isinstance(node, str):
-        assert not node.tail
-        node.getparent().remove(node)
-    elif node.is_attribute:
-        del node.getparent().attrib[node.attrname]
-    else:
-        assert node.is_text
-        node.getparent().text = None
+    if isinstance(node, str):
+        if node.is_attribute:
+            del node.getparent().attrib[node.attrname]
+        else:
+            set_text(node, None)
+        return
+    # What is behind it stays (RFC 5261 section 4.5.6).
+    parent = node.getparent()
+    index, tail = parent.index(node), node.tail or ""
+    node.tail = None
+    parent.remove(node)
+    put_before(parent, index, tail, [])
 
 
 def patched(old, changes):
@@ -118,9 +158,16 @@ def patched(old, changes):
 
 
 def operate(root, operations, space):
+    """Gives the root, which may be another one now."""
     for operation in operations:
         apply = {space + "add": add, space + "replace": replace, space + "remove": remove}[operation.tag]
-        apply(located(root, operation), operation)
+        other = apply(located(root, operation), operation)
+        root = root if other is None else other
+    return root
+
+
+def canonical(root):
+    return etree.tostring(root.getroottree(), method="c14n", with_comments=True).decode()
 
 
 def plain(element):
@@ -139,12 +186,23 @@ def handle(command):
             raise ValueError(f"{etree.tostring(old)} after {command['changes']} is not {command['new']}")
         return {"ok": True, "whole": changes.tag == DIFF + "pidf-full"}
     if command["do"] == "follow":
-        old, new = read(command["old"]), read(command["new"])
-        (document,) = validated(command["changes"], "events")
-        assert document.tag == XCAP_DIFF + "document" and len(document), "no operations"
-        operate(old, document, XCAP_DIFF)
-        if plain(old) != plain(new):
-            raise ValueError(f"{etree.tostring(old)} after {command['changes']} is not {command['new']}")
+        old, tag, tags = read(command["old"]), command.get("tag"), []
+        for document in validated(command["changes"], "events"):
+            assert document.tag == XCAP_DIFF + "document"
+            assert tag is None or document.get("previous-etag") == tag, f"not from {tag}: {command['changes']}"
+            tag = document.get("new-etag")
+            tags.append(tag)
+            assert len(document), f"no operations: {command['changes']}"
+            if document[0].tag != XCAP_DIFF + "body-not-changed":
+                old = operate(old, document, XCAP_DIFF)
+        text = canonical(old)
+        if "new" in command and text != canonical(read(command["new"])):
+            raise ValueError(f"{text} after {command['changes']} is not {command['new']}")
+        return {"ok": True, "text": text, "tags": tags}
+    if command["do"] == "alike":
+        one, other = (canonical(read(document)) for document in command["documents"])
+        if one != other:
+            raise ValueError(f"{one} is not {other}")
         return {"ok": True}
     for document in command["documents"]:
         if command["do"] == "validate":

@@ -12,6 +12,7 @@ Commands have a "do" and its arguments; each gets one answer, {"ok": true, ...} 
   subscribe, subscribed, unsubscribe, unsubscribed    to
   ping       optional: to
   disco      to                                  the features of an entity
+  caps       to, node                            the hash of what an entity says of that node (XEP-0115)
   iq         to, type, xml                       a raw query; the answer has its "xml"
   raw        xml                                 any stanza, as text
   carbons    enables XEP-0280
@@ -21,10 +22,19 @@ Commands have a "do" and its arguments; each gets one answer, {"ok": true, ...} 
   vcard      to; optional: xml (sets one's own)  XEP-0054
   archive    optional: with, most                the bodies of a page of the archive, and whether it is complete
   block, unblock    jid
+  report     jid, reason (spam, abuse)           blocks somebody and says why (XEP-0377)
   blocked    whom it blocks
   keep       xml                                 XEP-0049; kept has the same
+  commands   to                                  the nodes of its ad-hoc commands (XEP-0050)
+  command    to, node; optional: values          does one: the values fill its form; the answer has its "xml"
+  password   new                                 changes its own password (XEP-0077)
+  search     to; optional: values               whom the directory has (XEP-0055): [{field: value}]
+  slot       filename, size, type                a place for a file (XEP-0363): service, max, get, put
+  last       jid                                 its last activity (XEP-0012); idle: what it tells of its own
+  leave      takes its own account back (XEP-0077)
   logout     closes the stream in order
   cut        closes the socket without a word
+  again      goes on with its stream on another connection (XEP-0198), where it has that plugin
 
 Events have an "event": message, presence, roster (a push), connected, disconnected, failed. Every stanza
 event carries its "xml".
@@ -33,6 +43,8 @@ event carries its "xml".
 import asyncio
 import base64
 import ssl
+import sys
+import types
 
 import slixmpp
 from slixmpp.exceptions import IqError, IqTimeout
@@ -142,6 +154,7 @@ class XmppDriver(Driver):
 
     def __init__(self):
         self.client = None
+        self.address = None
 
     async def login(self, jid, password, host, port, resource=None, direct_tls=False, mechanism=None, ca=None,
                     plugins=(), interests=()):
@@ -149,6 +162,7 @@ class XmppDriver(Driver):
         self.client.enable_direct_tls = direct_tls
         self.client.enable_starttls = not direct_tls
         self.client.enable_plaintext = False
+        self.address = (host, port)
         self.client.connect(host, port)
         await asyncio.wait_for(asyncio.shield(self.client.logged_in), LOGIN_SECONDS)
         for node in interests:
@@ -204,6 +218,10 @@ class XmppDriver(Driver):
         answer = await self.client.plugin["xep_0030"].get_info(jid=to, cached=False)
         return {"features": sorted(answer["disco_info"]["features"])}
 
+    async def caps(self, to, node):
+        info = await self.client.plugin["xep_0030"].get_info(jid=to, node=node, cached=False)
+        return {"ver": self.client.plugin["xep_0115"].generate_verstring(info["disco_info"], "sha-1")}
+
     async def iq(self, to, type, xml):
         query = self.client.make_iq(ito=to, itype=type)
         query.append(ET.fromstring(xml))
@@ -217,6 +235,19 @@ class XmppDriver(Driver):
         answer = await self.client.plugin["xep_0060"].get_items(to, node)
         items = answer.xml.iter("{http://jabber.org/protocol/pubsub}item")
         return {"items": [{"id": item.get("id"), "xml": tostring(item[0])} for item in items]}
+
+    async def slot(self, filename, size, type):
+        # The plugin imports a web client for its own transfers; the test does those itself.
+        sys.modules.setdefault("aiohttp", types.SimpleNamespace(ClientSession=None))
+        self.client.register_plugin("xep_0363")
+        upload = self.client.plugin["xep_0363"]
+        domain = slixmpp.JID(self.client.boundjid.domain)
+        info = await upload.find_upload_service(domain)
+        service = info["from"]
+        slot = (await upload.request_slot(service, filename, size, type))["http_upload_slot"]
+        form = info["disco_info"].xml.iter("{jabber:x:data}field")
+        sizes = [field[0].text for field in form if field.get("var") == "max-file-size"]
+        return {"service": str(service), "max": int(sizes[0]), "get": slot["get"]["url"], "put": slot["put"]["url"]}
 
     async def wear(self, data, type):
         picture = base64.b64decode(data)
@@ -246,6 +277,10 @@ class XmppDriver(Driver):
     async def unblock(self, jid):
         await self.client.plugin["xep_0191"].unblock(slixmpp.JID(jid))
 
+    async def report(self, jid, reason):
+        self.client.register_plugin("xep_0377")
+        await self.client.plugin["xep_0377"].report(slixmpp.JID(jid), reason)
+
     async def blocked(self):
         jids = await self.client.plugin["xep_0191"].get_blocked_jids()
         return {"blocked": sorted(str(jid) for jid in jids)}
@@ -255,6 +290,50 @@ class XmppDriver(Driver):
 
     async def kept(self, xml):
         return await self.iq(None, "get", f"<query xmlns='jabber:iq:private'>{xml}</query>")
+
+    async def commands(self, to):
+        self.client.register_plugin("xep_0050")
+        answer = await self.client.plugin["xep_0050"].get_commands(to)
+        return {"nodes": sorted(node for _, node, _ in answer["disco_items"]["items"])}
+
+    async def command(self, to, node, values=None):
+        self.client.register_plugin("xep_0050")
+        commands = self.client.plugin["xep_0050"]
+        answer = await commands.send_command(to, node)
+        if answer["command"]["status"] == "executing":
+            form = answer["command"]["form"]
+            filled = self.client.plugin["xep_0004"].make_form(ftype="submit")
+            for name, field in form.get_fields().items():
+                value = (values or {}).get(name, field["value"])
+                filled.add_field(var=name, value=value)
+            answer = await commands.send_command(
+                to, node, action="complete", payload=filled, sessionid=answer["command"]["sessionid"])
+        return {"status": answer["command"]["status"], "xml": tostring(answer.xml)}
+
+    async def search(self, to, values=None):
+        self.client.register_plugin("xep_0055")
+        iq = self.client.plugin["xep_0055"].make_search_iq(ito=to)
+        for name, value in (values or {}).items():
+            iq["search"]["form"].add_field(var=name, value=value)
+        form = (await iq.send())["search"]["form"]
+        return {"people": [{name: item[name] for name in item} for item in form["items"]]}
+
+    async def password(self, new):
+        self.client.register_plugin("xep_0077")
+        await self.client.plugin["xep_0077"].change_password(new, jid=self.client.boundjid.domain)
+
+    async def last(self, jid):
+        self.client.register_plugin("xep_0012")
+        answer = await self.client.plugin["xep_0012"].get_last_activity(jid)
+        return {"seconds": int(answer["last_activity"]["seconds"])}
+
+    async def idle(self, seconds):
+        self.client.register_plugin("xep_0012")
+        await self.client.plugin["xep_0012"].set_last_activity(self.client.boundjid, seconds)
+
+    async def leave(self):
+        self.client.register_plugin("xep_0077")
+        await self.client.plugin["xep_0077"].cancel_registration(jid=self.client.boundjid.domain)
 
     async def raw(self, xml):
         self.client.send_raw(xml)
@@ -267,6 +346,12 @@ class XmppDriver(Driver):
 
     async def cut(self):
         self.client.abort()
+
+    async def again(self):
+        resumed = asyncio.get_running_loop().create_future()
+        self.client.add_event_handler("session_resumed", lambda _: resumed.done() or resumed.set_result(None))
+        self.client.connect(*self.address)
+        await asyncio.wait_for(resumed, LOGIN_SECONDS)
 
 
 asyncio.run(XmppDriver().run())
