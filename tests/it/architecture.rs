@@ -21,10 +21,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("account", &["signal", "presence", "storage", "bus"]),
     ("documents", &["signal", "formats", "account"]),
     ("sip", &["signal", "formats", "net", "auth", "account", "documents"]),
-    ("xmpp", DOOR),
+    ("xmpp", &["signal", "formats", "net", "auth", "account", "admin"]),
     ("xcap", &["signal", "formats", "net", "auth", "account", "documents"]),
     ("api", &["signal", "formats", "net", "auth", "account", "documents", "admin"]),
-    ("admin", &["signal", "auth", "account", "storage"]),
+    ("admin", &["signal", "formats", "auth", "account", "storage"]),
     ("webhook", &["signal", "net"]),
     ("control", &["signal", "net", "admin"]),
     ("config", EVERY_ROOM),
@@ -34,9 +34,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("lib", &[]),
 ];
-
-/// What a door may know: the person and the wire, not how either is kept or carried.
-const DOOR: &[&str] = &["signal", "formats", "net", "auth", "account"];
 
 /// Rooms of independent modules, whose door is the door of each.
 const SHELVES: &[&str] = &["formats"];
@@ -69,7 +66,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rusqlite", &["storage::sqlite"]),
     ("minidom", &["xmpp"]),
     ("jid", &["xmpp"]),
-    ("axum", &["api", "xcap"]),
+    ("axum", &["api", "xcap", "xmpp::web", "xmpp::door"]),
     ("rust_embed", &["api"]),
     ("tokio_rustls", &["net"]),
     ("rcgen", &["net"]),

@@ -148,7 +148,7 @@ async fn device_that_is_gone_without_a_word_is_gone_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn watcher_asks_is_approved_and_sees() {
     let house = House::with_accounts(&["alice", "bob"]).await;
-    let mut alice = Blink::start_as("alice", house.sip_tls(), json!({"note": "here"})).await;
+    let mut alice = Blink::start_as("alice", house.sip_tls(), json!({})).await;
     let first = alice.event("watchers", |_| true).await;
     assert_eq!((&first["version"], &first["full"]), (&json!(0), &json!(true)));
     let others = |watcher: &&Value| watcher["uri"] != "sip:alice@localhost";
@@ -165,7 +165,8 @@ async fn watcher_asks_is_approved_and_sees() {
     chat.act(json!({"do": "subscribed", "to": "bob@localhost"})).await;
     let sees = |event: &Value| is_alice(event) && event["state"] == "active";
     let seen = bob.event("self", |event| sees(event) && event["body"].to_string().contains(FIRST)).await;
-    assert!(seen["body"].as_str().unwrap().contains("<note>here</note>"), "{seen:#}");
+    let name = "<c:display-name>Alice</c:display-name>";
+    assert!(seen["body"].as_str().unwrap().contains(name), "{seen:#}");
     let is_approved = |watcher: &Value| {
         watcher["uri"] == "sip:bob@localhost"
             && watcher["status"] == "active"

@@ -166,3 +166,41 @@ async fn rules_are_one_document_for_both_applications_and_the_web() {
     xml.request("PUT", "/api/presence-rules", Some(rules)).await.expect(204);
     assert_eq!(xcap.get(RULES).await.expect(200).body, rules);
 }
+
+/// A client that puts its own rules on messages, and knows of no other, does not open what the owner closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn choice_of_senders_survives_a_client_that_does_not_know_it() {
+    const RULES: &str = "/im-rules/users/sip:alice@localhost/index";
+    let house = House::with_accounts(&["alice", "bob"]).await;
+    let web = Web::log_in(&house, "alice").await;
+    let mut xcap = client(&house).await;
+    let mut phone = SipPhone::registered("bob", house.sip_udp(), "").await;
+    web.put("/api/preferences", &json!({"acceptedSenders": "nobody"})).await.expect(200);
+    let plain = "Content-Type: text/plain\r\n";
+    let refused = phone.ask("MESSAGE", "sip:alice@localhost", "alice", plain, "one").await;
+    assert!(refused.status().is_some_and(|status| status >= 400), "{refused:?}");
+    let first = xcap.get(RULES).await.expect(200);
+    assert!(first.body.contains("id=\"accepted-senders\""), "{first:?}");
+
+    let own = "<ruleset xmlns=\"urn:ietf:params:xml:ns:common-policy\" xmlns:im=\"urn:iptel:xml:ns:im-rules\">\
+               <rule id=\"foe\"><conditions><identity><one id=\"sip:mallory@localhost\"/></identity></conditions>\
+               <actions><im:im-handling>block</im:im-handling></actions></rule></ruleset>";
+    let put = xcap.put(RULES, "application/auth-policy+xml", own).await.expect(200);
+    let shown = xcap.get(RULES).await.expect(200);
+    assert!(shown.body.contains("id=\"accepted-senders\"") && shown.body.contains("mallory"), "{shown:?}");
+    assert!(shown.tag() != put.tag() && shown.tag() != first.tag());
+    let root = format!("{RULES}/~~/ruleset");
+    xcap.put(&root, "application/xcap-el+xml", own).await.expect(200);
+    xcap.delete(RULES).await.expect(200);
+    assert!(xcap.get(RULES).await.expect(200).body.contains("id=\"accepted-senders\""));
+    let preferences = web.get("/api/preferences").await.expect(200).json();
+    assert_eq!(preferences["acceptedSenders"], "nobody");
+    let refused = phone.ask("MESSAGE", "sip:alice@localhost", "alice", plain, "two").await;
+    assert!(refused.status().is_some_and(|status| status >= 400), "{refused:?}");
+
+    xcap.delete(&format!("{root}/rule%5b@id=%22accepted-senders%22%5d")).await.expect(200);
+    let preferences = web.get("/api/preferences").await.expect(200).json();
+    assert_eq!(preferences["acceptedSenders"], "everybody");
+    let taken = phone.ask("MESSAGE", "sip:alice@localhost", "alice", plain, "three").await;
+    assert!(taken.status().is_some_and(|status| status < 300), "{taken:?}");
+}

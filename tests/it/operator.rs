@@ -22,6 +22,7 @@ fn place() -> Place {
         "[server]\ndomains = ['example.org']\ndata_dir = '{}'\n\
          [xmpp]\nstarttls = []\ndirect_tls = []\n\
          [api]\nhttp = []\nhttps = []\n\
+         [federation]\nenabled = false\n\
          [sip]\nudp = []\ntcp = []\ntls = []\n\
          [auth]\nargon2_memory_kib = 8\nargon2_passes = 1\nscram_iterations = 1\n",
         folder.path().join("data").display()
@@ -93,6 +94,8 @@ fn live(place: &Place) {
     succeeds(place, &["device", "remove", alice, id], "");
     assert_eq!(fails(place, &["device", "remove", alice, id], ""), "rollcall: there is no such device\n");
 
+    assert_eq!(succeeds(place, &["reports"], ""), "");
+    assert_eq!(fails(place, &["reports", "--forget", "7"], ""), "rollcall: there is no such report\n");
     succeeds(place, &["remove", "bob@example.org"], "");
     assert_eq!(fails(place, &["show", "bob@example.org"], ""), "rollcall: there is no such account\n");
     succeeds(place, &["passwd", alice, "--password-stdin"], "new secret\n");

@@ -1,5 +1,5 @@
 //! The page in a real browser against the real program: runs the tests of `tests/browser`, each file
-//! with a server and people of its own.
+//! with a server and people of its own. Converse.js, another web client, is driven there, too.
 
 use tokio::{process::Command, sync::Mutex};
 
@@ -21,6 +21,16 @@ async fn administrator_adds_and_removes_accounts() {
 }
 
 #[tokio::test]
+async fn who_is_invited_becomes_a_contact() {
+    pass("invitations.test.mjs").await;
+}
+
+#[tokio::test]
+async fn who_wants_to_be_found_is_found() {
+    pass("directory.test.mjs").await;
+}
+
+#[tokio::test]
 async fn contacts_see_each_other() {
     pass("contacts.test.mjs").await;
 }
@@ -38,6 +48,11 @@ async fn page_fits_its_screen() {
 #[tokio::test]
 async fn rules_are_made_tried_and_ordered() {
     pass("rules.test.mjs").await;
+}
+
+#[tokio::test]
+async fn another_web_client_talks_and_comes_back_when_it_is_cut_off() {
+    pass("converse.test.mjs").await;
 }
 
 /// One browser at a time: each wants a core of its own, and their deadlines run meanwhile.

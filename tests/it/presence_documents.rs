@@ -88,7 +88,7 @@ fn composed(said: &[Said], is_anybody_there: bool) -> Document {
     }
     let resources = if is_anybody_there { resources } else { Vec::new() };
     let of = Address::parse("bob@example.org").unwrap();
-    pidf::compose(&Snapshot { of, aggregate: Arc::new(whole), resources }, ENTITY)
+    pidf::compose(&Snapshot { of, aggregate: Arc::new(whole), resources, picture: None }, ENTITY)
 }
 
 /// What some see of a document.

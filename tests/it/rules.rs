@@ -6,6 +6,7 @@ use crate::support::Web;
 
 mod calls;
 mod hooks;
+mod lasting;
 mod messages;
 mod policy;
 mod routes;

@@ -97,7 +97,8 @@ async fn refresh(phone: &mut SipPhone, accepted: &Message, headers: &str, body: 
 
 /// What an owner does with a contact, from wherever.
 async fn act(house: &House, who: &str, whom: &str, event: ContactEvent) {
-    let request = Request::Contact { to: address(whom), event, note: None, native: Native::None };
+    let request =
+        Request::Contact { to: address(whom), event, note: None, native: Native::None, origin_id: None };
     soon("the contact", house.server().accounts().ask(&address(who), request)).await.unwrap();
 }
 
@@ -404,7 +405,7 @@ async fn a_service_of_ones_documents_is_followed_and_changes_with_them() {
     assert_eq!(subscribe(&mut other, "sip:marketing@localhost", LISTS, b"").await.status(), Some(200));
     assert_eq!(names(&told(&mut other).await), "dave eve");
     for (uri, headers, status) in [
-        ("sip:calls@localhost", LISTS, 404),
+        ("sip:calls@localhost", LISTS, 489),
         ("sip:mybuddies@localhost", "Supported: eventlist\r\nAccept: application/pidf+xml\r\n", 406),
         ("sip:mybuddies@localhost", "", 404),
     ] {

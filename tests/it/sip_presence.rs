@@ -250,7 +250,13 @@ async fn finch_publishes_and_sees_its_friends() {
     }
     for (who, whom) in [("alice", "bob"), ("bob", "alice")] {
         let ask = |event, from: &str, to: &str| {
-            let request = Request::Contact { to: address(to), event, note: None, native: Native::None };
+            let request = Request::Contact {
+                to: address(to),
+                event,
+                note: None,
+                native: Native::None,
+                origin_id: None,
+            };
             let (accounts, from) = (house.server().accounts().clone(), address(from));
             async move { accounts.ask(&from, request).await.unwrap() }
         };

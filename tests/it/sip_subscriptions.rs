@@ -8,7 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{House, SipPhone, Site, body, soon};
+use crate::support::{House, SipPhone, Site, Xcap, body, soon};
 
 /// A SUBSCRIBE of the phone's user outside of dialogs.
 async fn subscribe(phone: &mut SipPhone, to: &str, headers: &str) -> Message {
@@ -413,6 +413,78 @@ async fn lamps_show_who_is_called_and_who_talks() {
     // The one call that was followed is over, and will never change again.
     let last = notified(&mut other, "terminated;reason=invariant").await;
     assert!(body(&last).contains("<state event=\"remote-bye\">terminated</state>"), "{}", body(&last));
+}
+
+/// A rule of Blink's on who may follow calls.
+fn call_rule(user: &str, handling: &str) -> String {
+    format!(
+        "<cp:rule id=\"r{user}\"><cp:conditions><cp:identity><cp:one id=\"sip%3A{user}%40localhost\"/></cp:identity>\
+         </cp:conditions><cp:actions><dr:sub-handling>{handling}</dr:sub-handling></cp:actions></cp:rule>"
+    )
+}
+
+async fn put_call_rules(bob: &mut Xcap, rules: &[(&str, &str)]) {
+    let all: String = rules.iter().map(|(user, handling)| call_rule(user, handling)).collect();
+    let text = format!(
+        "<cp:ruleset xmlns:cp=\"urn:ietf:params:xml:ns:common-policy\" \
+         xmlns:dr=\"urn:ag-projects:xml:ns:dialog-rules\">{all}</cp:ruleset>"
+    );
+    let path = "/org.openxcap.dialog-rules/users/sip:bob@localhost/index";
+    let reply = bob.put(path, "application/auth-policy+xml", &text).await;
+    assert!(matches!(reply.status, 200 | 201), "{reply:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_are_shown_to_whom_the_dialog_rules_let_see_them() {
+    let house = House::start_with(|config| config.sip.notify_interval_ms = 0).await;
+    let users = ["alice", "bob", "carol", "dave", "eve"];
+    for local in users {
+        house.add_account(local).await;
+    }
+    let mut xcap = Xcap::start(&format!("http://{}/xcap-root", house.http()), "bob", "localhost").await;
+    let rules = [("alice", "allow"), ("carol", "polite-block"), ("dave", "block"), ("eve", "confirm")];
+    put_call_rules(&mut xcap, &rules).await;
+    let event = "Event: dialog\r\n";
+    let [mut alice, mut carol, mut dave, mut eve] = [
+        SipPhone::registered("alice", house.sip_udp(), "").await,
+        SipPhone::new("carol", house.sip_udp()).await,
+        SipPhone::new("dave", house.sip_udp()).await,
+        SipPhone::new("eve", house.sip_udp()).await,
+    ];
+    assert_eq!(subscribe(&mut dave, "bob", event).await.status(), Some(403));
+    assert_eq!(subscribe(&mut eve, "bob", event).await.status(), Some(200));
+    assert_eq!(body(&notified(&mut eve, "pending").await), "");
+    assert_eq!(subscribe(&mut carol, "bob", event).await.status(), Some(200));
+    let nothing = notified(&mut carol, "active").await;
+    assert!(body(&nothing).contains("entity=\"sip:bob@localhost\"></dialog-info>"), "{}", body(&nothing));
+
+    let mut eyes = SipPhone::new("alice", house.sip_udp()).await;
+    assert_eq!(subscribe(&mut eyes, "bob", event).await.status(), Some(200));
+    notified(&mut eyes, "active").await;
+    let mut bob = SipPhone::registered("bob", house.sip_udp(), "").await;
+    let contact = format!("Contact: <sip:alice@{}>\r\n", alice.address());
+    let (answer, _) = tokio::join!(
+        alice.ask("INVITE", "sip:bob@localhost", "bob", &contact, ""),
+        bob.serve_with(200, "Contact: <sip:bob@192.0.2.9>\r\n")
+    );
+    assert_eq!(answer.status(), Some(200));
+    shown(&mut eyes, "<state>confirmed</state>").await;
+    // Who looks anew sees as little as before, and no word came meanwhile.
+    let mut again = SipPhone::new("carol", house.sip_udp()).await;
+    assert_eq!(subscribe(&mut again, "bob", event).await.status(), Some(200));
+    assert!(!body(&notified(&mut again, "active").await).contains("<dialog "));
+
+    put_call_rules(&mut xcap, &[("alice", "block"), ("carol", "allow"), ("dave", "allow")]).await;
+    notified(&mut eyes, "terminated;reason=rejected").await;
+    let seen = notified(&mut carol, "active").await;
+    assert_eq!(
+        seen.cseq().unwrap().number,
+        nothing.cseq().unwrap().number + 1,
+        "the call was no news to her"
+    );
+    assert!(body(&seen).contains("<state>confirmed</state>"), "{}", body(&seen));
+    assert_eq!(subscribe(&mut dave, "bob", event).await.status(), Some(200));
+    shown(&mut dave, "<state>confirmed</state>").await;
 }
 
 /// RFC 3323 and RFC 3325: who watches is between him and the server; the owner's rules for anonymous requests are

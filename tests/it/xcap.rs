@@ -1,6 +1,7 @@
 //! XCAP over the wire, by a client on Python's HTTP library: the exchanges of the RFCs with their printed
 //! results, every status, conditions, credentials.
 
+mod claims;
 mod hostile;
 mod nodes;
 mod reading;
@@ -15,7 +16,7 @@ const ELEMENT: &str = "application/xcap-el+xml";
 const ATTRIBUTE: &str = "application/xcap-att+xml";
 
 /// A server of the examples' domain, with these accounts.
-async fn example_house(locals: &[&str]) -> House {
+pub(crate) async fn example_house(locals: &[&str]) -> House {
     let domain = Address::domain_only("example.com").unwrap();
     let house = House::start_with(|config| config.server.domains = vec![domain]).await;
     for local in locals {
@@ -29,8 +30,14 @@ fn root(house: &House) -> String {
     format!("http://{}/xcap-root", house.http())
 }
 
-async fn client(house: &House, user: &str) -> Xcap {
+/// A client of one of them.
+pub(crate) async fn client(house: &House, user: &str) -> Xcap {
     Xcap::start(&root(house), user, "example.com").await
+}
+
+/// A client of a user at `localhost`.
+pub(crate) async fn client_at(house: &House, user: &str) -> Xcap {
+    Xcap::start(&root(house), user, "localhost").await
 }
 
 /// The path of a document of Alice's lists.

@@ -1,12 +1,30 @@
 //! XMPP clients against the whole server in raw text, for what must be exact. Real clients are in `xmpp_interop`.
 
+mod administration;
 mod archive;
 mod blocking;
+mod client_access;
+mod client_state;
+mod components;
+mod delivery;
+mod directory;
 mod eventing;
+mod hostile;
+mod invitations;
+mod library;
 mod login;
 mod messages;
+mod passing;
 mod presence;
+mod registration;
 mod resumption;
+mod second_login;
 mod server;
+mod smack;
 mod stream;
 mod strict;
+mod subscriptions;
+mod temporary;
+mod terminal;
+mod upload;
+mod web;

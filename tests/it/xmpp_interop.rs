@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{House, PASSWORD, Slixmpp};
+use crate::support::{House, PASSWORD, Slixmpp, Web, address};
 
 /// A client of `LOCAL@localhost`, logged in and available.
 async fn online(house: &House, local: &str) -> Slixmpp {
@@ -255,4 +255,74 @@ async fn profile_bookmarks_archive_and_blocks_are_kept() {
     assert_eq!(bob.act(json!({"do": "blocked"})).await["blocked"], json!(["alice@localhost"]));
     bob.act(json!({"do": "unblock", "jid": "alice@localhost"})).await;
     assert_eq!(bob.act(json!({"do": "blocked"})).await["blocked"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_reported_with_a_block_reaches_the_operator() {
+    let mut house = House::with_accounts(&["alice", "bob", "root"]).await;
+    house.server().authenticator().set_admin(&address("root"), true).await.unwrap();
+    let mut alice = keeper(&house, "alice", &[]).await;
+    let features = alice.act(json!({"do": "disco", "to": "localhost"})).await;
+    assert!(features.to_string().contains("urn:xmpp:reporting:1"), "{features}");
+    alice.act(json!({"do": "report", "jid": "bob@localhost", "reason": "abuse"})).await;
+    let block = "<block xmlns='urn:xmpp:blocking'><item jid='spam.example'>\
+                 <report xmlns='urn:xmpp:reporting:1' reason='urn:xmpp:reporting:spam'>\
+                 <stanza-id xmlns='urn:xmpp:sid:0' by='alice@localhost' id='4711'/>\
+                 <text xml:lang='en'>Buy &lt;this&gt;!</text><third-party/></report></item></block>";
+    alice.act(json!({"do": "iq", "to": null, "type": "set", "xml": block})).await;
+    let blocked = alice.act(json!({"do": "blocked"})).await;
+    assert_eq!(blocked["blocked"], json!(["bob@localhost", "spam.example"]));
+    // Nobody blocks herself, and what cannot be blocked is not reported.
+    let herself = json!({"do": "report", "jid": "alice@localhost", "reason": "spam"});
+    assert_eq!(alice.attempt(&herself).await["ok"], false);
+
+    house.restart().await;
+    let web = Web::log_in(&house, "alice").await;
+    web.get("/api/admin/reports").await.expect(403);
+    let root = Web::log_in(&house, "root").await;
+    let all = root.get("/api/admin/reports").await.expect(200).json();
+    let [spam, abuse] = all["reports"].as_array().unwrap().as_slice() else { panic!("{all}") };
+    assert_eq!((&abuse["about"], &abuse["reason"]), (&json!("bob@localhost"), &json!("abuse")));
+    assert_eq!((&spam["from"], &spam["about"]), (&json!("alice@localhost"), &json!("spam.example")));
+    assert_eq!((&spam["reason"], &spam["text"]), (&json!("spam"), &json!("Buy <this>!")));
+    assert_eq!((&spam["messages"], &spam["mayTellOrigin"]), (&json!(["4711"]), &json!(false)));
+    assert_eq!(spam["mayTellOthers"], true);
+    let path = format!("/api/admin/reports/{}", spam["id"]);
+    root.delete(&path).await.expect(204);
+    root.delete(&path).await.expect(404);
+    let all = root.get("/api/admin/reports").await.expect(200).json();
+    assert_eq!(all["reports"].as_array().unwrap().len(), 1, "{all}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_see_somebody_learns_when_he_was_last_there() {
+    let mut house = House::with_accounts(&["alice", "bob", "eve"]).await;
+    let mut alice = online(&house, "alice").await;
+    let mut bob = Slixmpp::start("slixmpp of bob, who is idle");
+    let more = json!({"resource": "desk"});
+    bob.login("bob@localhost", PASSWORD, house.xmpp(), more).await;
+    bob.act(json!({"do": "presence"})).await;
+    befriend(&mut alice, &mut bob).await;
+    let last = |jid: &str| json!({"do": "last", "jid": jid});
+    assert!(alice.act(last("localhost")).await["seconds"].as_u64().unwrap() < 600);
+    assert_eq!(alice.act(last("bob@localhost")).await["seconds"], 0);
+    bob.act(json!({"do": "idle", "seconds": 4000})).await;
+    let idle = alice.act(last("bob@localhost/desk")).await["seconds"].as_u64().unwrap();
+    assert!((4000..4600).contains(&idle), "{idle}");
+    let features = alice.act(json!({"do": "disco", "to": "localhost"})).await;
+    assert!(features.to_string().contains("jabber:iq:last"), "{features}");
+
+    let mut eve = online(&house, "eve").await;
+    for jid in ["bob@localhost", "nobody@localhost"] {
+        assert_eq!(eve.attempt(&last(jid)).await["error"], "forbidden");
+    }
+    assert_eq!(eve.attempt(&last("bob@localhost/desk")).await["ok"], false);
+
+    bob.act(json!({"do": "logout"})).await;
+    alice.event("presence", |event| event["type"] == "unavailable").await;
+    assert!(alice.act(last("bob@localhost")).await["seconds"].as_u64().unwrap() < 600);
+    alice.act(json!({"do": "logout"})).await;
+    house.restart().await;
+    let mut alice = online(&house, "alice").await;
+    assert!(alice.act(last("bob@localhost")).await["seconds"].as_u64().unwrap() < 600);
 }

@@ -6,13 +6,13 @@ use super::automate;
 use crate::support::{House, PASSWORD, Program, SipPhone, Slixmpp, Web};
 
 /// The program, and where it listens.
-async fn receiver() -> (Program, u64) {
+pub(super) async fn receiver() -> (Program, u64) {
     let mut program = Program::python("the web hook's receiver", "tests/interop/webhook_receiver.py", &[]);
     let port = program.event("listening", |_| true).await["port"].as_u64().unwrap();
     (program, port)
 }
 
-async fn posted(program: &mut Program, path: &'static str) -> Value {
+pub(super) async fn posted(program: &mut Program, path: &'static str) -> Value {
     program.event("posted", move |event| event["path"] == path).await
 }
 

@@ -3,11 +3,11 @@
 //! It complains about whatever Blink would drop silently or stumble over. Every test that has one fails
 //! where there was a complaint, asked for or not.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path};
 
 use serde_json::{Value, json};
 
-use super::{PASSWORD, Program};
+use super::{House, PASSWORD, Program};
 
 /// One device of a Blink user at `localhost`.
 pub(crate) struct Blink {
@@ -30,6 +30,24 @@ impl Blink {
         }
         client.ask(command).await;
         Self { client, name }
+    }
+
+    /// Starts a whole one, with its address book: what it has to know after a restart is in `folder`. `more` is
+    /// what the script knows. Its answer tells which documents it fetched and put.
+    pub(crate) async fn whole(user: &str, house: &House, folder: &Path, more: Value) -> (Self, Value) {
+        let name = format!("whole Blink of {user}");
+        let mut client = Program::python(&name, "tests/interop/blink_session.py", &[]);
+        let server = house.sip_tls();
+        let mut command = json!({
+            "do": "start", "user": user, "domain": "localhost", "password": PASSWORD, "folder": folder,
+            "root": format!("http://{}/xcap-root", house.http()),
+            "host": server.ip().to_string(), "port": server.port(),
+        });
+        if let (Value::Object(command), Value::Object(more)) = (&mut command, more) {
+            command.extend(more);
+        }
+        let answer = client.ask(command).await;
+        (Self { client, name }, answer)
     }
 
     /// Does something that the script knows; it has to succeed.

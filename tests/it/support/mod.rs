@@ -9,6 +9,7 @@ mod browser;
 mod finch;
 mod linphone;
 mod linphonec;
+mod profanity;
 mod program;
 mod server;
 mod sip;
@@ -27,18 +28,19 @@ pub(crate) use browser::Browser;
 pub(crate) use finch::Finch;
 pub(crate) use linphone::Linphone;
 pub(crate) use linphonec::Linphonec;
+pub(crate) use profanity::Profanity;
 pub(crate) use program::Program;
 pub(crate) use server::{House, PASSWORD, address};
 pub(crate) use sip::{SipPhone, body};
 pub(crate) use sipp::{Sipp, Transport as SipTransport};
 pub(crate) use site::Site;
 pub(crate) use slixmpp::Slixmpp;
-pub(crate) use web::{Socket, Web};
+pub(crate) use web::{Answer, Socket, Web};
 pub(crate) use xcap::Xcap;
 pub(crate) use xmpp::RawXmpp;
 
 /// How long anything may take before the test gives up. Generous: a busy machine is no failure.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The result of something that has to happen soon; `what` is for the failure.
 #[track_caller]

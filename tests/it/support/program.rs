@@ -9,6 +9,7 @@ use std::{
     ffi::OsStr,
     process::Stdio,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -61,6 +62,13 @@ impl Program {
     /// A script for Node.
     pub(crate) fn node<I: AsRef<OsStr>>(name: &str, arguments: &[I]) -> Self {
         Self::start(name, Command::new("node").args(arguments))
+    }
+
+    /// What it holds of the memory, in bytes.
+    pub(crate) fn resident_bytes(&self) -> usize {
+        let process = self.child.id().unwrap();
+        let pages = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap();
+        pages.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 4096
     }
 
     /// Sends a line.
@@ -154,9 +162,14 @@ impl Program {
     }
 
     /// Waits for its end, which has to be a success, and returns all that it said.
-    pub(crate) async fn finish(mut self) -> String {
+    pub(crate) async fn finish(self) -> String {
+        self.finish_within(super::PATIENCE * 4).await
+    }
+
+    /// The same, for one that takes longer.
+    pub(crate) async fn finish_within(mut self, patience: Duration) -> String {
         drop(self.input.take());
-        let status = match tokio::time::timeout(super::PATIENCE * 4, self.child.wait()).await {
+        let status = match tokio::time::timeout(patience, self.child.wait()).await {
             Ok(status) => status.unwrap(),
             Err(_) => panic!("{} did not end{}", self.name, self.said()),
         };

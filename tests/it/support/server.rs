@@ -3,17 +3,22 @@
 //! [`House::restart`] opens the same folder again, as after a crash of everything but the disk, or in
 //! good order. Passwords are hashed as cheaply as the options allow, since tests prove no strength.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use rollcall::{
     account::{Preferences, Reply, Request},
     config::Config,
-    server::Server,
+    server::{Server, StartError},
     signal::Address,
+    storage::StoreError,
     xmpp,
 };
 
-use super::soon;
+use super::{PATIENCE, soon};
 
 /// The password of every account that a test does not care about; baresip reads none with a space in it.
 pub(crate) const PASSWORD: &str = "correct-horse";
@@ -50,9 +55,20 @@ impl House {
         house
     }
 
+    /// A program that another test starts at this moment has a copy of every file of this process, and of the
+    /// lock on the folder, until it is itself: so one that is in use is asked for again.
     async fn open(&mut self) {
-        let started = soon("the server's start", Server::start(self.config.clone())).await;
-        self.server = Some(started.unwrap_or_else(|error| panic!("{error}")));
+        let begun = Instant::now();
+        let server = loop {
+            match soon("the server's start", Server::start(self.config.clone())).await {
+                Ok(server) => break server,
+                Err(StartError::Store(StoreError::InUse)) if begun.elapsed() < PATIENCE => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        };
+        self.server = Some(server);
     }
 
     /// Stops the server in good order and starts it again in the same folder, on new ports.
@@ -67,6 +83,11 @@ impl House {
         soon("the server's stop", server.stop()).await;
     }
 
+    /// Starts it again after [`House::stop`], in the same folder.
+    pub(crate) async fn start_again(&mut self) {
+        self.open().await;
+    }
+
     /// The server, for what has no helper here.
     pub(crate) fn server(&self) -> &Server {
         self.server.as_ref().expect("the server runs")
@@ -79,19 +100,27 @@ impl House {
 
     /// Makes the account `LOCAL@localhost` with [`PASSWORD`].
     pub(crate) async fn add_account(&self, local: &str) {
-        let address = address(local);
-        let made = self.server().authenticator().create_account(&address, PASSWORD, false).await;
+        self.add_account_of(&address(local)).await;
+    }
+
+    /// Makes the account of any of the server's domains, with [`PASSWORD`].
+    pub(crate) async fn add_account_of(&self, address: &Address) {
+        let made = self.server().authenticator().create_account(address, PASSWORD, false).await;
         made.unwrap_or_else(|error| panic!("{address}: {error}"));
     }
 
     /// Changes the preferences of an account.
     pub(crate) async fn prefer(&self, local: &str, change: impl FnOnce(&mut Preferences)) {
-        let address = address(local);
+        self.prefer_of(&address(local), change).await;
+    }
+
+    /// As [`Self::prefer`], for an account of any domain.
+    pub(crate) async fn prefer_of(&self, address: &Address, change: impl FnOnce(&mut Preferences)) {
         let accounts = self.server().accounts();
-        let reply = soon("the preferences", accounts.ask(&address, Request::Preferences)).await.unwrap();
+        let reply = soon("the preferences", accounts.ask(address, Request::Preferences)).await.unwrap();
         let Reply::Preferences(mut preferences) = reply else { panic!("{address}: {reply:?}") };
         change(&mut preferences);
-        soon("new preferences", accounts.ask(&address, Request::SetPreferences(preferences))).await.unwrap();
+        soon("new preferences", accounts.ask(address, Request::SetPreferences(preferences))).await.unwrap();
     }
 
     /// Where XMPP clients begin in the clear and ask for TLS.
@@ -158,6 +187,10 @@ fn test_config(folder: &Path) -> Config {
     config.xmpp.starttls = port_0();
     config.xmpp.direct_tls = port_0();
     config.xmpp.plain = port_0();
+    // A test that wants other servers says where they are.
+    config.federation.enabled = false;
+    config.federation.starttls = port_0();
+    config.federation.direct_tls = port_0();
     config.api.http = port_0();
     config.api.https = port_0();
     config.sip.udp = port_0();

@@ -80,7 +80,9 @@ impl SipPhone {
     }
 
     fn by(wire: Wire, user: &str, server: SocketAddr) -> Self {
-        let call_id = format!("{user}-{}", wire.address().port());
+        // A port may be taken once for datagrams and once for connections.
+        let transport = if matches!(wire, Wire::Udp(_)) { "u" } else { "t" };
+        let call_id = format!("{user}-{transport}{}", wire.address().port());
         let password = PASSWORD.to_owned();
         Self { wire, server, user: user.to_owned(), password, next: 0, call_id, requests: VecDeque::new() }
     }

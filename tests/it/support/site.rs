@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
 };
@@ -16,6 +17,8 @@ pub(crate) struct Site {
     config: PathBuf,
     /// Where XMPP clients begin in the clear and ask for TLS.
     pub(crate) xmpp: SocketAddr,
+    /// Where XMPP clients speak in the clear.
+    pub(crate) xmpp_plain: SocketAddr,
     /// Where phones speak, over UDP and TCP.
     pub(crate) sip: SocketAddr,
     /// Where browsers are served.
@@ -26,19 +29,26 @@ impl Site {
     /// Writes the configuration; nothing is started.
     pub(crate) fn new(folder: &Path) -> Self {
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let (xmpp, sip, web) = (free(), free(), free());
+        let (xmpp, xmpp_plain, sip, web) = (free(), free(), free(), free());
         let config = folder.join("rollcall.toml");
         let data = folder.join("data");
         let text = format!(
             "[server]\ndomains = [\"localhost\"]\ndata_dir = {data:?}\n\
              [auth]\nargon2_memory_kib = 8\nargon2_passes = 1\nscram_iterations = 4096\n\
-             [limits]\nmessages = {{ per_second = 1000000, burst = 1000000 }}\n\
-             [xmpp]\nstarttls = [\"{xmpp}\"]\ndirect_tls = []\nplain = []\n\
+             [limits]\nconnections_per_address = 20000\nmessages = {{ per_second = 1000000, burst = 1000000 }}\n\
+             [xmpp]\nstarttls = [\"{xmpp}\"]\ndirect_tls = []\nplain = [\"{xmpp_plain}\"]\n\
+             [federation]\nenabled = false\n\
              [sip]\nudp = [\"{sip}\"]\ntcp = [\"{sip}\"]\ntls = []\npublish_min_seconds = 1\n\
              [api]\nhttp = [\"{web}\"]\nhttps = []\n"
         );
         fs::write(&config, text).unwrap();
-        Self { config, xmpp, sip, web }
+        Self { config, xmpp, xmpp_plain, sip, web }
+    }
+
+    /// Adds to the configuration.
+    pub(crate) fn configure(&self, text: &str) {
+        let mut file = fs::OpenOptions::new().append(true).open(&self.config).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
     }
 
     fn rollcall(&self) -> Command {

@@ -99,8 +99,13 @@ impl Web {
 
     /// The same, at any server over plain HTTP.
     pub(crate) async fn log_in_at(server: SocketAddr, local: &str) -> Self {
+        Self::log_in_as(server, &format!("{local}@localhost")).await
+    }
+
+    /// The same, for an account of any domain.
+    pub(crate) async fn log_in_as(server: SocketAddr, address: &str) -> Self {
         let browser = Self::stranger_at(server);
-        let credentials = json!({ "address": format!("{local}@localhost"), "password": PASSWORD });
+        let credentials = json!({ "address": address, "password": PASSWORD });
         let answer = browser.post("/api/login", &credentials).await.expect(200);
         browser.with_cookie_of(&answer).with("Sec-Fetch-Site", "same-origin")
     }

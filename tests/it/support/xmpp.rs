@@ -164,6 +164,20 @@ impl RawXmpp {
         }
     }
 
+    /// Waits for the header of the server's stream; the id that it has.
+    pub(crate) async fn stream_id(&mut self) -> String {
+        loop {
+            match self.scanner.next_event().unwrap() {
+                Some(Event::Header(header)) => return header.id.unwrap(),
+                Some(other) => panic!("{}: {other:?} in place of a header", self.name),
+                None => {
+                    let count = soon("a header", self.socket.read_buf(self.scanner.buffer())).await.unwrap();
+                    assert!(count > 0, "{}: no header", self.name);
+                }
+            }
+        }
+    }
+
     /// The next stanza, empty when the stream or the connection ended.
     async fn next(&mut self) -> String {
         loop {

@@ -132,6 +132,103 @@ async fn setup_link_makes_one_administrator() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn invitation_makes_one_account_and_two_contacts() {
+    let house = House::with_accounts(&["root", "alice"]).await;
+    house.server().authenticator().set_admin(&address("root"), true).await.unwrap();
+    let (root, alice) = (Web::log_in(&house, "root").await, Web::log_in(&house, "alice").await);
+    alice.post("/api/admin/invitations", &json!({})).await.expect(403);
+    let made = root.post("/api/admin/invitations", &json!({ "address": null })).await.expect(201).json();
+    let token = made["token"].as_str().unwrap();
+    assert_eq!(made["uri"], format!("xmpp:localhost?register;preauth={token}"));
+    assert_eq!(made["link"], format!("http://localhost/join?token={token}"));
+    assert_eq!(root.get("/api/tokens").await.json()["tokens"].as_array().map(Vec::len), Some(1));
+
+    let stranger = Web::stranger(&house);
+    let shown = stranger.get(&format!("/api/invitation?token={token}")).await.expect(200).json();
+    assert_eq!((&shown["domain"], &shown["from"]), (&json!("localhost"), &json!("root@localhost")));
+    let join =
+        |address: &str, password: &str| json!({ "token": token, "address": address, "password": password });
+    stranger.post("/api/invitation", &join("alice", PASSWORD)).await.expect(409);
+    stranger.post("/api/invitation", &join("carol", "")).await.expect(422);
+    stranger.post("/api/invitation", &join("carol@elsewhere.example", PASSWORD)).await.expect(422);
+    let carol = stranger.post("/api/invitation", &join("carol", PASSWORD)).await.expect(200);
+    assert_eq!(carol.json(), json!({ "address": "carol@localhost", "isAdmin": false }));
+    stranger.post("/api/invitation", &join("dave", PASSWORD)).await.expect(404);
+    stranger.get(&format!("/api/invitation?token={token}")).await.expect(404);
+    // An invitation logs nobody in.
+    Web::stranger(&house).with("Authorization", &format!("Bearer {token}")).get("/api/me").await.expect(401);
+
+    let carol = stranger.with_cookie_of(&carol);
+    for (web, contact) in [(&root, "carol@localhost"), (&carol, "root@localhost")] {
+        let roster = web.get("/api/roster").await.json();
+        let entry = &roster["contacts"][0];
+        assert_eq!(
+            (&entry["address"], &entry["to"], &entry["from"], &entry["ask"]),
+            (&json!(contact), &json!(true), &json!(true), &json!(false)),
+            "{roster}"
+        );
+        assert_eq!(roster["requests"], json!([]));
+    }
+
+    let named = root.post("/api/admin/invitations", &json!({ "address": "erin" })).await.expect(201).json();
+    let token = named["token"].as_str().unwrap();
+    let join = |address: &str| json!({ "token": token, "address": address, "password": PASSWORD });
+    stranger.post("/api/invitation", &join("frank")).await.expect(404);
+    stranger.post("/api/invitation", &join("erin")).await.expect(200);
+    root.post("/api/admin/invitations", &json!({ "address": "alice" })).await.expect(409);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invitations_are_listed_and_withdrawn_by_who_may() {
+    let house = House::with_accounts(&["root", "alice", "bob"]).await;
+    house.server().authenticator().set_admin(&address("root"), true).await.unwrap();
+    let (root, alice) = (Web::log_in(&house, "root").await, Web::log_in(&house, "alice").await);
+    let bob = Web::log_in(&house, "bob").await;
+    alice.post("/api/invitations", &json!({ "makesAccount": true })).await.expect(403);
+    alice.get("/api/admin/invitations").await.expect(403);
+    let made = alice.post("/api/invitations", &json!({})).await.expect(201).json();
+    let token = made["token"].as_str().unwrap();
+    assert_eq!(made["uri"], format!("xmpp:alice@localhost?roster;preauth={token}"));
+    let of_root = root.post("/api/invitations", &json!({ "makesAccount": true })).await.expect(201).json();
+    assert!(of_root["uri"].as_str().unwrap().ends_with(";ibr=y"), "{of_root}");
+    house.server().admin().invite(address("carol"), None).await.unwrap();
+
+    let open = async |web: &Web, path: &str| web.get(path).await.expect(200).json()["invitations"].clone();
+    let [mine] = open(&alice, "/api/invitations").await.as_array().unwrap().clone().try_into().unwrap();
+    assert_eq!((&mine["makesAccount"], &mine["from"]), (&json!(false), &json!("alice@localhost")));
+    assert!(mine["expires"].as_str() > mine["created"].as_str(), "{mine}");
+    let all = open(&root, "/api/admin/invitations").await;
+    let places: Vec<_> = all.as_array().unwrap().iter().map(|one| (&one["from"], &one["address"])).collect();
+    assert_eq!(places.len(), 2, "what makes contacts only is their owners' affair: {all}");
+    assert!(places.contains(&(&json!(null), &json!("carol@localhost"))), "{all}");
+    assert!(places.contains(&(&json!("root@localhost"), &json!(null))), "{all}");
+
+    let id = mine["id"].as_str().unwrap();
+    bob.delete(&format!("/api/invitations/{id}")).await.expect(404);
+    root.delete(&format!("/api/admin/invitations/{id}")).await.expect(404);
+    alice.delete("/api/invitations/0").await.expect(404);
+    alice.delete(&format!("/api/invitations/{id}")).await.expect(204);
+    let accept = json!({ "token": token });
+    bob.post("/api/invitation/accept", &accept).await.expect(404);
+    for one in all.as_array().unwrap() {
+        let path = format!("/api/admin/invitations/{}", one["id"].as_str().unwrap());
+        root.delete(&path).await.expect(204);
+    }
+    assert_eq!(open(&root, "/api/admin/invitations").await, json!([]));
+    let gone = json!({ "token": of_root["token"] });
+    bob.post("/api/invitation/accept", &gone).await.expect(404);
+
+    // Nobody is his own guest.
+    let again = alice.post("/api/invitations", &json!({})).await.expect(201).json();
+    let accept = json!({ "token": again["token"] });
+    alice.post("/api/invitation/accept", &accept).await.expect(404);
+    let met = bob.post("/api/invitation/accept", &accept).await.expect(200).json();
+    assert_eq!(met, json!({ "contact": "alice@localhost" }));
+    let roster = bob.get("/api/roster").await.json();
+    assert_eq!(roster["contacts"][0]["address"], "alice@localhost", "{roster}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn contacts_come_to_agree() {
     let house = House::with_accounts(&["alice", "bob"]).await;
     let (alice, bob) = (Web::log_in(&house, "alice").await, Web::log_in(&house, "bob").await);
@@ -174,7 +271,9 @@ async fn preferences_change_key_by_key() {
     assert_eq!(
         now,
         json!({ "acceptedSenders": "nobody", "offlineStorage": true, "deviceMessages": true,
-                "deviceCopies": false })
+                "deviceCopies": false,
+                "temporaryPresence": { "to": "nobody", "also": [], "media": true, "text": true, "file": true },
+                "listed": false })
     );
     let wrong = alice.put("/api/preferences", &json!({ "colour": "red" })).await.expect(400);
     assert!(wrong.json()["error"]["text"].as_str().unwrap().contains("colour"));

@@ -1,6 +1,6 @@
 //! The archive over XMPP: XEP-0313, XEP-0359, XEP-0059.
 
-use crate::support::{House, RawXmpp};
+use crate::support::{House, RawXmpp, Web};
 
 async fn ask(client: &mut RawXmpp, id: &str, query: &str) -> String {
     client
@@ -134,4 +134,93 @@ async fn preferences_decide_what_is_kept() {
     assert!(!alice.stanza("secret").await.contains("stanza-id"));
     assert_eq!(bodies(&mut alice, "3", "").await.0, ["m1", "m2", "m3", "m4", "m5"]);
     assert_eq!(bodies(&mut bob, "4", "").await.0.last().map(String::as_str), Some("secret"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_are_found_in_whatever_case_and_order() {
+    let (_house, mut alice, mut bob) = conversation().await;
+    for text in ["Tea and Cake", "Über den Wolken", "more tea"] {
+        bob.send(&format!("<message to='alice@localhost' type='chat'><body>{text}</body></message>")).await;
+        alice.stanza(text).await;
+    }
+    let words = |words: &str| {
+        form(&format!("<field var='{{urn:xmpp:fulltext:0}}fulltext'><value>{words}</value></field>"))
+    };
+    for (id, text, expected) in [
+        ("1", "cake TEA", vec!["Tea and Cake"]),
+        ("2", "tea", vec!["Tea and Cake", "more tea"]),
+        ("3", "über", vec!["Über den Wolken"]),
+        ("4", "coffee", vec![]),
+    ] {
+        let (found, fin) = bodies(&mut alice, id, &words(text)).await;
+        assert_eq!(found, expected, "{text}");
+        assert!(fin.contains("complete='true'"), "{fin}");
+    }
+    let page =
+        format!("{}<set xmlns='http://jabber.org/protocol/rsm'><max>1</max><before/></set>", words("tea"));
+    let (found, fin) = bodies(&mut alice, "5", &page).await;
+    assert_eq!(found, ["more tea"]);
+    assert!(!fin.contains("complete"), "{fin}");
+    let long = words(&"word ".repeat(17));
+    assert!(ask(&mut alice, "6", &long).await.contains("not-acceptable"));
+    let info = "<iq type='get' id='d' to='alice@localhost'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>";
+    assert!(alice.ask(info, "d").await.contains("'urn:xmpp:fulltext:0'"));
+}
+
+/// XEP-0424 §5: what its author took back leaves the archives of both, and is found by its words no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_retracted_is_a_tombstone_in_both_archives() {
+    let house = House::with_accounts(&["alice", "bob"]).await;
+    let port = house.xmpp_plain();
+    let mut alice = RawXmpp::online("alice", "one", port).await;
+    let mut bob = RawXmpp::online("bob", "two", port).await;
+    let say = |id: &str, body: &str| {
+        format!(
+            "<message to='bob@localhost' type='chat' id='{id}'><body>{body}</body><subject>also {body}</subject></message>"
+        )
+    };
+    for (id, body) in [("m1", "a secret"), ("m2", "no matter")] {
+        alice.send(&say(id, body)).await;
+        bob.stanza(body).await;
+    }
+    let retract = |to: &str, id: &str, of: &str| {
+        format!(
+            "<message to='{to}@localhost' type='chat' id='{id}'><retract id='{of}' xmlns='urn:xmpp:message-retract:1'/>\
+             <body>gone {id}</body></message>"
+        )
+    };
+    // What he did not write is not his to take back.
+    bob.send(&retract("alice", "r0", "m2")).await;
+    alice.stanza("gone r0").await;
+    alice.send(&retract("bob", "r1", "m1")).await;
+    let live = bob.stanza("gone r1").await;
+    assert!(live.contains("<retract id='m1' xmlns='urn:xmpp:message-retract:1'/>"), "{live}");
+
+    let words = |words: &str| {
+        form(&format!("<field var='{{urn:xmpp:fulltext:0}}fulltext'><value>{words}</value></field>"))
+    };
+    for client in [&mut alice, &mut bob] {
+        ask(client, "1", "").await;
+        let results = client.take_kept("<result xmlns='urn:xmpp:mam:2'");
+        assert_eq!(results.len(), 4, "{results:?}");
+        let tombstone = &results[0];
+        let id = between(tombstone, "<result xmlns='urn:xmpp:mam:2' id='", "'");
+        assert!(tombstone.contains("<retracted stamp='2") && tombstone.contains("id='r1'"), "{tombstone}");
+        assert!(tombstone.contains("id='m1'") && tombstone.contains("<delay "), "{tombstone}");
+        assert!(!tombstone.contains("secret") && !id.is_empty(), "{tombstone}");
+        assert!(results[1].contains("no matter") && results[3].contains("<retract id='m1'"), "{results:?}");
+        ask(client, "2", &words("secret")).await;
+        assert!(client.take_kept("<result xmlns='urn:xmpp:mam:2'").is_empty());
+        ask(client, "3", &words("matter")).await;
+        assert_eq!(client.take_kept("<result xmlns='urn:xmpp:mam:2'").len(), 1);
+    }
+    let features = alice
+        .ask("<iq type='get' id='4'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>", "4")
+        .await;
+    assert!(features.contains("'urn:xmpp:message-retract:1#tombstone'"), "{features}");
+    let web = Web::log_in(&house, "alice").await;
+    let page = web.get("/api/archive?with=bob@localhost").await.expect(200).json();
+    assert_eq!(page["messages"][0]["retracted"], true, "{page}");
+    assert_eq!(page["messages"][0]["body"], serde_json::Value::Null, "{page}");
+    assert_eq!(page["messages"][3]["retracts"], "m1", "{page}");
 }

@@ -18,7 +18,7 @@ use tokio_rustls::{
 use crate::support::{House, PASSWORD, RawXmpp};
 
 /// A TLS connection that trusts the server's own certificate, and that certificate.
-async fn connect(house: &House, alpn: &str) -> std::io::Result<(TlsStream<TcpStream>, Vec<u8>)> {
+pub(super) async fn connect(house: &House, alpn: &str) -> std::io::Result<(TlsStream<TcpStream>, Vec<u8>)> {
     let certificate = CertificateDer::from_pem_file(house.folder().join("certificate.pem")).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(certificate.clone()).unwrap();
@@ -35,7 +35,7 @@ async fn connect(house: &House, alpn: &str) -> std::io::Result<(TlsStream<TcpStr
     Ok((stream, certificate.to_vec()))
 }
 
-fn exporter(stream: &TlsStream<TcpStream>) -> Vec<u8> {
+pub(super) fn exporter(stream: &TlsStream<TcpStream>) -> Vec<u8> {
     let connection = stream.get_ref().1;
     connection.export_keying_material(vec![0; 32], b"EXPORTER-Channel-Binding", Some(b"")).unwrap()
 }
@@ -77,7 +77,7 @@ fn text_of(element: &str) -> &str {
     element.split(['>', '<']).nth(2).unwrap()
 }
 
-fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
+pub(super) fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
     let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).unwrap();
     mac.update(message);
     mac.finalize().into_bytes().to_vec()

@@ -107,7 +107,7 @@ async fn presence_may_be_shown_to_a_stranger_and_ends_with_the_session() {
     alice.send("<presence to='bob@localhost/two'><status>just you</status></presence>").await;
     bob.stanza("just you").await;
     drop(alice);
-    bob.stanza("<presence from='alice@localhost/one' to='bob@localhost' type='unavailable'").await;
+    bob.stanza("<presence from='alice@localhost/one' to='bob@localhost/two' type='unavailable'").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
