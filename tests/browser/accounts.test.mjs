@@ -5,13 +5,14 @@ import { after, before, test } from 'node:test';
 import { People } from './people.mjs';
 import { Server, passwordOf } from './server.mjs';
 
-let server, people, root;
+let server, people, root, open;
 
 before(async () => {
   server = await Server.start('alice');
   await server.add('root', '--admin');
   people = await People.gather(server);
   root = await people.person('root');
+  open = root.page.getByRole('region', { name: 'Open invitations' });
 });
 
 after(async () => {
@@ -38,6 +39,46 @@ test('who was added can log in and administers nothing', async () => {
   await bob.leave();
 });
 
+test('who is invited makes her account herself, and is a contact', async () => {
+  const form = root.page.getByRole('region', { name: 'Invite somebody' });
+  await form.getByRole('button', { name: 'Make an invitation' }).click();
+  const link = await form.locator('code').first().innerText();
+  await open.locator('li p:first-child').filter({ hasText: 'To make an account, by root@localhost' }).waitFor();
+  const carol = await people.visitor();
+  await carol.page.goto(link);
+  await carol.sees('root@localhost invites you to localhost.');
+  await carol.fill('Your name', 'carol');
+  await carol.fill('Password', passwordOf('carol'));
+  await carol.fill('Password again', passwordOf('carol'));
+  await carol.click('Create the account');
+  await carol.isHome();
+  assert.equal(new URL(carol.page.url()).search, '', 'the token is out of the address bar');
+  await carol.sees('root');
+  await carol.leave();
+  await root.page.reload();
+  await root.click('Remove carol@localhost');
+  await root.click('Remove');
+  await root.sees('carol@localhost is removed.');
+  await open.getByText('None.').waitFor();
+});
+
+test('an invitation to an account that is decided can be withdrawn', async () => {
+  const form = root.page.getByRole('region', { name: 'Invite somebody' });
+  await form.getByLabel('Address, if it is decided').fill('dave');
+  await form.getByRole('button', { name: 'Make an invitation' }).click();
+  const link = await form.locator('code').first().innerText();
+  const dave = await people.visitor();
+  await dave.page.goto(link);
+  await dave.sees('Your address will be dave@localhost.');
+  await root.click('Withdraw To make dave@localhost, by root@localhost');
+  await open.getByText('None.').waitFor();
+  await dave.fill('Password', passwordOf('dave'));
+  await dave.fill('Password again', passwordOf('dave'));
+  await dave.click('Create the account');
+  await dave.sees('This link is used up or too old.');
+  await dave.leave();
+});
+
 test('a new password ends the sessions of the account', async () => {
   const alice = await people.person('alice');
   await root.fill('Address of the account', 'alice');
@@ -61,4 +102,7 @@ test('a removed account is gone, for its sessions too', async () => {
   await bob.leave();
 });
 
-test('the page complains about nothing', () => assert.deepEqual(people.complaints, []));
+test('the page complains about nothing', () => {
+  // That a link is of no use any more, the browser reports as well.
+  assert.deepEqual(people.complaints.filter((complaint) => !complaint.includes('404')), []);
+});

@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import axe from 'axe-core';
-
+import { isAccessible } from './accessible.mjs';
 import { People } from './people.mjs';
 import { Server } from './server.mjs';
 
@@ -62,17 +61,6 @@ test('the page complains about nothing', () => assert.deepEqual(people.complaint
 async function isSound({ page }) {
   await fits(page);
   await isAccessible(page);
-}
-
-/** The mistakes that a machine can find: contrast, names, roles, structure (WCAG 2.2 AA). */
-async function isAccessible(page) {
-  const faults = await page.evaluate(async (source) => {
-    (0, eval)(source);
-    const runOnly = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
-    const { violations } = await globalThis.axe.run(document, { runOnly });
-    return violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`));
-  }, axe.source);
-  assert.deepEqual(faults, []);
 }
 
 async function fits(page) {

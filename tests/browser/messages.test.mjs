@@ -94,7 +94,7 @@ test('who takes no strangers has them told so, and nothing arrives', async () =>
   await bob.prefers('Nobody');
   await bob.page.reload();
   await bob.sees('Who may write to you');
-  assert.ok(await bob.page.getByLabel('Nobody').isChecked());
+  assert.ok(await bob.page.getByLabel('Nobody').first().isChecked());
   const carol = await people.person('carol');
   await carol.open('/#/with/bob@localhost');
   await carol.writes('hello stranger');

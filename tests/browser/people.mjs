@@ -140,10 +140,11 @@ export class Person {
     return this.page.getByLabel(/^Message to /);
   }
 
+  /** Chooses something in the preferences: what stands first under that label. */
   async prefers(label) {
     await this.open('/#/preferences');
     const saved = this.page.waitForResponse((response) => response.request().method() === 'PUT');
-    await this.page.getByLabel(label).click();
+    await this.page.getByLabel(label).first().click();
     await saved;
     await this.sees('Saved.');
   }

@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import axe from 'axe-core';
-
+import { isAccessible } from './accessible.mjs';
 import { People } from './people.mjs';
 import { Server } from './server.mjs';
 
@@ -128,13 +127,3 @@ test('the page is usable by everybody, on a small screen too', async () => {
 });
 
 test('the page complains about nothing', () => assert.deepEqual(people.complaints, []));
-
-async function isAccessible(page) {
-  const faults = await page.evaluate(async (source) => {
-    (0, eval)(source);
-    const runOnly = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
-    const { violations } = await globalThis.axe.run(document, { runOnly });
-    return violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`));
-  }, axe.source);
-  assert.deepEqual(faults, []);
-}

@@ -27,9 +27,14 @@ export class Server {
   }
 
   /** A running server with these accounts of `localhost`; with none, it offers a setup link. */
-  static async start(...names) {
+  static start(...names) {
+    return Server.startWith('', ...names);
+  }
+
+  /** The same with further lines in its configuration. */
+  static async startWith(lines, ...names) {
     const server = new Server(await mkdtemp(join(tmpdir(), 'rollcall-browser-')), await freePort(), await freePort());
-    await writeFile(server.#config, configuration(server));
+    await writeFile(server.#config, configuration(server) + lines);
     for (const name of names) await server.add(name);
     await server.#serve();
     return server;
@@ -108,6 +113,9 @@ https = ["127.0.0.1:${securePort}", "[::1]:${securePort}"]
 [xmpp]
 starttls = []
 direct_tls = []
+
+[federation]
+enabled = false
 
 [sip]
 udp = []
