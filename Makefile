@@ -4,12 +4,13 @@ CARGO ?= cargo
 HAS_WEB := $(wildcard web/package.json)
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
 
-.PHONY: help run test check lint web web-test browser-test bench bench-compare bench-instructions bench-profile bench-table bench-tools bench-scale bench-growth crowd-tools clean
+.PHONY: help run test check lint web web-test browser-test smack bench bench-compare bench-instructions bench-profile bench-table bench-tools bench-scale bench-growth crowd-tools clean
 
 help:
 	@echo 'make run     build the server and its web client, and start it with config/dev.toml'
 	@echo 'make check   formatting, lints and unit tests: the quick look before a commit'
 	@echo 'make test    everything: lints, unit, server, interoperability and browser tests'
+	@echo 'make smack   the integration tests of Smack, an XMPP library, against the server'
 	@echo 'make web     build the web client into web/dist'
 	@echo 'make bench   measure the server and its peers; see tests/bench/README.md for this and more'
 	@echo 'make clean   remove what was built (not the data folder)'
@@ -48,13 +49,20 @@ browser-test: web
 	$(CARGO) build --quiet
 	cd tests/browser && npm run --silent test </dev/null
 
-# The tests that drive other programs (slixmpp, SIPp, baresip, Chromium) are in the one integration
+# The tests that drive other programs (slixmpp, Smack, SIPp, baresip, Chromium) are in the one integration
 # binary too. The cheap steps come first, so that most mistakes show early.
 test:
 	scripts/setup test
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory web-test
 	$(CARGO) test --no-fail-fast
+
+# Only Smack's own integration tests against the server, a minute; `make test` has them too. tests/interop/smack says which
+# are not run, and why.
+smack: web
+	scripts/setup smack
+	$(CARGO) build --quiet
+	tests/interop/smack/run target/debug/rollcall
 
 # ONLY='chat w4, message*' PEERS='rollcall prosody' RUNS=1 choose; tests/bench/README.md explains.
 bench: web bench-tools
@@ -98,4 +106,4 @@ bench-tools:
 
 clean:
 	$(CARGO) clean
-	rm -rf web/dist web/node_modules tests/browser/node_modules tests/bench/target .venv
+	rm -rf web/dist web/node_modules tests/browser/node_modules tests/interop/web/node_modules tests/bench/target .venv

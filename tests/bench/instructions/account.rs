@@ -163,6 +163,7 @@ impl House {
             resource: Resource::new("desk").unwrap(),
             since: Timestamp(1),
             device: None,
+            client: None,
             contact: None,
             takes_messages: true,
             takes_calls: false,
@@ -176,7 +177,8 @@ impl House {
     }
 
     fn contact(&self, client: &Client, to: usize, event: ContactEvent) {
-        let request = Request::Contact { to: address(to), event, note: None, native: Native::None };
+        let request =
+            Request::Contact { to: address(to), event, note: None, native: Native::None, origin_id: None };
         self.runtime.block_on(client.session.ask(request)).unwrap();
     }
 
