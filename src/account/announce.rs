@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use thin_vec::ThinVec;
+
 use super::{
     Effect, Event, SessionChange,
     config::Authorization,
@@ -225,10 +227,10 @@ impl Account {
     ) -> bool {
         let own = self.endpoints.ids(|endpoint| endpoint.follows_presence());
         let Some(endpoint) = self.endpoints.find(session) else { return false };
-        let mut directed = endpoint.directed.clone();
-        directed.retain(|one| !self.is_shown_to(endpoint, &one.to.address));
+        let directed = endpoint.directed.iter().filter(|one| !self.is_shown_to(endpoint, &one.to.address));
+        let directed: Vec<_> = directed.cloned().collect();
         let Some(endpoint) = self.endpoints.find_mut(session) else { return false };
-        endpoint.directed = Vec::new();
+        endpoint.directed = ThinVec::new();
         let was_available = endpoint.is_available();
         let is_seen = was_available || endpoint.is_closed() || left.is_some();
         let from = Party::full(self.address.clone(), endpoint.resource().clone());

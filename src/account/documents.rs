@@ -10,6 +10,7 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
+use thin_vec::ThinVec;
 
 use super::{
     Effect, Reply, Shown, WatchKind, WatchState,
@@ -126,7 +127,7 @@ pub(super) struct Documents {
     version: u64,
     entries: BTreeMap<DocumentId, DocumentEntry>,
     /// What became of them and was not shown to their followers yet.
-    steps: Vec<DocumentStep>,
+    steps: ThinVec<DocumentStep>,
 }
 
 impl Documents {
@@ -134,7 +135,7 @@ impl Documents {
         let entries = entries.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
         // Begins higher than it can have come before the account left the memory.
         let revision = now.0.unsigned_abs() << REVISION_BITS;
-        Self { revision, version, entries, steps: Vec::new() }
+        Self { revision, version, entries, steps: ThinVec::new() }
     }
 
     /// Moves with everything that documents tell.
@@ -244,7 +245,7 @@ impl Account {
 
     /// Tells those who follow the documents that something may be another thing now.
     pub(super) fn show_documents(&mut self, effects: &mut Effects) {
-        let steps: Arc<[DocumentStep]> = std::mem::take(&mut self.documents.steps).into();
+        let steps: Arc<[DocumentStep]> = std::mem::take(&mut self.documents.steps).into_iter().collect();
         for watch in self.watchers.of_kind(WatchKind::Documents) {
             let shown = Shown::Documents { revision: self.documents.revision, steps: Arc::clone(&steps) };
             show(watch, WatchState::Active, Some(shown), effects);

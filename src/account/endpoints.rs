@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
+use thin_vec::ThinVec;
 
 use super::session::{SessionChange, SessionKind, SessionSpec};
 use crate::{
@@ -32,7 +33,7 @@ pub(super) struct Endpoint {
     /// Nobody looks at it.
     unattended: bool,
     /// Whom it showed its presence to, beyond those who may see it anyway; at most [`DIRECTED`].
-    pub(super) directed: Vec<Directed>,
+    pub(super) directed: ThinVec<Directed>,
 }
 
 /// Somebody whom a session showed its presence.
@@ -55,7 +56,7 @@ impl Endpoint {
             topics,
             dormant: false,
             unattended: false,
-            directed: Vec::new(),
+            directed: ThinVec::new(),
         }
     }
 

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use thin_vec::ThinVec;
+
 use super::{event::ContactChange, request::RosterView};
 use crate::{
     signal::{Address, Contact},
@@ -17,7 +19,7 @@ pub(super) struct Roster {
     contacts: BTreeMap<Address, (Contact, u64)>,
     version: u64,
     /// Removed contacts, oldest first; at most [`TOMBSTONES`].
-    removed: Vec<(Address, u64)>,
+    removed: ThinVec<(Address, u64)>,
     /// Copies older than this cannot be brought up to date by changes.
     floor: u64,
 }
@@ -30,7 +32,7 @@ impl Roster {
         Self {
             contacts,
             version: record.roster_version,
-            removed: std::mem::take(&mut record.removed),
+            removed: std::mem::take(&mut record.removed).into(),
             floor: record.roster_floor,
         }
     }

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use thin_vec::ThinVec;
+
 use super::{
     announce::{gone, route_notices},
     endpoints::{Directed, Endpoint},
@@ -20,34 +22,27 @@ use crate::{
     },
 };
 
-/// Who was answered in the name of the account, for the phones that it has; at most [`ON_BEHALF`]. Boxed: hardly
-/// any account has one.
+/// Who was answered in the name of the account, for the phones that it has; at most [`ON_BEHALF`]. Hardly any
+/// account has one.
 #[derive(Debug, Default)]
-#[allow(clippy::box_collection, reason = "one word instead of three in every account")]
-pub(super) struct OnBehalf(Option<Box<Vec<Directed>>>);
+pub(super) struct OnBehalf(ThinVec<Directed>);
 
 impl OnBehalf {
     pub(super) fn has(&self, somebody: &Address) -> bool {
-        self.0.iter().flat_map(|all| all.iter()).any(|one| one.to.address == *somebody)
+        self.0.iter().any(|one| one.to.address == *somebody)
     }
 
     fn note(&mut self, one: Directed) -> bool {
-        let all = self.0.get_or_insert_default();
-        all.retain(|other| other.to != one.to);
-        let has_room = all.len() < ON_BEHALF;
+        self.0.retain(|other| other.to != one.to);
+        let has_room = self.0.len() < ON_BEHALF;
         if has_room {
-            all.push(one);
+            self.0.push(one);
         }
         has_room
     }
 
     fn take(&mut self, is_over: impl Fn(&Directed) -> bool) -> Vec<Party> {
-        let Some(all) = &mut self.0 else { return Vec::new() };
-        let over = all.extract_if(.., |one| is_over(one)).map(|one| one.to).collect();
-        if all.is_empty() {
-            self.0 = None;
-        }
-        over
+        self.0.extract_if(.., |one| is_over(one)).map(|one| one.to).collect()
     }
 }
 
@@ -141,7 +136,7 @@ impl Account {
     pub(super) fn review_shared(&mut self, now: Timestamp, effects: &mut Effects) {
         let mut over = Vec::new();
         let shared = self.endpoints.iter().flat_map(|endpoint| &endpoint.directed);
-        for one in shared.chain(self.on_behalf.0.iter().flat_map(|all| all.iter())) {
+        for one in shared.chain(&self.on_behalf.0) {
             let is_permitted = |occasion| self.may_glimpse(&one.to.address, occasion, now);
             if !over.contains(one) && one.occasion.is_some_and(|occasion| !is_permitted(occasion)) {
                 over.push(one.clone());
@@ -154,7 +149,7 @@ impl Account {
 
     /// A session is over: so is what was said in the name of phones that are gone now.
     pub(super) fn review_on_behalf(&mut self, now: Timestamp, effects: &mut Effects) {
-        if self.on_behalf.0.is_some() {
+        if !self.on_behalf.0.is_empty() {
             let all = [Occasion::Media, Occasion::Text, Occasion::Untold];
             let served: Vec<_> = all.into_iter().filter(|one| self.phone_for(*one).is_some()).collect();
             let is_over = |one: &Directed| !one.occasion.is_some_and(|occasion| served.contains(&occasion));

@@ -34,7 +34,7 @@ fn a_session_takes_a_few_hundred_bytes_and_an_unused_account_none() {
         retire_all(&accounts, &store).await;
 
         let before = held();
-        for (kind, most) in [(SessionKind::Device, 1160), (SessionKind::Client, 1160)] {
+        for (kind, most) in [(SessionKind::Device, 1130), (SessionKind::Client, 1130)] {
             let sessions = open_all(&accounts, kind).await;
             let each = (held() - before) / ACCOUNTS as isize;
             println!("{kind:?}: {each} bytes per account with a session");
