@@ -1,7 +1,10 @@
 //! What a server says when it is ready: where a browser, a chat client and a phone find it, and how
 //! the first account is made. A few lines for a newcomer, on the standard output.
 
-use std::{fmt, net::SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
 
 /// What there is to tell.
 pub struct Welcome {
@@ -99,7 +102,7 @@ fn print_records(
 /// An address as a person would type it.
 #[must_use]
 pub fn place(address: SocketAddr) -> String {
-    if address.ip().is_loopback() {
+    if [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()].contains(&address.ip()) {
         format!("localhost:{}", address.port())
     } else if address.ip().is_unspecified() {
         format!("this machine, port {}", address.port())
@@ -123,7 +126,11 @@ mod tests {
                 ("TLS", "[::]:443".parse().unwrap()),
             ],
             federation: vec![("_xmpp-server", 5269)],
-            sip: vec![("UDP", "0.0.0.0:5060".parse().unwrap())],
+            sip: vec![
+                ("UDP", "0.0.0.0:5060".parse().unwrap()),
+                // What is called localhost is another address.
+                ("TCP", "127.0.0.2:5060".parse().unwrap()),
+            ],
             self_signed: true,
             setup: Some("abc".to_owned()),
         }
@@ -136,7 +143,8 @@ mod tests {
             "  Browser      https://localhost:5281/\n",
             "  XMPP client  you@localhost, server localhost:5222 (STARTTLS) or localhost:5223 (TLS) or this \
              machine, port 443 (TLS)\n",
-            "  SIP phone    sip:you@localhost, server this machine, port 5060 (UDP)\n",
+            "  SIP phone    sip:you@localhost, server this machine, port 5060 (UDP) or 127.0.0.2:5060 \
+             (TCP)\n",
             "  https://localhost:5281/setup?token=abc\n",
             "  xcap.localhost. IN TXT \"https://localhost:5281/xcap-root\"\n",
             "DNS records:\n  _xmpps-client._tcp.localhost. IN SRV 0 5 443 localhost.\n",
