@@ -4,12 +4,9 @@
 
 use std::{
     fs,
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
-    sync::{
-        OnceLock,
-        atomic::{AtomicU8, Ordering},
-    },
+    sync::atomic::{AtomicU8, Ordering},
 };
 
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair};
@@ -17,7 +14,7 @@ use rollcall::{config::Config, net::CertificateFiles, signal::Address};
 use serde_json::{Value, json};
 
 use super::names::Names;
-use crate::support::{House, PASSWORD, Slixmpp};
+use crate::support::{House, PASSWORD, Slixmpp, loopback};
 
 /// Where servers of several domains meet.
 pub(crate) struct Town {
@@ -156,15 +153,7 @@ fn named(name: &str) -> DistinguishedName {
 }
 
 fn address(town: u8, house: u8) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::new(127, network(), town, house))
-}
-
-/// The second octet of all addresses of this process. Servers meet at well-known ports, so another run of the tests
-/// on the same machine has to have another one: a listener that is never closed claims it.
-fn network() -> u8 {
-    static NETWORK: OnceLock<(u8, TcpListener)> = OnceLock::new();
-    let claim = |octet| Some((octet, TcpListener::bind((Ipv4Addr::new(127, octet, 0, 1), PORT)).ok()?));
-    NETWORK.get_or_init(|| (20..220).find_map(claim).expect("a network of the loopback range")).0
+    IpAddr::V4(loopback::address(town, house))
 }
 
 /// A client of any server, logged in and available.

@@ -9,6 +9,7 @@ mod browser;
 mod finch;
 mod linphone;
 mod linphonec;
+pub(crate) mod loopback;
 mod profanity;
 mod program;
 mod server;

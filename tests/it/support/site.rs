@@ -4,13 +4,13 @@
 use std::{
     fs,
     io::Write as _,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use tokio::process::Command;
 
-use super::{PASSWORD, Program};
+use super::{PASSWORD, Program, loopback};
 
 /// A server's folder, configuration and ports, which outlive the process.
 pub(crate) struct Site {
@@ -28,8 +28,8 @@ pub(crate) struct Site {
 impl Site {
     /// Writes the configuration; nothing is started.
     pub(crate) fn new(folder: &Path) -> Self {
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let (xmpp, xmpp_plain, sip, web) = (free(), free(), free(), free());
+        let here = loopback::next_address();
+        let [xmpp, xmpp_plain, sip, web] = [15222, 15223, 15060, 18080].map(|port| SocketAddr::from((here, port)));
         let config = folder.join("rollcall.toml");
         let data = folder.join("data");
         let text = format!(
@@ -78,8 +78,8 @@ impl Site {
     /// Starts the server and waits until it is ready.
     pub(crate) async fn serve(&self) -> Program {
         let mut server = Program::start("rollcall serve", self.rollcall().arg("serve"));
-        let port = self.web.port().to_string();
-        server.hear("where the page is", |line| line.contains(&port).then_some(())).await;
+        let page = format!("http://{}/", self.web);
+        server.hear("where the page is", |line| line.contains(&page).then_some(())).await;
         server
     }
 }
