@@ -1,6 +1,6 @@
 //! A SIP phone made of a socket: for what must be seen byte by byte. It knows digest with MD5.
 
-use std::{collections::VecDeque, net::SocketAddr};
+use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
 use bytes::BytesMut;
 use md5::{Digest, Md5};
@@ -8,6 +8,7 @@ use rollcall::sip::message::{AuthParams, Frame, Framer, HeaderName, Limits, Mess
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
+    time::timeout,
 };
 
 use super::{PASSWORD, soon};
@@ -181,15 +182,19 @@ impl SipPhone {
              Call-ID: {call_id}\r\nCSeq: {next} {method}\r\n{headers}Content-Length: {}\r\n\r\n",
             body.as_ref().len()
         );
-        self.wire.send(&[text.as_bytes(), body.as_ref()].concat(), self.server).await;
-        loop {
-            let message = self.receive(&format!("the answer to {method}")).await;
-            if message.is_request() {
-                self.requests.push_back(message);
-            } else if message.status() >= Some(200) && message.cseq().unwrap().number == next {
-                return message;
+        let request = [text.as_bytes(), body.as_ref()].concat();
+        self.wire.send(&request, self.server).await;
+        let answered = async {
+            loop {
+                let message = self.receive_again(&request).await;
+                if message.is_request() {
+                    self.requests.push_back(message);
+                } else if message.status() >= Some(200) && message.cseq().unwrap().number == next {
+                    return message;
+                }
             }
-        }
+        };
+        soon(&format!("the answer to {method}"), answered).await
     }
 
     /// Waits for the next request that takes an answer, and gives it that.
@@ -237,6 +242,18 @@ impl SipPhone {
         )
     }
 
+    /// The next message. A datagram may be lost, where the machine is busy on the way to itself too: the request
+    /// is sent again when nothing comes (RFC 3261 §17.1.2.2, with less haste).
+    async fn receive_again(&mut self, request: &[u8]) -> Message {
+        loop {
+            match timeout(RESENDING, self.wire.receive()).await {
+                Ok(message) => return message.expect("the connection stays open"),
+                Err(_) if matches!(self.wire, Wire::Tcp { .. }) => {}
+                Err(_) => self.wire.send(request, self.server).await,
+            }
+        }
+    }
+
     async fn receive(&mut self, what: &str) -> Message {
         soon(what, self.wire.receive()).await.unwrap_or_else(|| panic!("{what}: the connection ended"))
     }
@@ -255,6 +272,9 @@ impl SipPhone {
         )
     }
 }
+
+/// How long a phone on datagrams waits before it asks again.
+const RESENDING: Duration = Duration::from_secs(10);
 
 /// The body of a message as text.
 pub(crate) fn body(message: &Message) -> String {
