@@ -1,6 +1,8 @@
 //! Documents followed by SIP (`xcap-diff`, RFC 5875): what is told first and later, whoever changed what; libxml2
 //! as the reader of what is told.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use rollcall::{
     documents::{Change, Document},
@@ -8,6 +10,7 @@ use rollcall::{
     sip::message::{HeaderName, Message},
 };
 use serde_json::json;
+use tokio::time::sleep;
 
 use crate::{
     support::{House, PASSWORD, Program, SipPhone, Slixmpp, Web, Xcap, body, soon},
@@ -70,11 +73,10 @@ impl Follower {
     }
 
     /// A SUBSCRIBE within a dialog that brings no list.
-    async fn subscribe_again(&mut self, answer: &Message, headers: &str) {
+    async fn subscribe_again(&mut self, answer: &Message, headers: &str) -> Message {
         let contact = format!("Contact: <sip:bob@{};transport=tcp>\r\n{headers}", self.phone.address());
         let to = format!("<sip:bob@localhost>;tag={}", answer.tag(HeaderName::To).unwrap());
-        let again = self.phone.ask("SUBSCRIBE", "sip:bob@localhost", &to, &contact, "").await;
-        assert_eq!(again.status(), Some(200), "{again:?}");
+        self.phone.ask("SUBSCRIBE", "sip:bob@localhost", &to, &contact, "").await
     }
 
     /// The next NOTIFY that tells something, valid; without its frame.
@@ -346,12 +348,12 @@ async fn too_many_versions_are_told_without_how_they_came() {
     assert_eq!(it.follow(&mut copy).await, 1);
 
     // A SUBSCRIBE without a list changes the mode, and no mode is the simplest.
-    it.subscribe_again(&answer, "Event: xcap-diff\r\n").await;
+    assert_eq!(it.subscribe_again(&answer, "Event: xcap-diff\r\n").await.status(), Some(200));
     it.told().await;
     it.put("resource-lists/index", Some(&list(1))).await;
     let told = it.told().await;
     assert!(!told.contains("<d:add") && !told.contains("<d:replace"), "{told}");
-    it.subscribe_again(&answer, PATCHING).await;
+    assert_eq!(it.subscribe_again(&answer, PATCHING).await.status(), Some(200));
     it.told().await;
     let tag = it.put("resource-lists/index", Some(&list(2))).await;
     let told = it.told().await;
@@ -373,6 +375,23 @@ async fn histories_go_on_after_a_restart() {
         told.contains("<d:add sel=\"*/*[1]\" pos=\"before\"") && told.contains("previous-etag"),
         "{told}"
     );
+}
+
+/// RFC 5875 §4.7: a step that was perhaps lost cannot be told again, nor can the next one without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_leaves_a_step_unanswered_follows_no_more() {
+    let mut it = Follower::connected().await;
+    it.put("resource-lists/index", Some(&lists(""))).await;
+    let answer = it.subscribe(None, PATCHING, &[LISTS]).await;
+    it.told().await;
+    it.put("resource-lists/index", Some(&lists("<rl:list name=\"a\"/>"))).await;
+    assert_eq!(it.subscribe_again(&answer, PATCHING).await.status(), Some(200), "there is time to answer");
+    soon("the end of the subscription", async {
+        while it.subscribe_again(&answer, PATCHING).await.status() != Some(481) {
+            sleep(Duration::from_secs(1)).await;
+        }
+    })
+    .await;
 }
 
 /// A document that no model knows, of parts that numbers choose.
