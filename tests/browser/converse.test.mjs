@@ -82,6 +82,14 @@ class Converse {
   reads(text) {
     return this.page.locator('.chat-msg__text', { hasText: text }).waitFor();
   }
+
+  async retracts(text) {
+    const message = this.page.locator('.chat-msg', { hasText: text });
+    await message.hover();
+    await message.locator('.chat-msg__actions button').first().click();
+    await message.locator('.chat-msg__action-retract').click();
+    await this.page.getByRole('button', { name: 'Confirm' }).click();
+  }
 }
 
 for (const [name, query] of [
@@ -109,3 +117,24 @@ for (const [name, query] of [
     await bob.seesContact(/alice Offline/);
   });
 }
+
+test('what is taken back at Converse.js is gone from the page, now and later', async () => {
+  const alice = await Converse.login({ websocket: `ws://localhost:${way.port}/xmpp-websocket` });
+  await alice.opens('Bob from work');
+  await bob.opens(/alice/);
+  await alice.writes('said in haste');
+  await bob.reads('said in haste');
+  await alice.writes('said with care');
+  await alice.retracts('said in haste');
+  const isGone = async () => {
+    await bob.sees('alice took this message back.');
+    await bob.reads('said with care');
+    const texts = await bob.conversation();
+    assert.ok(!texts.some((text) => text.includes('in haste')), `${texts}`);
+  };
+  await isGone();
+  await bob.page.reload();
+  await bob.opens(/alice/);
+  await isGone();
+  await alice.leaves();
+});
