@@ -14,12 +14,18 @@ pub(crate) fn address(street: u8, house: u8) -> Ipv4Addr {
     Ipv4Addr::new(127, network(), street, house)
 }
 
-/// An address that nobody had before, in a street of such.
-pub(crate) fn next_address() -> Ipv4Addr {
+/// An address that nobody had before, in a street of such, where `port` is free: a server that an interrupted run left
+/// behind may still be at one.
+pub(crate) fn next_address(port: u16) -> Ipv4Addr {
     static NEXT: AtomicU8 = AtomicU8::new(1);
-    let house = NEXT.fetch_add(1, Ordering::Relaxed);
-    assert_ne!(house, u8::MAX, "the street is full");
-    address(STREET, house)
+    loop {
+        let house = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert_ne!(house, u8::MAX, "the street is full");
+        let address = address(STREET, house);
+        if TcpListener::bind((address, port)).is_ok() {
+            return address;
+        }
+    }
 }
 
 /// The second octet of all addresses of this process. Servers meet at well-known ports, so another run of the tests

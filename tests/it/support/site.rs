@@ -28,8 +28,9 @@ pub(crate) struct Site {
 impl Site {
     /// Writes the configuration; nothing is started.
     pub(crate) fn new(folder: &Path) -> Self {
-        let here = loopback::next_address();
-        let [xmpp, xmpp_plain, sip, web] = [15222, 15223, 15060, 18080].map(|port| SocketAddr::from((here, port)));
+        let here = loopback::next_address(15060);
+        let [xmpp, xmpp_plain, sip, web] =
+            [15222, 15223, 15060, 18080].map(|port| SocketAddr::from((here, port)));
         let config = folder.join("rollcall.toml");
         let data = folder.join("data");
         let text = format!(
