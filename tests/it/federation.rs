@@ -14,6 +14,7 @@ mod push;
 mod refusals;
 mod relay;
 mod resumption;
+mod services;
 mod town;
 mod twins;
 

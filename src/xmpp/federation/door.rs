@@ -223,8 +223,10 @@ impl Shared {
             warn!(%error, "no other server can be trusted by its certificate");
             Trust::nobody()
         });
+        let federated = components.services.iter().filter(|service| service.federated);
+        let federated = federated.map(|service| service.domain.clone());
         let settings = reception::Settings {
-            domains: parts.accounts.domains().to_vec(),
+            domains: parts.accounts.domains().iter().cloned().chain(federated).collect(),
             features: caps::print(&parts.answers.0.announced),
             require_tls: config.require_tls,
             dialback: config.dialback,
@@ -289,12 +291,17 @@ impl Shared {
 
     /// A domain cannot be reached any more.
     fn note_lost(&self, pair: &Pair) {
-        self.accounts.note_reach(&pair.remote, DomainReach::Lost);
+        // Whom a service does not reach the accounts may.
+        if self.accounts.serves(pair.local.domain()) {
+            self.accounts.note_reach(&pair.remote, DomainReach::Lost);
+        }
     }
 
     /// A domain can be reached again.
     pub(super) fn note_back(&self, pair: &Pair) {
-        self.accounts.note_reach(&pair.remote, DomainReach::Back);
+        if self.accounts.serves(pair.local.domain()) {
+            self.accounts.note_reach(&pair.remote, DomainReach::Back);
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::{custody::Custody, pair::Pair};
+use super::{custody::Custody, pair::Pair, receive::Back};
 use crate::{
     account::{Accounts, Load, Reply, Sent},
     net::{Gcra, Rate},
@@ -27,28 +27,45 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) stanza: Vec<u8>,
-    /// What it tells, where somebody waits to hear what becomes of it.
-    pub(super) load: Option<Load>,
+    sender: Sender,
     /// It was written before, on a stream that ended without a word about it.
     is_again: bool,
 }
 
+/// Who hears what becomes of a stanza.
+#[derive(Debug)]
+enum Sender {
+    Nobody,
+    /// An account, what it said with it.
+    Account(Load),
+    /// Another domain: of an error alone.
+    Domain(Box<Back>),
+}
+
 impl Item {
-    /// A stanza that was not written yet.
+    /// A stanza that was not written yet, and the account that waits to hear what becomes of it.
     pub(super) fn new(stanza: Vec<u8>, load: Option<Load>) -> Self {
-        Self { stanza, load, is_again: false }
+        Self { stanza, sender: load.map_or(Sender::Nobody, Sender::Account), is_again: false }
+    }
+
+    /// A stanza from one domain to another that is passed on, and the way back for an error.
+    pub(super) fn passing(stanza: Vec<u8>, back: Option<Back>) -> Self {
+        let sender = back.map_or(Sender::Nobody, |back| Sender::Domain(Box::new(back)));
+        Self { stanza, sender, is_again: false }
     }
 
     /// The other server has it, by its own word or as surely as a socket can tell.
     pub(super) fn settle(self) {
-        if let Some(load) = self.load {
+        if let Sender::Account(load) = self.sender {
             load.settle(Ok(Reply::Sent(Sent::Accepted)));
         }
     }
 
     pub(super) fn refuse(self, reject: &Reject) {
-        if let Some(load) = self.load {
-            load.settle(Err(reject.clone()));
+        match self.sender {
+            Sender::Nobody => {}
+            Sender::Account(load) => load.settle(Err(reject.clone())),
+            Sender::Domain(back) => back.refuse_by(reject),
         }
     }
 }

@@ -73,7 +73,8 @@ impl Links {
         self.push(pair, Item::new(stanza, None));
     }
 
-    fn push(&self, pair: &Pair, item: Item) {
+    /// Has something wait for the other domain of a pair, or refuses it.
+    pub(super) fn push(&self, pair: &Pair, item: Item) {
         if let Some(place) = self.services.find(&pair.remote) {
             if let Pushed::Refused(item, reject) = self.services.push(place, item) {
                 item.refuse(&reject);

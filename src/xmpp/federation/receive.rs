@@ -1,9 +1,9 @@
 //! What another server's stanzas set off here (RFC 6121 §8.5 and §4.4.3, §3.1.3): signals to our accounts, and
 //! answers to questions. Who it is from and for was judged before.
 
-use std::{pin::Pin, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc};
 
-use super::{answer, door::Shared, faces, guests::Wish, pair::Pair};
+use super::{answer, component, door::Shared, faces, guests::Wish, pair::Pair};
 use crate::{
     account::Outcome,
     signal::{
@@ -30,8 +30,12 @@ pub(super) enum Received {
 /// Waits, and tells.
 pub(super) type Fate = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Handles one stanza.
+/// Handles one stanza, for us or for a service.
 pub(super) fn handle(shared: &Arc<Shared>, stanza: &Stanza, from: Party, to: Party) -> Received {
+    if !shared.accounts.serves(to.address.domain()) {
+        component::pass_on(shared, stanza, from, to);
+        return Received::Done;
+    }
     match stanza.kind() {
         Kind::Message => handle_message(shared, stanza, from, to),
         Kind::Presence => handle_presence(shared, stanza, from, to),
@@ -208,6 +212,12 @@ fn fulfil(shared: &Shared, wish: Wish, guest: &Party, host: &Address) {
     }
 }
 
+impl fmt::Debug for Back {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Back({} to {})", self.to.address, self.from.address)
+    }
+}
+
 /// The way back to who sent a stanza.
 pub(super) struct Back {
     shared: Arc<Shared>,
@@ -254,7 +264,7 @@ impl Back {
         }
     }
 
-    fn refuse_by(&self, reject: &Reject) {
+    pub(super) fn refuse_by(&self, reject: &Reject) {
         self.refuse(&Refusal::from_reject(reject, Scope::Routed));
     }
 }

@@ -6,6 +6,7 @@
 mod baresip;
 mod blink;
 mod browser;
+pub(crate) mod component;
 mod finch;
 mod linphone;
 mod linphonec;
@@ -26,6 +27,7 @@ use std::{future::Future, path::PathBuf, time::Duration};
 pub(crate) use baresip::{Baresip, Phone};
 pub(crate) use blink::Blink;
 pub(crate) use browser::Browser;
+pub(crate) use component::Component;
 pub(crate) use finch::Finch;
 pub(crate) use linphone::Linphone;
 pub(crate) use linphonec::Linphonec;

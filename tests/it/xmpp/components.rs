@@ -1,38 +1,16 @@
-//! Programs with domains of their own (XEP-0114), with slixmpp on both sides and in raw text. Other servers are not
-//! spoken to here: services do not need that.
+//! Programs with domains of their own (XEP-0114), with slixmpp on both sides and in raw text. What they have to do
+//! with other servers is in `federation::services`.
 
-use rollcall::{account::AcceptedSenders, signal::Address, xmpp::Service};
+use rollcall::account::AcceptedSenders;
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 
-use crate::support::{House, PASSWORD, Program, RawXmpp, Slixmpp};
+use crate::support::{
+    Component, House, PASSWORD, RawXmpp, Slixmpp,
+    component::{SECRET, connect, service},
+};
 
 const PARROT: &str = "parrot@echo.localhost";
-
-/// A slixmpp component, connected or not.
-struct Component(Program);
-
-impl Component {
-    fn start(name: &str) -> Self {
-        Self(Program::python(name, "tests/interop/xmpp_component.py", &[]))
-    }
-
-    async fn connected(house: &House, domain: &str) -> Self {
-        let mut component = Self::start(domain);
-        component.0.ask(connect(house, domain, "sesame")).await;
-        component
-    }
-
-    async fn presence(&mut self, from: &str, kind: &str) -> Value {
-        self.0.event("presence", |event| begins(&event["from"], from) && event["type"] == kind).await
-    }
-}
-
-fn connect(house: &House, domain: &str, secret: &str) -> Value {
-    let place = house.server().component_addresses()[0];
-    let (host, port) = (place.ip().to_string(), place.port());
-    json!({"do": "connect", "domain": domain, "secret": secret, "host": host, "port": port})
-}
 
 fn begins(jid: &Value, with: &str) -> bool {
     jid.as_str().is_some_and(|jid| jid.starts_with(with))
@@ -41,12 +19,6 @@ fn begins(jid: &Value, with: &str) -> bool {
 /// A server that knows `echo.localhost` and `other.localhost`, both with the secret `sesame`.
 async fn house(accounts: &[&str]) -> House {
     let house = House::start_with(|config| {
-        let service = |domain: &str, name: Option<&str>| Service {
-            domain: Address::domain_only(domain).unwrap(),
-            secret: "sesame".to_owned(),
-            name: name.map(str::to_owned),
-            stanzas: None,
-        };
         config.components.listen = vec!["127.0.0.1:0".parse().unwrap()];
         config.components.services =
             vec![service("echo.localhost", Some("Echo & Co")), service("other.localhost", None)];
@@ -145,7 +117,7 @@ async fn who_writes_to_a_service_that_is_gone_is_told_until_it_is_back() {
     house.restart().await;
     back.0.event("disconnected", |_| true).await;
     let mut alice = online(&house, "alice").await;
-    back.0.ask(connect(&house, "echo.localhost", "sesame")).await;
+    back.0.ask(connect(&house, "echo.localhost", SECRET)).await;
     echo(&mut alice, "a new day").await;
 }
 
@@ -198,8 +170,8 @@ async fn who_is_not_what_he_says_is_cut_off() {
     for (domain, secret, condition) in [
         ("echo.localhost", "mellon", "not-authorized"),
         ("echo.localhost", "", "not-authorized"),
-        ("unknown.localhost", "sesame", "host-unknown"),
-        ("localhost", "sesame", "host-unknown"),
+        ("unknown.localhost", SECRET, "host-unknown"),
+        ("localhost", SECRET, "host-unknown"),
     ] {
         let mut stranger = Component::start(condition);
         let answer = stranger.0.try_ask(&connect(&house, domain, secret)).await;
@@ -207,7 +179,7 @@ async fn who_is_not_what_he_says_is_cut_off() {
     }
     let mut parrot = Component::connected(&house, "echo.localhost").await;
     let mut twin = Component::start("twin");
-    let answer = twin.0.try_ask(&connect(&house, "echo.localhost", "sesame")).await;
+    let answer = twin.0.try_ask(&connect(&house, "echo.localhost", SECRET)).await;
     assert!(answer["error"].to_string().contains("conflict"), "{answer}");
     echo(&mut alice, "still the first").await;
     let forged = json!({"do": "message", "from": "bob@localhost", "to": "alice@localhost", "body": "forged"});

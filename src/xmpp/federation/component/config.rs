@@ -39,9 +39,21 @@ pub struct Service {
     /// What people see in the list of services. Default: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Whether it and other servers reach each other, where this server talks to others at all. Default: true.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub federated: bool,
     /// Stanzas that this one may send. Default: as many as any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stanzas: Option<Rate>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 impl Default for Config {

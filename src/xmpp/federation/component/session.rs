@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{debug, info};
 
-use super::{Service, services::absent};
+use super::{Service, passing::wants_answer, services::absent};
 use crate::{
     account::DomainReach,
     formats::hex,
@@ -17,14 +17,14 @@ use crate::{
         chance::Chance,
         federation::{
             door::Shared,
-            link::{Item, Link, Pushed},
+            link::{Item, Link},
             pair::domain_of,
             print,
             receive::{self, Back, Received},
         },
         stanza::{COMPONENT, Event, Head, Header, Jid, Kind, Scanner, Stanza, print_attribute},
         stream::{Condition, StreamError},
-        translate::{Refusal, Scope},
+        translate::Refusal,
         wire::Wire,
         xep::ping,
     },
@@ -185,7 +185,7 @@ impl Session {
                 }
                 Event::Stanza(stanza) => {
                     link.wait_for_turn(rate, &self.shared.accounts).await;
-                    self.handle_stanza(&stanza, &service.domain).await?;
+                    self.handle_stanza(&stanza, service).await?;
                 }
             }
         }
@@ -193,26 +193,31 @@ impl Session {
         Ok(())
     }
 
-    async fn handle_stanza(&mut self, stanza: &Stanza, domain: &Address) -> Result<(), StreamError> {
+    async fn handle_stanza(&mut self, stanza: &Stanza, service: &Service) -> Result<(), StreamError> {
         let from = stanza.from().and_then(|from| Party::parse(&from).ok());
-        let from =
-            from.filter(|from| from.address.domain() == domain.domain()).ok_or(Condition::InvalidFrom)?;
+        let from = from.filter(|from| from.address.domain() == service.domain.domain());
+        let from = from.ok_or(Condition::InvalidFrom)?;
         let to = stanza.to().ok_or(Condition::ImproperAddressing)?;
         let Ok(to) = Party::parse(&to) else { return self.refuse_address(stanza, &from).await };
-        if self.shared.accounts.serves(to.address.domain()) {
-            match receive::handle(&self.shared, stanza, from, to) {
-                Received::Done => {}
-                Received::Later(fate) => self.tasks.spawn(fate),
+        if !service.federated && !self.is_at_home(&to) {
+            if wants_answer(stanza) {
+                let reject =
+                    Reject::with_text(Reason::RemoteNotFound, "this service speaks to no other server");
+                Back::new(&self.shared, stanza, from, to).refuse_by(&reject);
             }
             return Ok(());
         }
-        if let Err(reject) = self.pass_on(stanza, &from, &to)
-            && wants_answer(stanza)
-        {
-            let refusal = Refusal::from_reject(&reject, Scope::Routed);
-            Back::new(&self.shared, stanza, from, to).refuse(&refusal);
+        match receive::handle(&self.shared, stanza, from, to) {
+            Received::Done => {}
+            Received::Later(fate) => self.tasks.spawn(fate),
         }
         Ok(())
+    }
+
+    /// Whether this is somebody of ours or of a service.
+    fn is_at_home(&self, to: &Party) -> bool {
+        self.shared.accounts.serves(to.address.domain())
+            || domain_of(&to.address).is_some_and(|domain| self.shared.links.services.has(&domain))
     }
 
     /// Says that nobody can have the address that something is for.
@@ -232,29 +237,6 @@ impl Session {
         };
         head.print(&[&error], &mut out);
         self.write(&out).await
-    }
-
-    /// Passes something on to another service, or to the same.
-    fn pass_on(&self, stanza: &Stanza, from: &Party, to: &Party) -> Result<(), Reject> {
-        let services = &self.shared.links.services;
-        let place = domain_of(&to.address).and_then(|other| services.find(&other));
-        let place = place.ok_or(Reason::RemoteNotFound)?;
-        let (id, stanza_type, language) = (stanza.id(), stanza.stanza_type(), stanza.language());
-        let head = Head {
-            kind: stanza.kind(),
-            from: Some(Jid::from(from)),
-            to: Some(Jid::from(to)),
-            id: id.as_deref(),
-            stanza_type: stanza_type.as_deref(),
-            language: language.as_deref(),
-            ..Head::default()
-        };
-        let mut out = Vec::new();
-        head.print(&[&stanza.payload().unwrap_or_default()], &mut out);
-        match services.push(place, Item::new(out, None)) {
-            Pushed::Refused(_, reject) => Err(reject),
-            Pushed::Waits | Pushed::WantsWay => Ok(()),
-        }
     }
 
     /// Writes what waits, as much as a buffer holds.
@@ -309,14 +291,6 @@ impl Session {
             self.tasks.reap().await;
         }
     }
-}
-
-/// Whether an error may answer this (RFC 6120 §8.3.1, §8.2.3).
-fn wants_answer(stanza: &Stanza) -> bool {
-    let stanza_type = stanza.stanza_type();
-    let is_answer =
-        matches!((stanza.kind(), stanza_type.as_deref()), (_, Some("error")) | (Kind::Iq, Some("result")));
-    !is_answer && stanza.kind() != Kind::Presence
 }
 
 /// Whether this is the hash of stream id and secret, in hexadecimal digits.
