@@ -264,6 +264,29 @@ impl Authenticator {
         Ok(known.devices.iter().any(|(known, _)| *known == id).then(|| id.cast_unsigned()))
     }
 
+    /// Whether what somebody proved while the account had the mark `begun` still lets him in: the password is the
+    /// same, and his device and program were not taken out meanwhile.
+    ///
+    /// # Errors
+    /// As [`Authenticator::mark`].
+    pub async fn is_still_good(
+        &self,
+        address: &Address,
+        begun: Option<u64>,
+        device: Option<i64>,
+        client: Option<i64>,
+    ) -> Result<bool, AuthError> {
+        let mark = self.mark(address, None).await?;
+        let is_device_gone = device.is_some() && self.mark(address, device).await?.is_none();
+        if mark.is_none() || mark != begun || is_device_gone {
+            return Ok(false);
+        }
+        let Some(client) = client else { return Ok(true) };
+        let key = self.key_of(address).await?;
+        let clients = self.blocking(move |inner| inner.store.clients(key)).await?;
+        Ok(clients.iter().any(|known| known.id == client))
+    }
+
     /// Tells of changes from now on. Who lags behind by more than 256 changes is told so and has
     /// to check what he has.
     #[must_use]

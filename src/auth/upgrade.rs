@@ -14,6 +14,8 @@ pub struct ScramTask {
     pub hash: ScramHash,
     pub salt: [u8; SALT_BYTES],
     pub iterations: u32,
+    /// Which password it is about, by what is another whenever one is set.
+    pub password: Vec<u8>,
 }
 
 impl Authenticator {
@@ -29,14 +31,16 @@ impl Authenticator {
         let iterations = self.inner.config.scram_iterations;
         let is_weak = |hash: &ScramHash| known.verifiers.scram(*hash).iterations < iterations;
         let hashes = [ScramHash::Sha1, ScramHash::Sha256, ScramHash::Sha512].into_iter().filter(is_weak);
-        Ok(hashes.map(|hash| ScramTask { hash, salt: random(), iterations }).collect())
+        let password = known.verifiers.salt();
+        let task = |hash| ScramTask { hash, salt: random(), iterations, password: password.to_vec() };
+        Ok(hashes.map(task).collect())
     }
 
-    /// Takes the outcome of a task, the `SaltedPassword` of RFC 5802 §3. Nothing is changed where the password
-    /// was set anew meanwhile.
+    /// Takes the outcome of a task, the `SaltedPassword` of RFC 5802 §3.
     ///
     /// # Errors
-    /// [`AuthError::Wrong`] where it has the wrong length, or the store's.
+    /// [`AuthError::Wrong`] where it has the wrong length, or the password was set anew since the task was given:
+    /// whoever works on it knows the one before. Or the store's.
     pub async fn finish_scram_task(
         &self,
         address: &Address,
@@ -52,6 +56,9 @@ impl Authenticator {
         let record = record.ok_or(AuthError::NoSuchAccount)?;
         let place = context(address, "account");
         let verifiers = self.open_sealed::<Verifiers>(&place, &record.credential)?;
+        if verifiers.salt() != task.password {
+            return Err(AuthError::Wrong);
+        }
         let sealed = self.seal(&place, &verifiers.with_scram(task.hash, verifier))?;
         let (key, before) = (record.account.key, record.credential);
         self.blocking(move |inner| inner.store.replace_credential(key, before, sealed)).await?;

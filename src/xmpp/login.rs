@@ -46,6 +46,8 @@ struct Login {
     negotiation: Negotiation,
     language: Option<CompactString>,
     account: Option<Owner>,
+    /// The mark of the account whose password somebody is about to prove.
+    mark: Option<u64>,
     chance: Chance,
     /// What is to be written.
     out: Vec<u8>,
@@ -66,6 +68,7 @@ pub(super) async fn log_in(shared: Arc<Shared>, entrance: Entrance, stream: Stre
         negotiation,
         language: None,
         account: None,
+        mark: None,
         chance: Chance::default(),
         out: Vec::new(),
     };
@@ -113,16 +116,18 @@ impl Login {
                         let peer = wire.as_ref()?.stream.peer().ip();
                         actions.extend(self.ask(ask, peer).await);
                     }
-                    Action::Bind(resource) => {
-                        if let Some((client, queue)) = self.bind(resource).await {
+                    Action::Bind(resource) => match self.bind(resource).await {
+                        Ok((client, queue)) => {
                             return Some(Bound { client, wire: Box::new(wire.take()?), queue });
                         }
-                    }
-                    Action::Bind2(request) => {
-                        if let Some((client, queue)) = self.bind_within(&request).await {
+                        Err(more) => actions.extend(more),
+                    },
+                    Action::Bind2(request) => match self.bind_within(&request).await {
+                        Ok((client, queue)) => {
                             return Some(Bound { client, wire: Box::new(wire.take()?), queue });
                         }
-                    }
+                        Err(more) => actions.extend(more),
+                    },
                     Action::Resume(resume) => match self.resume(resume).await {
                         Ok((client, queue)) => {
                             return Some(Bound { client, wire: Box::new(wire.take()?), queue });
@@ -183,6 +188,12 @@ impl Login {
 
     async fn ask(&mut self, ask: Ask, peer: std::net::IpAddr) -> Vec<Action> {
         let authenticator = &self.shared.authenticator;
+        if let Ask::Verifier { address, .. } | Ask::Password { address, .. } | Ask::Token { address, .. } =
+            &ask
+        {
+            // Looked at first: a password that changes from now on ends the login.
+            self.mark = authenticator.mark(address, None).await.ok().flatten();
+        }
         let mut answer = None;
         let outcome = match ask {
             Ask::Verifier { address, hash } => {
@@ -226,11 +237,23 @@ impl Login {
 
     /// Notes who logged in, and gives him what he asked for with it.
     async fn welcome(&mut self, login: Proved, answer: Option<Vec<u8>>) -> Result<Welcome, AuthError> {
+        let authenticator = &self.shared.authenticator;
+        let is_good = || authenticator.is_still_good(&login.address, self.mark, login.device, None);
+        if !is_good().await? {
+            return Err(AuthError::Wrong);
+        }
         let noted = match self.negotiation.visitor() {
-            Some((agent, wishes)) => self.shared.authenticator.note_client(&login, agent, wishes).await?,
+            Some((agent, wishes)) => authenticator.note_client(&login, agent, wishes).await?,
             None => None,
         };
         let (client, token) = noted.map_or((None, None), |Noted { client, token }| (Some(client), token));
+        if let Some(client) = client
+            && !is_good().await?
+        {
+            // What ended all access meanwhile did not know of this one.
+            authenticator.remove_client(&login.address, client).await?;
+            return Err(AuthError::Wrong);
+        }
         let tasks = match self.negotiation.wants_tasks() {
             true => self.shared.authenticator.scram_tasks(&login).await?,
             false => Vec::new(),
@@ -241,57 +264,71 @@ impl Login {
         Ok(Welcome { address, answer, token, tasks })
     }
 
-    async fn bind(&mut self, wanted: Option<Resource>) -> Option<(Box<Client>, Arc<Queue>)> {
-        let resource = wanted.or_else(|| Resource::new(&self.chance.text()).ok())?;
+    async fn bind(&mut self, wanted: Option<Resource>) -> Result<(Box<Client>, Arc<Queue>), Vec<Action>> {
+        let resource = wanted.or_else(|| Resource::new(&self.chance.text()).ok()).ok_or_else(Vec::new)?;
         let (mut client, queue) = self.open(resource).await?;
         self.out.extend_from_slice(&self.negotiation.handle_bound(client.session.party(), b""));
         client.out.extend_from_slice(&std::mem::take(&mut self.out));
-        Some((client, queue))
+        Ok((client, queue))
     }
 
     /// Binds a resource within the login. An earlier session of the same installation ends (XEP-0386 §4).
-    async fn bind_within(&mut self, request: &BindRequest) -> Option<(Box<Client>, Arc<Queue>)> {
-        let Owner { address, client, .. } = self.account.as_ref()?;
+    async fn bind_within(&mut self, request: &BindRequest) -> Result<(Box<Client>, Arc<Queue>), Vec<Action>> {
+        let Owner { address, client, .. } = self.account.as_ref().ok_or_else(Vec::new)?;
         if let Some(client) = client {
             self.shared.accounts.evict(address, CloseReason::Replaced, Opened::ByClient(*client));
         }
         let agent = self.negotiation.visitor().map(|(agent, _)| agent.id.as_str());
         let fresh = self.chance.text();
-        let resource = request.resource(address, agent, &self.shared.secret, &fresh)?;
+        let resource = request.resource(address, agent, &self.shared.secret, &fresh);
+        let resource = resource.ok_or_else(Vec::new)?;
         let (mut client, queue) = self.open(resource).await?;
         let inline = client.turn_on(request).await;
         self.out.extend_from_slice(&self.negotiation.handle_bound(client.session.party(), &inline));
         client.out.extend_from_slice(&std::mem::take(&mut self.out));
-        Some((client, queue))
+        Ok((client, queue))
     }
 
-    async fn open(&mut self, resource: Resource) -> Option<(Box<Client>, Arc<Queue>)> {
-        let Owner { address, device, client } = self.account.clone()?;
+    /// Opens the session, or says what to do instead.
+    async fn open(&mut self, resource: Resource) -> Result<(Box<Client>, Arc<Queue>), Vec<Action>> {
+        let Owner { address, device, client } = self.account.clone().ok_or_else(Vec::new)?;
         let queue = queue(&self.shared);
         let sink: Arc<dyn crate::account::Sink> = Arc::<Queue>::clone(&queue);
         let spec = SessionSpec { client, ..spec(resource, device) };
         match self.shared.accounts.open(&address, spec, sink).await {
+            // From now on it ends with what opened it: but that may be gone since the login.
+            Ok(_) if !self.is_still_good().await => {
+                info!(account = %address, "login is no longer good");
+                Err(self.negotiation.close(Condition::Reset))
+            }
             Ok(session) => {
                 let mut bound = Client::new(Arc::clone(&self.shared), session, device, self.language.take());
                 if client.is_some() {
                     bound.origin().client = client;
                 }
-                Some((Box::new(bound), queue))
+                Ok((Box::new(bound), queue))
             }
             Err(reject) => {
                 debug!(account = %address, %reject, "no session");
-                let refusal = self.negotiation.handle_bind_refused();
-                self.out.extend_from_slice(&refusal);
-                None
+                Err(vec![Action::Send(self.negotiation.handle_bind_refused())])
             }
         }
+    }
+
+    /// Whether the password, device and program by which somebody logged in may still do so.
+    async fn is_still_good(&self) -> bool {
+        let Some(Owner { address, device, client }) = &self.account else { return false };
+        let authenticator = &self.shared.authenticator;
+        authenticator.is_still_good(address, self.mark, *device, *client).await.unwrap_or_default()
     }
 
     /// Goes on with an earlier session of the account, or tells what to do instead.
     async fn resume(&mut self, resume: Resume) -> Result<(Box<Client>, Arc<Queue>), Vec<Action>> {
         let handover = match &self.account {
-            Some(owner) => self.shared.seats.claim(&resume.id, &owner.address).await,
-            None => None,
+            Some(owner) if self.is_still_good().await => {
+                self.shared.seats.claim(&resume.id, &owner.address).await
+            }
+            _ => None,
         };
         let Some(Handover { mut client, queue }) = handover else {
             return Err(self.negotiation.handle_resume_refused());

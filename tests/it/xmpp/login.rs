@@ -15,7 +15,7 @@ use tokio_rustls::{
     },
 };
 
-use crate::support::{House, PASSWORD, RawXmpp};
+use crate::support::{House, PASSWORD, RawXmpp, address};
 
 /// A TLS connection that trusts the server's own certificate, and that certificate.
 pub(super) async fn connect(house: &House, alpn: &str) -> std::io::Result<(TlsStream<TcpStream>, Vec<u8>)> {
@@ -42,6 +42,17 @@ pub(super) fn exporter(stream: &TlsStream<TcpStream>) -> Vec<u8> {
 
 /// Logs in by SCRAM-SHA-256 or its -PLUS form; what the server said last.
 async fn scram(client: &mut RawXmpp, mechanism: &str, gs2: &str, binding: &[u8]) -> String {
+    scram_with(client, mechanism, gs2, binding, async {}).await
+}
+
+/// The same, with something that happens before the proof is sent.
+async fn scram_with(
+    client: &mut RawXmpp,
+    mechanism: &str,
+    gs2: &str,
+    binding: &[u8],
+    meanwhile: impl Future<Output = ()>,
+) -> String {
     client.open().await;
     client.stanza("stream:features").await;
     let bare = "n=alice,r=clientnonce";
@@ -63,6 +74,7 @@ async fn scram(client: &mut RawXmpp, mechanism: &str, gs2: &str, binding: &[u8])
     let signature = hmac(&Sha256::digest(&client_key), authenticated.as_bytes());
     let proof: Vec<u8> = client_key.iter().zip(signature).map(|(key, mask)| key ^ mask).collect();
     let last = BASE64.encode(format!("{without_proof},p={}", BASE64.encode(proof)));
+    meanwhile.await;
     client.send(&format!("<response xmlns='{SASL}'>{last}</response>")).await;
     let answer = client.stanza("urn:ietf:params:xml:ns:xmpp-sasl").await;
     if answer.starts_with("<success") {
@@ -123,3 +135,19 @@ async fn another_protocol_finds_no_door_here() {
 }
 
 const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_is_not_finished_ends_with_its_password() {
+    let house = House::with_accounts(&["alice"]).await;
+    let mut bound_late = RawXmpp::authenticated("alice", house.xmpp_plain()).await;
+    let mut proved_late = RawXmpp::connect("proved late", house.xmpp_plain()).await;
+    let change = async {
+        house.server().authenticator().set_password(&address("alice"), "another one").await.unwrap();
+    };
+    let answer = scram_with(&mut proved_late, "SCRAM-SHA-256", "n,,", b"", change).await;
+    assert!(answer.contains("<not-authorized"), "{answer}");
+    bound_late.send("<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>").await;
+    let told = bound_late.end().await;
+    assert!(told.iter().any(|told| told.contains("<reset ")), "{told:?}");
+    assert!(!told.iter().any(|told| told.contains("<jid>")), "{told:?}");
+}

@@ -160,4 +160,12 @@ async fn a_client_makes_verifiers_as_strong_as_they_are_configured() {
     assert_eq!(verifier, ScramVerifier::new(ScramHash::Sha256, "secret", &task.salt, 3));
     assert_eq!(auth.scram_tasks(&login).await.unwrap().len(), 2);
     assert!(auth.verify_password(&alice(), "secret", peer()).await.is_ok(), "the rest is as it was");
+
+    // Who worked on a password that is gone would put another beside the new one.
+    let task = auth.scram_tasks(&login).await.unwrap().remove(0);
+    auth.set_password(&alice(), "other").await.unwrap();
+    let before = auth.scram_verifier(&alice(), task.hash, peer()).await.unwrap();
+    let salted = vec![7; task.hash.len()];
+    assert_eq!(auth.finish_scram_task(&alice(), &task, &salted).await, Err(AuthError::Wrong));
+    assert_eq!(auth.scram_verifier(&alice(), task.hash, peer()).await.unwrap(), before);
 }

@@ -277,7 +277,7 @@ const TWO: &str = "<upgrade xmlns='urn:xmpp:sasl:upgrade:0'>UPGR-SCRAM-SHA-256</
 
 /// A login whose verifiers could be stronger.
 fn weak() -> Welcome {
-    let task = |hash| ScramTask { hash, salt: [0; 16], iterations: 9 };
+    let task = |hash| ScramTask { hash, salt: [0; 16], iterations: 9, password: Vec::new() };
     let tasks = [Hash::Sha1, Hash::Sha256, Hash::Sha512].map(task).to_vec();
     Welcome { answer: Some(vec![1, 2]), tasks, ..welcome() }
 }
