@@ -156,9 +156,11 @@ impl Client {
         let accounts = &self.shared.accounts;
         let fresh = || accounts.new_message_id(Timestamp::now()).to_string();
         let asker = self.session.party();
+        let is_device = self.origin.as_ref().is_some_and(|origin| origin.device.is_some());
         let (shared, admin) = (&*self.shared, &self.shared.admin);
+        let fresh = &fresh;
         let answer =
-            xep::answer(&Iq { payload, is_set, target, account, asker, fresh: &fresh, shared, admin });
+            xep::answer(&Iq { payload, is_set, target, account, asker, is_device, fresh, shared, admin });
         self.act_on(stanza.id().as_deref().unwrap_or_default(), stanza.to().as_deref(), answer);
     }
 }

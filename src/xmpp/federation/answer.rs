@@ -31,7 +31,8 @@ pub(super) fn give(
         }
         let (asker, account, shared) = (&from, &to.address, &*shared.answers.0);
         let admin = &shared.admin;
-        xep::answer(&Iq { payload, is_set, target, account, asker, fresh: &fresh, shared, admin })
+        let (is_device, fresh) = (false, &fresh);
+        xep::answer(&Iq { payload, is_set, target, account, asker, is_device, fresh, shared, admin })
     });
     let back = Back::new(shared, stanza, from.clone(), to.clone());
     let shared = Arc::clone(shared);

@@ -34,6 +34,10 @@ fn revoke(iq: &Iq<'_>) -> Answer {
     if iq.target != Target::Account {
         return Answer::Refuse(Refusal::SERVICE_UNAVAILABLE);
     }
+    // XEP-0494 §3: `normal` permission, as the list says.
+    if iq.is_device {
+        return Answer::Refuse(Refusal::FORBIDDEN);
+    }
     let Some(id) = iq.payload.attribute("id") else { return Answer::Refuse(Refusal::BAD_REQUEST) };
     let Some(id) = AccessId::parse(&id) else { return Answer::Refuse(Refusal::ITEM_NOT_FOUND) };
     let (admin, address) = (iq.admin.clone(), iq.account.clone());

@@ -52,6 +52,8 @@ pub(super) struct Command {
 pub(super) struct Order {
     pub(super) admin: Admin,
     pub(super) asker: Address,
+    /// The asker is here by the password of one device: no administrator.
+    pub(super) is_device: bool,
     pub(super) form: Filled,
     /// Where the page is found; empty where there is none.
     pub(super) page: String,
@@ -103,9 +105,10 @@ fn handle(iq: &Iq<'_>) -> Answer {
     let order = Order {
         admin: iq.admin.clone(),
         asker: iq.asker.address.clone(),
+        is_device: iq.is_device,
         form: Filled::default(),
         page: iq.shared.web_address().to_owned(),
-        takes_guests: iq.shared.config.takes_guests(),
+        takes_guests: iq.shared.config.takes_guests() && !iq.is_device,
     };
     Answer::work(step(group, command, action, session, order, filled))
 }
@@ -126,8 +129,8 @@ async fn step(
 ) -> Answer {
     if group.who == Who::Administrators {
         match order.admin.is_administrator(&order.asker).await {
-            Ok(true) => {}
-            Ok(false) => return Answer::Refuse(Refusal::FORBIDDEN),
+            Ok(true) if !order.is_device => {}
+            Ok(_) => return Answer::Refuse(Refusal::FORBIDDEN),
             Err(fault) => return Answer::Refuse(fault.into()),
         }
     }
@@ -187,10 +190,10 @@ fn print(command: &Command, session: &str, status: &str, content: &str) -> Strin
 /// The commands that the asker may use, for service discovery (XEP-0050 §2.2). Whoever may use none learns of
 /// none.
 pub(super) fn list(iq: &Iq<'_>) -> Work {
-    let (admin, asker) = (iq.admin.clone(), iq.asker.address.clone());
+    let (admin, asker, is_device) = (iq.admin.clone(), iq.asker.address.clone(), iq.is_device);
     let server = iq.account.domain().to_owned();
     Box::pin(async move {
-        let administers = matches!(admin.is_administrator(&asker).await, Ok(true));
+        let administers = !is_device && matches!(admin.is_administrator(&asker).await, Ok(true));
         let may = |group: &&&Group| administers || group.who == Who::Everybody;
         let commands = GROUPS.iter().filter(may).flat_map(|group| group.commands);
         let items: String = commands

@@ -133,6 +133,8 @@ pub(super) struct Iq<'a> {
     pub(super) account: &'a Address,
     /// Who asks.
     pub(super) asker: &'a Party,
+    /// He logged in with the password of one device, and does with the account what devices may.
+    pub(super) is_device: bool,
     /// Makes a name that nothing has yet.
     pub(super) fresh: &'a dyn Fn() -> String,
     /// What all connections share.

@@ -25,12 +25,16 @@ fn print_form(iq: &Iq<'_>) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// One's own account only: where somebody names another user, he is an administrator who wants XEP-0133, or
+/// One's own account only, and by its own password: what opens the account for one device can be taken back, so it
+/// must not take the account. Where somebody names another user, he is an administrator who wants XEP-0133, or
 /// means nothing good.
 fn change(iq: &Iq<'_>) -> Answer {
     let Some(query) = iq.payload.to_element() else { return Answer::Refuse(Refusal::BAD_REQUEST) };
     if iq.target == Target::Other {
         return Answer::Refuse(Refusal::NOT_ALLOWED);
+    }
+    if iq.is_device {
+        return Answer::Refuse(Refusal::FORBIDDEN);
     }
     let text = |name| query.get_child(name, NAMESPACE).map(minidom::Element::text);
     let address = iq.asker.address.clone();

@@ -102,3 +102,36 @@ async fn the_page_logs_out_what_knows_the_password_too() {
     assert!(failure.contains("<not-authorized "), "{failure}");
     assert!(accesses(&web, "client").await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_the_password_of_one_device_does_not_get_the_account() {
+    let house = House::with_accounts(&["alice"]).await;
+    let auth = house.server().authenticator();
+    auth.set_admin(&address("alice"), true).await.unwrap();
+    let device = auth.add_device(&address("alice"), "phone").await.unwrap();
+    let (_, mut phone) =
+        super::second_login::log_in("alice", &device.password, house.xmpp_plain(), &format!("{AGENT}{BIND}"))
+            .await;
+    let register = |inside: &str| {
+        format!("<iq type='set' id='x'><query xmlns='jabber:iq:register'>{inside}</query></iq>")
+    };
+    let users = "http://jabber.org/protocol/admin#get-registered-users-num";
+    for request in [
+        register("<username>alice</username><password>mine now</password>"),
+        register("<remove/>"),
+        revoke("client-1").replace("id='revoke'>", "id='x'>"),
+        format!(
+            "<iq type='set' to='localhost' id='x'><command xmlns='http://jabber.org/protocol/commands' \
+             node='{users}'/></iq>"
+        ),
+    ] {
+        let refusal = phone.ask(&request, "x").await;
+        assert!(refusal.contains("<forbidden "), "{refusal}");
+    }
+    let commands = "<iq type='get' to='localhost' id='c'><query xmlns='http://jabber.org/protocol/disco#items' \
+                    node='http://jabber.org/protocol/commands'/></iq>";
+    let offered = phone.ask(commands, "c").await;
+    assert!(offered.contains("invite#invite") && !offered.contains("admin#"), "{offered}");
+    let mut alice = RawXmpp::online("alice", "one", house.xmpp_plain()).await;
+    assert!(alice.ask(commands, "c").await.contains("admin#"));
+}
