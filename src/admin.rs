@@ -308,9 +308,13 @@ impl Admin {
             }
         }
         if changes.iter().any(Change::is_preference) {
-            let mut preferences = self.preferences(address).await?;
-            changes.iter().for_each(|change| change.apply(&mut preferences));
-            self.accounts.ask(address, Request::SetPreferences(preferences)).await?;
+            // Says it well where it cannot be.
+            self.preferences(address).await?;
+            let apply = |mut preferences| -> Result<_, AdminError> {
+                changes.iter().for_each(|change| change.apply(&mut preferences));
+                Ok(preferences)
+            };
+            self.accounts.change_preferences(address, apply).await?;
         }
         // Last, because a disabled account takes no preferences.
         if changes.contains(&Change::Disabled(true)) {

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::{
-    Amendment, ArchivePage, ArchiveReading, ContactChange, Facts, Ring, Sent, SessionSpec, Takes, Trial,
-    Tried, WakeAddress, event::About,
+    Amendment, ArchivePage, ArchiveReading, ContactChange, Facts, PreferencesChange, Ring, Sent, SessionSpec,
+    Takes, Trial, Tried, WakeAddress, event::About,
 };
 use crate::{
     signal::{
@@ -65,8 +65,9 @@ pub enum Request {
     WearAvatar(AvatarHash),
     /// Replies [`Reply::Preferences`].
     Preferences,
-    /// Replies [`Reply::Done`] once they are durable.
-    SetPreferences(Preferences),
+    /// Replies [`Reply::Done`] once they are durable; refuses with [`crate::signal::Reason::Conflict`] where they are
+    /// others than were read. [`super::Accounts::change_preferences`] does both.
+    SetPreferences(Box<PreferencesChange>),
     /// The rules on who may see the owner's presence. Replies [`Reply::Rules`].
     Rules,
     /// Replies [`Reply::Done`] once they are durable; what follows from them happens before.

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use arc_swap::ArcSwap;
 
 use super::{
-    Answer, CloseReason, Config, Effect, Event, Input, Opened, Reply, ReplyTo, Request, SessionView, Summary,
+    Answer, CloseReason, Config, Effect, Input, Opened, Reply, ReplyTo, Request, SessionView, Summary,
     abroad::Abroad,
     automation::{Automated, Inbound, Scopes},
     config::Authorization,
@@ -285,7 +285,7 @@ impl Account {
             }
             Request::ContactRequests => Ok(Reply::ContactRequests(self.requests.values().cloned().collect())),
             Request::Preferences => Ok(Reply::Preferences(self.preferences.clone())),
-            Request::SetPreferences(preferences) => Ok(self.set_preferences(preferences, now, effects)),
+            Request::SetPreferences(change) => self.replace_preferences(*change, now, effects),
             Request::Rules => Ok(Reply::Rules(self.rules().cloned())),
             Request::SetRules(rules) => self.set_rules(rules, now, effects),
             Request::MessageRules => Ok(Reply::Rules(self.message_rules().cloned())),
@@ -345,31 +345,6 @@ impl Account {
             Signal::Personal { to, news } => self.handle_personal(&to, news, effects),
             Signal::Face(news) => self.handle_face(&news, effects),
             Signal::Call(offer) => self.handle_call(&offer, reply, now, effects),
-        }
-    }
-
-    /// The owner chooses otherwise.
-    pub(super) fn set_preferences(
-        &mut self,
-        preferences: Preferences,
-        now: Timestamp,
-        effects: &mut Effects,
-    ) -> Reply {
-        effects.push(Effect::Store(Write::Preferences(preferences.clone())));
-        self.adopt(preferences, now, effects);
-        Reply::Done
-    }
-
-    fn adopt(&mut self, preferences: Preferences, now: Timestamp, effects: &mut Effects) {
-        if preferences.accepted_senders != self.preferences.accepted_senders {
-            self.documents.touch();
-        }
-        self.preferences = preferences;
-        self.review_shared(now, effects);
-        let sessions = self.endpoints.ids(|endpoint| endpoint.spec.kind == SessionKind::Page);
-        if !sessions.is_empty() {
-            let event = Event::Preferences(Arc::new(self.preferences.clone()));
-            effects.push(Effect::TellAll { sessions, event });
         }
     }
 

@@ -63,13 +63,9 @@ pub(super) async fn set_preferences(
     identity: Identity,
     Body(changes): Body<Map<String, Value>>,
 ) -> Outcome<Json<PreferencesView>> {
-    let Reply::Preferences(now) = shared.accounts.ask(&identity.address, Request::Preferences).await? else {
-        return Err(Reason::Internal.into());
-    };
-    let changed = translate::changed(now, &changes)?;
-    let view = PreferencesView::from(&changed);
-    shared.accounts.ask(&identity.address, Request::SetPreferences(changed)).await?;
-    Ok(Json(view))
+    let change = |now| translate::changed(now, &changes);
+    let changed: Result<_, Failure> = shared.accounts.change_preferences(&identity.address, change).await;
+    Ok(Json((&changed?).into()))
 }
 
 /// A new password, and the proof that its giver knows the old one.

@@ -12,6 +12,7 @@ mod lasting;
 mod nodes;
 mod offline;
 mod policy;
+mod preferences;
 mod presence;
 mod probes;
 mod rules;
@@ -27,8 +28,8 @@ use std::{
 
 use crate::{
     account::{
-        About, Answer, Copy, Effect, Event, Fetch, Input, Reply, ReplyTo, Request, SessionKind, SessionSpec,
-        Shown, WakeUp, WatchId, WatchKind, WatchSpec, WatchState,
+        About, Answer, Copy, Effect, Event, Fetch, Input, PreferencesChange, Reply, ReplyTo, Request,
+        SessionKind, SessionSpec, Shown, WakeUp, WatchId, WatchKind, WatchSpec, WatchState,
         config::Config,
         state::{Account, Shared},
     },
@@ -345,9 +346,11 @@ impl World {
     }
 
     fn prefer(&mut self, name: &str, change: impl FnOnce(&mut Preferences)) {
-        let mut preferences = self.account(name).preferences.clone();
-        change(&mut preferences);
-        self.ask(name, None, Request::SetPreferences(preferences)).expect("preferences are taken");
+        let was = self.account(name).preferences.clone();
+        let mut now = was.clone();
+        change(&mut now);
+        let change = Request::SetPreferences(Box::new(PreferencesChange { was, now }));
+        self.ask(name, None, change).expect("preferences are taken");
         self.forget();
     }
 

@@ -122,9 +122,10 @@ fn what_she_takes_back_is_taken_back_from_those_who_see_it() {
     world.share_with("alice", Audience::Everybody, &[]);
     world.ask_back("eve", eve, "alice", Some(Occasion::Media));
     world.forget();
-    let mut preferences = world.account("alice").preferences.clone();
-    preferences.temporary_presence = TemporaryPresence::default();
-    world.ask("alice", None, Request::SetPreferences(preferences)).expect("preferences are taken");
+    let was = world.account("alice").preferences.clone();
+    let now = Preferences { temporary_presence: TemporaryPresence::default(), ..was.clone() };
+    let change = Request::SetPreferences(Box::new(PreferencesChange { was, now }));
+    world.ask("alice", None, change).expect("preferences are taken");
     assert_eq!(world.heard(eve), ["alice@example.org/library is Offline, all None"]);
 }
 

@@ -5,7 +5,7 @@ use super::{
     *,
 };
 use crate::{
-    account::{AcceptedSenders, Preferences, WatchKind, WatchSpec},
+    account::{AcceptedSenders, Preferences, PreferencesChange, WatchKind, WatchSpec},
     documents::{Context, Tree, TreeLimits, find_application},
     signal::{Availability, Condition, ContactEvent, Entity, Handling, Presence, Reject, Text},
 };
@@ -253,8 +253,9 @@ async fn senders(world: &World) -> (Option<String>, AcceptedSenders) {
 }
 
 async fn prefer(world: &World, accepted_senders: AcceptedSenders) -> (Option<String>, AcceptedSenders) {
-    let preferences = Preferences { accepted_senders, ..Preferences::default() };
-    world.ask(Request::SetPreferences(preferences)).await;
+    let Reply::Preferences(was) = world.ask(Request::Preferences).await else { panic!("preferences") };
+    let now = Preferences { accepted_senders, ..was.clone() };
+    world.ask(Request::SetPreferences(Box::new(PreferencesChange { was, now }))).await;
     senders(world).await
 }
 

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::account::{
     Accounts, ArchiveChoice, ArchiveDefault, ArchiveEnd, ArchivePage, ArchiveQuery, ArchiveReading,
-    ArchivedMessage, Reply, Request, Words,
+    ArchivedMessage, Preferences, Reply, Request, Words,
 };
-use crate::signal::{Address, MessageId, Party, Timestamp};
+use crate::signal::{Address, MessageId, Party, Reject, Timestamp};
 use crate::xmpp::stanza::print_attribute;
 use crate::xmpp::translate::{Refusal, Scope, print_archived};
 
@@ -266,19 +266,24 @@ fn preferences(iq: &Iq<'_>) -> Answer {
         },
         false => None,
     };
-    Answer::then(Request::Preferences, move |outcome| match (outcome, wanted) {
-        (Ok(Reply::Preferences(preferences)), None) => Answer::Result(print_choice(&preferences.archive)),
-        (Ok(Reply::Preferences(mut preferences)), Some(choice)) => {
-            let printed = print_choice(&choice);
-            // How long is nothing that this extension has a word for.
-            preferences.archive = ArchiveChoice { keep_days: preferences.archive.keep_days, ..choice };
-            Answer::then(Request::SetPreferences(preferences), move |outcome| match outcome {
-                Ok(_) => Answer::Result(printed),
-                Err(reject) => Answer::Refuse(Refusal::from_reject(&reject, Scope::Own)),
-            })
+    let Some(choice) = wanted else {
+        return Answer::then(Request::Preferences, |outcome| match outcome {
+            Ok(Reply::Preferences(preferences)) => Answer::Result(print_choice(&preferences.archive)),
+            Ok(_) => Answer::Refuse(Refusal::INTERNAL),
+            Err(reject) => Answer::Refuse(Refusal::from_reject(&reject, Scope::Own)),
+        });
+    };
+    let (accounts, account) = (iq.shared.accounts.clone(), iq.asker.address.clone());
+    Answer::work(async move {
+        // How long is nothing that this extension has a word for.
+        let choose = |preferences: Preferences| -> Result<_, Reject> {
+            let archive = ArchiveChoice { keep_days: preferences.archive.keep_days, ..choice.clone() };
+            Ok(Preferences { archive, ..preferences })
+        };
+        match accounts.change_preferences(&account, choose).await {
+            Ok(_) => Answer::Result(print_choice(&choice)),
+            Err(reject) => Answer::Refuse(Refusal::from_reject(&reject, Scope::Own)),
         }
-        (Ok(_), _) => Answer::Refuse(Refusal::INTERNAL),
-        (Err(reject), _) => Answer::Refuse(Refusal::from_reject(&reject, Scope::Own)),
     })
 }
 

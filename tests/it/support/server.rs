@@ -10,7 +10,7 @@ use std::{
 };
 
 use rollcall::{
-    account::{Preferences, Reply, Request},
+    account::{Preferences, PreferencesChange, Reply, Request},
     config::Config,
     server::{Server, StartError},
     signal::Address,
@@ -118,9 +118,11 @@ impl House {
     pub(crate) async fn prefer_of(&self, address: &Address, change: impl FnOnce(&mut Preferences)) {
         let accounts = self.server().accounts();
         let reply = soon("the preferences", accounts.ask(address, Request::Preferences)).await.unwrap();
-        let Reply::Preferences(mut preferences) = reply else { panic!("{address}: {reply:?}") };
-        change(&mut preferences);
-        soon("new preferences", accounts.ask(address, Request::SetPreferences(preferences))).await.unwrap();
+        let Reply::Preferences(was) = reply else { panic!("{address}: {reply:?}") };
+        let mut now = was.clone();
+        change(&mut now);
+        let change = Request::SetPreferences(Box::new(PreferencesChange { was, now }));
+        soon("new preferences", accounts.ask(address, change)).await.unwrap();
     }
 
     /// Where XMPP clients begin in the clear and ask for TLS.
