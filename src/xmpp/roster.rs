@@ -14,6 +14,8 @@ use crate::account::{ContactChange, Request, RosterView};
 use crate::signal::{Address, Contact, Party};
 
 const NAMESPACE: &str = "jabber:iq:roster";
+/// Most groups of an item that are read. The account knows how many a contact may be in; it is fewer.
+const GROUPS: usize = 100;
 
 pub(super) const MODULE: Module = Module {
     server_features: &[NAMESPACE],
@@ -50,6 +52,9 @@ fn parse_change(query: &Element) -> Result<Request, Refusal> {
     for group in item.children().filter(|child| child.is("group", NAMESPACE)) {
         let group = CompactString::from(group.text());
         if group.is_empty() {
+            return Err(Refusal::NOT_ACCEPTABLE);
+        }
+        if groups.len() >= GROUPS {
             return Err(Refusal::NOT_ACCEPTABLE);
         }
         if groups.contains(&group) {
@@ -147,7 +152,10 @@ mod tests {
 
     #[test]
     fn bad_changes_get_the_right_error() {
+        let many: String = (0..=GROUPS).map(|at| format!("<group>{at}</group>")).collect();
+        let many = format!("<item jid='a@b'>{many}<group>0</group></item>");
         for (items, expected) in [
+            (many.as_str(), "not-acceptable"),
             ("", "bad-request"),
             ("<item jid='a@b'/><item jid='c@d'/>", "bad-request"),
             ("<item/>", "bad-request"),

@@ -61,7 +61,7 @@ pub(super) enum Wish {
 impl Guests {
     /// A session shows to `host` that it is there.
     pub(super) fn note_presence(&self, stanza: &Stanza, from: &Party, host: &Address) -> Wish {
-        let claim = stanza.children().find_map(|child| interests::claim_of(&child));
+        let claim = interests::claim_of(stanza);
         let (Some(claim), Some(_)) = (claim, &from.resource) else { return Wish::Nothing };
         let mut people = self.people();
         if people.known.len() >= PEOPLE {

@@ -115,7 +115,7 @@ mod tests {
         scanner.feed(presence.as_bytes());
         let _ = scanner.next_event();
         let Ok(Some(Event::Stanza(stanza))) = scanner.next_event() else { panic!("{presence}") };
-        let claim = stanza.children().find_map(|child| interests::claim_of(&child)).expect("a claim");
+        let claim = interests::claim_of(&stanza).expect("a claim");
         let question = String::from_utf8(claim.question()).expect("utf-8");
         scanner.feed(
             format!("<iq type='get'>{question}</iq><iq type='get'><query xmlns='{INFO}' node='x'/></iq>")

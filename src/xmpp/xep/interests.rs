@@ -15,7 +15,7 @@ use super::{avatar, form::NAMESPACE as FORMS, vcard4};
 use crate::account::SessionChange;
 use crate::signal::{NodeName, Topic};
 use crate::xmpp::session::Client;
-use crate::xmpp::stanza::{ChildView, Stanza, print_attribute};
+use crate::xmpp::stanza::{Stanza, print_attribute};
 
 /// What the clients of some hash want to hear of.
 #[derive(Debug, Default)]
@@ -80,7 +80,7 @@ pub(in crate::xmpp) fn read_answer(stanza: &Stanza) -> Option<(Arc<[Topic]>, Str
 impl Client {
     /// The client says in its presence what its features are.
     pub(in crate::xmpp) fn note_claim(&mut self, stanza: &Stanza) {
-        let Some(claim) = stanza.children().find_map(|child| claim_of(&child)) else { return };
+        let Some(claim) = claim_of(stanza) else { return };
         if self.features.0.as_ref().is_some_and(|known| known.claim == claim) {
             return;
         }
@@ -111,21 +111,27 @@ impl Client {
     }
 }
 
-/// What a client says of its features in its presence.
-pub(in crate::xmpp) fn claim_of(child: &ChildView<'_>) -> Option<Claim> {
-    if child.is("c", "http://jabber.org/protocol/caps") {
-        let (node, version) = (child.attribute("node")?, child.attribute("ver")?);
-        let checked =
-            (child.attribute("hash").as_deref() == Some("sha-1")).then(|| CompactString::from(&*version));
-        return Some(Claim { node: format!("{node}#{version}").into(), checked });
-    }
-    if child.is("c", "urn:xmpp:caps") {
-        let hash = child.to_element()?;
-        let hash = hash.children().find(|hash| hash.is("hash", "urn:xmpp:hashes:2"))?;
-        let node = format!("urn:xmpp:caps#{}.{}", hash.attr("algo")?, hash.text().trim());
-        return Some(Claim { node: node.into(), checked: None });
-    }
-    None
+/// What a client says of its features in its presence. Of each kind one element counts, the first: a tree is built
+/// for one at most. Who speaks XEP-0390 is not taken at what is known by XEP-0115 (XEP-0390 §7.2).
+pub(in crate::xmpp) fn claim_of(stanza: &Stanza) -> Option<Claim> {
+    claim_by_set(stanza).or_else(|| claim_by_version(stanza)).filter(|claim| claim.node.len() <= CLAIM)
+}
+
+/// By XEP-0390.
+fn claim_by_set(stanza: &Stanza) -> Option<Claim> {
+    let set = stanza.child("c", "urn:xmpp:caps")?.to_element()?;
+    let hash = set.children().find(|hash| hash.is("hash", "urn:xmpp:hashes:2"))?;
+    let node = format!("urn:xmpp:caps#{}.{}", hash.attr("algo")?, hash.text().trim());
+    Some(Claim { node: node.into(), checked: None })
+}
+
+/// By XEP-0115.
+fn claim_by_version(stanza: &Stanza) -> Option<Claim> {
+    let child = stanza.child("c", "http://jabber.org/protocol/caps")?;
+    let (node, version) = (child.attribute("node")?, child.attribute("ver")?);
+    let is_checked = child.attribute("hash").as_deref() == Some("sha-1");
+    let checked = is_checked.then(|| CompactString::from(&*version));
+    Some(Claim { node: format!("{node}#{version}").into(), checked })
 }
 
 fn topics_of(query: &Element) -> Arc<[Topic]> {
@@ -196,6 +202,8 @@ fn children<'a>(
 
 const INFO: &str = "http://jabber.org/protocol/disco#info";
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
+/// Most bytes of what a client says that its features are.
+const CLAIM: usize = 1024;
 /// Most topics of one client.
 const TOPICS: usize = 100;
 /// Most hashes that are known at a time.
@@ -204,6 +212,7 @@ const KNOWN: usize = 10_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::xmpp::stanza::{Event, Limits, Scanner};
 
     #[test]
     fn hashes_are_those_of_the_specification() {
@@ -225,6 +234,41 @@ mod tests {
             [(simple, "QgayPKawpkPSDYmwT/WM94uAlu0="), (complex, "q07IKJEyjvHSyhy//CH0CxmKi8w=")]
         {
             assert_eq!(hash_of(&query.parse().unwrap()), expect);
+        }
+    }
+
+    fn presence(children: &str) -> Stanza {
+        let mut scanner = Scanner::new(Limits::default());
+        scanner
+            .feed(b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>");
+        scanner.feed(format!("<presence>{children}</presence>").as_bytes());
+        let _ = scanner.next_event();
+        match scanner.next_event() {
+            Ok(Some(Event::Stanza(stanza))) => stanza,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_claim_of_each_kind_counts() {
+        let set = |hash: &str| {
+            format!(
+                "<c xmlns='urn:xmpp:caps'><hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>{hash}</hash></c>"
+            )
+        };
+        let version = "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='n' ver='v'/>";
+        let (empty, long) = ("<c xmlns='urn:xmpp:caps'/>", "x".repeat(2000));
+        for (children, expected) in [
+            (version.to_owned(), Some(("n#v", Some("v")))),
+            (set("a"), Some(("urn:xmpp:caps#sha-256.a", None))),
+            (format!("{version}{}", set("a")), Some(("urn:xmpp:caps#sha-256.a", None))),
+            (format!("{empty}{version}"), Some(("n#v", Some("v")))),
+            (format!("{empty}{}", set("a")), None),
+            (set(&long), None),
+        ] {
+            let claim = claim_of(&presence(&children));
+            let found = claim.as_ref().map(|claim| (&*claim.node, claim.checked.as_deref()));
+            assert_eq!(found, expected, "{children}");
         }
     }
 
