@@ -32,6 +32,7 @@ mod resumption;
 mod roster;
 pub mod sasl;
 mod session;
+mod shares;
 pub mod stanza;
 pub mod stream;
 mod translate;

@@ -2,15 +2,15 @@
 //! hear of (XEP-0115). Whoever becomes visible to an account is told how its things are, and news go to the
 //! sessions that want them, not to everybody.
 //!
-//! Bounded: one person too many, and what is known of all is forgotten, to be learnt anew with their next presence.
+//! Bounded: where too much is known, the domain whose people take most room loses those who showed themselves least
+//! lately; they are learnt anew with their next presence.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use rustc_hash::FxHashMap;
 
 use crate::{
     signal::{Address, Party, Topic},
     xmpp::{
+        shares::Shares,
         stanza::Stanza,
         xep::interests::{self, Claim, Interests},
     },
@@ -23,12 +23,10 @@ pub(super) struct Guests {
     interests: Interests,
 }
 
-#[derive(Default)]
 struct People {
-    /// By their bare addresses.
-    known: FxHashMap<Address, Vec<Guest>>,
-    /// Who was asked for his features, by the ids of the questions.
-    asked: FxHashMap<String, Party>,
+    /// By their bare addresses, the sessions of each, oldest first; what one domain has is its own share.
+    known: Shares<Address, Vec<Guest>>,
+    /// The last question.
     last: u64,
 }
 
@@ -37,7 +35,9 @@ struct Guest {
     claim: Claim,
     /// What it wants to hear of, once that is known.
     topics: Option<Arc<[Topic]>>,
-    /// The accounts that it shows its presence to.
+    /// The question for its features that waits for an answer.
+    asked: Option<u64>,
+    /// The accounts that it shows its presence to; at most [`HOSTS`].
     hosts: Vec<Address>,
 }
 
@@ -61,82 +61,44 @@ pub(super) enum Wish {
 impl Guests {
     /// A session shows to `host` that it is there.
     pub(super) fn note_presence(&self, stanza: &Stanza, from: &Party, host: &Address) -> Wish {
-        let claim = interests::claim_of(stanza);
-        let (Some(claim), Some(_)) = (claim, &from.resource) else { return Wish::Nothing };
-        let mut people = self.people();
-        if people.known.len() >= PEOPLE {
-            people.known.clear();
-        }
-        let guests = people.known.entry(from.address.clone()).or_default();
-        let at = guests.iter().position(|guest| guest.party == *from);
-        let is_same = at.and_then(|at| guests.get(at)).is_some_and(|guest| guest.claim == claim);
-        match at.and_then(|at| guests.get_mut(at)) {
-            Some(guest) if is_same => {
-                if guest.hosts.contains(host) || guest.hosts.len() >= HOSTS {
-                    return Wish::Nothing;
-                }
-                guest.hosts.push(host.clone());
-                match &guest.topics {
-                    Some(topics) => latest(from, vec![host.clone()], topics),
-                    None => Wish::Nothing,
-                }
-            }
-            known => {
-                let topics = claim.checked().and_then(|hash| self.interests.find(hash));
-                let question = claim.question();
-                match known {
-                    Some(guest) => {
-                        guest.claim = claim;
-                        guest.topics.clone_from(&topics);
-                        if !guest.hosts.contains(host) {
-                            guest.hosts.push(host.clone());
-                        }
-                    }
-                    None => {
-                        guests.truncate(SESSIONS - 1);
-                        let hosts = vec![host.clone()];
-                        let (party, topics) = (from.clone(), topics.clone());
-                        guests.push(Guest { party, claim, topics, hosts });
-                    }
-                }
-                match topics {
-                    Some(topics) => latest(from, vec![host.clone()], &topics),
-                    None => people.ask(from, question),
-                }
-            }
+        match (interests::claim_of(stanza), &from.resource) {
+            (Some(claim), Some(_)) => self.people().note(from, host, claim, &self.interests),
+            _ => Wish::Nothing,
         }
     }
 
     /// A session is not there for `host` any more; without a resource, all of them.
     pub(super) fn note_gone(&self, from: &Party, host: &Address) {
-        let mut people = self.people();
-        let Some(guests) = people.known.get_mut(&from.address) else { return };
-        for guest in guests.iter_mut().filter(|guest| from.resource.is_none() || guest.party == *from) {
-            guest.hosts.retain(|known| known != host);
-        }
-        guests.retain(|guest| !guest.hosts.is_empty());
-        if guests.is_empty() {
-            people.known.remove(&from.address);
-        }
+        self.people().change(&from.address, |guests| {
+            for guest in guests.iter_mut().filter(|guest| from.resource.is_none() || guest.party == *from) {
+                guest.hosts.retain(|known| known != host);
+            }
+            guests.retain(|guest| !guest.hosts.is_empty());
+        });
     }
 
     /// Somebody answers what the server asked him.
     pub(super) fn handle_answer(&self, stanza: &Stanza, from: &Party) -> Wish {
-        let mut people = self.people();
-        let id = stanza.id().unwrap_or_default();
-        if people.asked.get(&*id) != Some(from) {
+        let id = stanza.id();
+        let number = id.as_deref().and_then(|id| id.strip_prefix(QUESTION)?.parse().ok());
+        let Some(number) = number.filter(|number| self.people().awaits(from, *number)) else {
             return Wish::Nothing;
-        }
-        people.asked.remove(&*id);
-        let Some((topics, hash)) = interests::read_answer(stanza) else { return Wish::Nothing };
-        let guests = people.known.get_mut(&from.address);
-        let guest = guests.and_then(|guests| guests.iter_mut().find(|guest| guest.party == *from));
-        let Some(guest) = guest else { return Wish::Nothing };
-        if guest.claim.checked().is_some_and(|checked| *checked == hash) {
-            self.interests.learn(hash.into(), Arc::clone(&topics));
-        }
-        guest.topics = Some(Arc::clone(&topics));
-        latest(from, guest.hosts.clone(), &topics)
+        };
+        let answer = interests::read_answer(stanza);
+        self.people().change(&from.address, |guests| {
+            let mut guests = guests.iter_mut();
+            let guest = guests.find(|guest| guest.party == *from && guest.asked == Some(number));
+            let Some(guest) = guest else { return Wish::Nothing };
+            guest.asked = None;
+            let Some((topics, hash)) = answer else { return Wish::Nothing };
+            if let (Some(hash), Some(checked)) = (hash, guest.claim.checked())
+                && *checked == hash
+            {
+                self.interests.learn(hash.into(), Arc::clone(&topics), from.address.domain());
+            }
+            guest.topics = Some(Arc::clone(&topics));
+            latest(from, guest.hosts.clone(), &topics)
+        })
     }
 
     /// The sessions of `reader` that want to hear of this and show their presence to `host`.
@@ -146,7 +108,7 @@ impl Guests {
             let topics = guest.topics.as_deref().unwrap_or_default();
             guest.hosts.contains(host) && topics.contains(topic)
         };
-        let guests = people.known.get(reader).into_iter().flatten();
+        let guests = people.known.find(reader).into_iter().flatten();
         guests.filter(wants).map(|guest| guest.party.clone()).collect()
     }
 
@@ -155,15 +117,89 @@ impl Guests {
     }
 }
 
+impl Default for People {
+    fn default() -> Self {
+        Self { known: Shares::new(BYTES), last: 0 }
+    }
+}
+
 impl People {
-    fn ask(&mut self, whom: &Party, question: Vec<u8>) -> Wish {
-        if self.asked.len() >= ASKED {
-            self.asked.clear();
+    fn find(&self, party: &Party) -> Option<&Guest> {
+        self.known.find(&party.address)?.iter().find(|guest| guest.party == *party)
+    }
+
+    fn awaits(&self, party: &Party, number: u64) -> bool {
+        self.find(party).is_some_and(|guest| guest.asked == Some(number))
+    }
+
+    fn note(&mut self, from: &Party, host: &Address, claim: Claim, interests: &Interests) -> Wish {
+        let has_nothing_new = |guest: &Guest| {
+            guest.claim == claim && (guest.hosts.contains(host) || guest.hosts.len() >= HOSTS)
+        };
+        if self.find(from).is_some_and(has_nothing_new) {
+            return Wish::Nothing;
         }
-        self.last += 1;
-        let id = format!("guest{}", self.last);
-        self.asked.insert(id.clone(), whom.clone());
-        Wish::Ask { id, question }
+        let number = self.last + 1;
+        self.last = number;
+        self.change(&from.address, |guests| {
+            let at = guests.iter().position(|guest| guest.party == *from);
+            let known = at.map(|at| guests.remove(at));
+            let is_new = known.as_ref().is_none_or(|guest| guest.claim != claim);
+            let mut guest = match known {
+                Some(guest) if !is_new => guest,
+                known => {
+                    let topics = claim.checked().and_then(|hash| interests.find(hash));
+                    let asked = topics.is_none().then_some(number);
+                    let hosts = known.map(|guest| guest.hosts).unwrap_or_default();
+                    Guest { party: from.clone(), claim, topics, asked, hosts }
+                }
+            };
+            let is_seen = guest.show_to(host);
+            let wish = match &guest.topics {
+                Some(topics) if is_seen => latest(from, vec![host.clone()], topics),
+                None if is_new => {
+                    Wish::Ask { id: format!("{QUESTION}{number}"), question: guest.claim.question() }
+                }
+                _ => Wish::Nothing,
+            };
+            if guests.len() >= SESSIONS {
+                guests.remove(0);
+            }
+            guests.push(guest);
+            wish
+        })
+    }
+
+    /// Changes the sessions of one person, who counts as the newest then.
+    fn change<R>(&mut self, person: &Address, change: impl FnOnce(&mut Vec<Guest>) -> R) -> R {
+        let mut guests = self.known.remove(person).unwrap_or_default();
+        let result = change(&mut guests);
+        if !guests.is_empty() {
+            let bytes = guests.iter().map(Guest::bytes).sum();
+            self.known.insert(person.clone(), person.domain(), guests, bytes);
+        }
+        result
+    }
+}
+
+impl Guest {
+    /// Tells whether `host` is among those who see it now.
+    fn show_to(&mut self, host: &Address) -> bool {
+        let is_seen = self.hosts.contains(host);
+        if !is_seen && self.hosts.len() < HOSTS {
+            self.hosts.push(host.clone());
+            return true;
+        }
+        is_seen
+    }
+
+    /// What it takes in memory, about.
+    fn bytes(&self) -> usize {
+        let hosts = self.hosts.iter().map(|host| host.as_str().len() + size_of::<Address>() + 16);
+        let resource = self.party.resource.as_ref().map_or(0, |resource| resource.as_str().len());
+        let topics = self.topics.as_deref().map_or(0, interests::bytes_of);
+        let party = self.party.address.as_str().len() + resource;
+        size_of::<Self>() + party + self.claim.bytes() + topics + hosts.sum::<usize>()
     }
 }
 
@@ -174,13 +210,14 @@ fn latest(guest: &Party, hosts: Vec<Address>, topics: &Arc<[Topic]>) -> Wish {
     Wish::Latest { guest: guest.clone(), hosts, topics: Arc::clone(topics) }
 }
 
-const PEOPLE: usize = 50_000;
+/// How the ids of questions begin.
+const QUESTION: &str = "guest";
+/// Most bytes of what is known of all sessions: about fifty thousand of them, as clients are today.
+const BYTES: usize = 64 << 20;
 /// Most sessions of one person.
 const SESSIONS: usize = 20;
 /// Most accounts that one session shows itself to.
 const HOSTS: usize = 1000;
-/// Most questions that wait for an answer.
-const ASKED: usize = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -234,5 +271,92 @@ mod tests {
 
         guests.note_gone(&carol, &alice);
         assert!(guests.readers(&carol.address, &alice, &topic).is_empty());
+    }
+
+    fn at(local: &str, domain: &str) -> Party {
+        Party::parse(&format!("{local}@{domain}/desk")).unwrap()
+    }
+
+    fn number(guests: &Guests, of: &Party) -> Option<usize> {
+        guests.people().find(of).map(|guest| guest.hosts.len())
+    }
+
+    #[test]
+    fn one_session_shows_itself_to_so_many_accounts_and_no_more() {
+        let guests = Guests::default();
+        let carol = at("carol", "them.example");
+        for count in 0..HOSTS + 10 {
+            // Each time with other features, or with the same as before.
+            let here = stanza(&format!("<presence>{CAPS} ver='{}'/></presence>", count / 2));
+            guests.note_presence(&here, &carol, &at(&format!("a{count}"), "us.example").address);
+        }
+        assert_eq!(number(&guests, &carol), Some(HOSTS));
+    }
+
+    #[test]
+    fn newest_sessions_of_a_person_are_known() {
+        let guests = Guests::default();
+        let alice = Address::parse("alice@us.example").unwrap();
+        let here = stanza(&format!("<presence>{CAPS} ver='v'/></presence>"));
+        let sessions: Vec<Party> =
+            (0..=SESSIONS).map(|count| Party::parse(&format!("c@them.example/{count}")).unwrap()).collect();
+        for session in &sessions {
+            guests.note_presence(&here, session, &alice);
+        }
+        let known: Vec<bool> = sessions.iter().map(|session| number(&guests, session).is_some()).collect();
+        assert_eq!((known[0], known[1], known[SESSIONS]), (false, true, true));
+    }
+
+    #[test]
+    fn flood_of_one_domain_drives_out_its_own_people() {
+        let guests = Guests::default();
+        let bytes = 1 << 20;
+        guests.people().known = Shares::new(bytes);
+        let (carol, alice) = (at("carol", "them.example"), Address::parse("alice@us.example").unwrap());
+        let here = |node: &str| {
+            let caps = "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1'";
+            stanza(&format!("<presence>{caps} node='{node}' ver='v'/></presence>"))
+        };
+        guests.note_presence(&here("n"), &carol, &alice);
+        // As large as one person may be, in claims alone.
+        let (large, room) = (here(&"x".repeat(1000)), bytes / 1000 / SESSIONS);
+        let person = |count: usize| Address::parse(&format!("p{count}@flood.example")).unwrap();
+        for count in 0..room {
+            for session in 0..SESSIONS {
+                let from = Party::parse(&format!("{}/{session}", person(count))).unwrap();
+                guests.note_presence(&large, &from, &alice);
+            }
+        }
+        let is_known = |count| guests.people().known.find(&person(count)).is_some();
+        assert_eq!((is_known(0), is_known(room - 1)), (false, true));
+        assert_eq!(number(&guests, &carol), Some(1));
+    }
+
+    #[test]
+    fn answer_that_may_be_another_one_is_for_who_gave_it_alone() {
+        let guests = Guests::default();
+        let [carol, dave] = ["carol", "dave"].map(|local| at(local, "them.example"));
+        let alice = Address::parse("alice@us.example").unwrap();
+        // The hash of `a+notify`, `b+notify` and `c+notify`, of whoever says it well.
+        let three = "<feature var='a+notify'/><feature var='b+notify'/><feature var='c+notify'/>";
+        let query = |features: &str| {
+            format!("<query xmlns='http://jabber.org/protocol/disco#info'>{features}</query>")
+        };
+        let said = stanza(&format!("<iq type='result'>{}</iq>", query(three)));
+        let hash = interests::read_answer(&said).and_then(|(_, hash)| hash).expect("a hash");
+        let here = stanza(&format!("<presence>{CAPS} ver='{hash}'/></presence>"));
+        for (features, is_learnt) in
+            [("<feature var='a+notify&lt;b+notify&lt;c+notify'/>", false), (three, true)]
+        {
+            let Wish::Ask { id, .. } = guests.note_presence(&here, &carol, &alice) else {
+                panic!("not asked")
+            };
+            let answer = stanza(&format!("<iq type='result' id='{id}'>{}</iq>", query(features)));
+            assert!(matches!(guests.handle_answer(&answer, &carol), Wish::Latest { .. }));
+            let wish = guests.note_presence(&here, &dave, &alice);
+            assert_eq!(matches!(wish, Wish::Latest { .. }), is_learnt, "{wish:?}");
+            guests.note_gone(&carol, &alice);
+            guests.note_gone(&dave, &alice);
+        }
     }
 }

@@ -4,34 +4,43 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use compact_str::CompactString;
 use minidom::Element;
-use rustc_hash::FxHashMap;
-use sha1::{Digest, Sha1};
 
-use super::{avatar, form::NAMESPACE as FORMS, vcard4};
+use super::{
+    avatar,
+    feature_hash::{INFO, NOTIFY, hash_of},
+    vcard4,
+};
 use crate::account::SessionChange;
 use crate::signal::{NodeName, Topic};
 use crate::xmpp::session::Client;
+use crate::xmpp::shares::Shares;
 use crate::xmpp::stanza::{Stanza, print_attribute};
 
 /// What the clients of some hash want to hear of.
-#[derive(Debug, Default)]
-pub(in crate::xmpp) struct Interests(Mutex<FxHashMap<CompactString, Arc<[Topic]>>>);
+#[derive(Debug)]
+pub(in crate::xmpp) struct Interests(Mutex<Shares<CompactString, Arc<[Topic]>>>);
+
+impl Default for Interests {
+    fn default() -> Self {
+        Self(Mutex::new(Shares::new(KNOWN_BYTES)))
+    }
+}
 
 impl Interests {
     pub(in crate::xmpp) fn find(&self, hash: &str) -> Option<Arc<[Topic]>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).find(hash).cloned()
     }
 
-    pub(in crate::xmpp) fn learn(&self, hash: CompactString, topics: Arc<[Topic]>) {
+    /// Takes over what an answer says that has this hash. Who has too many learnt at once, by `teacher`, loses his
+    /// own: XEP-0390 §8.2.
+    pub(in crate::xmpp) fn learn(&self, hash: CompactString, topics: Arc<[Topic]>, teacher: &str) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= KNOWN {
-            known.clear();
+        if known.find(&hash).is_none() {
+            let bytes = hash.len() + bytes_of(&topics);
+            known.insert(hash, teacher, topics, bytes);
         }
-        known.insert(hash, topics);
     }
 }
 
@@ -61,6 +70,11 @@ impl Claim {
         self.checked.as_ref()
     }
 
+    /// What it takes in memory, about.
+    pub(in crate::xmpp) fn bytes(&self) -> usize {
+        self.node.len() + self.checked.as_ref().map_or(0, CompactString::len)
+    }
+
     /// What to ask for the features.
     pub(in crate::xmpp) fn question(&self) -> Vec<u8> {
         let mut question = format!("<query xmlns='{INFO}' node='").into_bytes();
@@ -70,8 +84,8 @@ impl Claim {
     }
 }
 
-/// What somebody wants to hear of who answers that, and the hash of his features.
-pub(in crate::xmpp) fn read_answer(stanza: &Stanza) -> Option<(Arc<[Topic]>, String)> {
+/// What somebody wants to hear of who answers that, and the hash of his features where they are well said.
+pub(in crate::xmpp) fn read_answer(stanza: &Stanza) -> Option<(Arc<[Topic]>, Option<String>)> {
     let query = stanza.child("query", INFO).and_then(|query| query.to_element());
     let query = query.filter(|_| stanza.stanza_type().as_deref() == Some("result"))?;
     Some((topics_of(&query), hash_of(&query)))
@@ -104,8 +118,9 @@ impl Client {
         known.asked = None;
         let checked = known.claim.checked.clone();
         let Some((topics, found)) = read_answer(stanza) else { return };
-        if let Some(hash) = checked.filter(|hash| *hash == found) {
-            self.shared.interests.learn(hash, Arc::clone(&topics));
+        if let Some(hash) = checked.filter(|hash| found.is_some_and(|found| *hash == found)) {
+            let teacher = &self.session.party().address;
+            self.shared.interests.learn(hash, Arc::clone(&topics), teacher.as_str());
         }
         self.change(SessionChange::Follows(topics));
     }
@@ -136,106 +151,48 @@ fn claim_by_version(stanza: &Stanza) -> Option<Claim> {
 
 fn topics_of(query: &Element) -> Arc<[Topic]> {
     let features = query.children().filter(|child| child.is("feature", INFO)).filter_map(|it| it.attr("var"));
-    let nodes = features.filter_map(|feature| feature.strip_suffix("+notify"));
+    let nodes = features.filter_map(|feature| feature.strip_suffix(NOTIFY));
     let topics = nodes.filter_map(|node| match node {
         avatar::METADATA => Some(Topic::Avatar),
         vcard4::NODE => Some(Topic::Profile),
         node => NodeName::parse(node).map(Topic::Node),
     });
-    let mut topics: Vec<Topic> = topics.take(TOPICS).collect();
+    let mut topics: Vec<Topic> = topics.collect();
+    // In order first: which ones are left out does not depend on how they were told.
     topics.sort_unstable();
     topics.dedup();
+    let mut bytes = 0;
+    let fits = |topic: &&Topic| {
+        bytes += bytes_of(std::slice::from_ref(*topic));
+        bytes <= TOPIC_BYTES
+    };
+    let most = topics.iter().take(TOPICS).take_while(fits).count();
+    topics.truncate(most);
     topics.into()
 }
 
-/// The hash of XEP-0115 §5.1.
-fn hash_of(query: &Element) -> String {
-    let attribute = |element: &Element, name: &str| element.attr(name).unwrap_or_default().to_owned();
-    let mut identities: Vec<String> = children(query, "identity", INFO)
-        .map(|it| {
-            let language = it.attr_ns(XML, "lang").unwrap_or_default();
-            let parts = (attribute(it, "category"), attribute(it, "type"), attribute(it, "name"));
-            format!("{}/{}/{language}/{}", parts.0, parts.1, parts.2)
-        })
-        .collect();
-    identities.sort_unstable();
-    let mut features: Vec<String> = children(query, "feature", INFO).map(|it| attribute(it, "var")).collect();
-    features.sort_unstable();
-    let mut forms: Vec<String> = children(query, "x", FORMS).filter_map(text_of_form).collect();
-    forms.sort_unstable();
-    let mut text = String::new();
-    for part in identities.iter().chain(&features) {
-        text.push_str(part);
-        text.push('<');
-    }
-    forms.iter().for_each(|form| text.push_str(form));
-    BASE64.encode(Sha1::digest(text.as_bytes()))
-}
-
-fn text_of_form(form: &Element) -> Option<String> {
-    let values = |field: &Element| {
-        let mut values: Vec<String> = children(field, "value", FORMS).map(Element::text).collect();
-        values.sort_unstable();
-        values
+/// What these take in memory, about.
+pub(in crate::xmpp) fn bytes_of(topics: &[Topic]) -> usize {
+    let bytes = |topic: &Topic| match topic {
+        Topic::Node(name) => name.as_str().len(),
+        Topic::Avatar | Topic::Profile => 0,
     };
-    let mut fields: Vec<(String, Vec<String>)> = children(form, "field", FORMS)
-        .map(|field| (field.attr("var").unwrap_or_default().to_owned(), values(field)))
-        .collect();
-    fields.sort_unstable();
-    let kind = fields.iter().position(|(name, _)| name == "FORM_TYPE")?;
-    let (_, kind) = fields.remove(kind);
-    let mut text = format!("{}<", kind.first()?);
-    for part in fields.iter().flat_map(|(name, values)| std::iter::once(name).chain(values)) {
-        text.push_str(part);
-        text.push('<');
-    }
-    Some(text)
+    size_of_val(topics) + topics.iter().map(bytes).sum::<usize>()
 }
 
-fn children<'a>(
-    parent: &'a Element,
-    name: &'static str,
-    namespace: &'static str,
-) -> impl Iterator<Item = &'a Element> {
-    parent.children().filter(move |child| child.is(name, namespace))
-}
-
-const INFO: &str = "http://jabber.org/protocol/disco#info";
-const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// Most bytes of what a client says that its features are.
 const CLAIM: usize = 1024;
 /// Most topics of one client.
 const TOPICS: usize = 100;
-/// Most hashes that are known at a time.
-const KNOWN: usize = 10_000;
+/// Most bytes of the topics of one client.
+const TOPIC_BYTES: usize = 4096;
+/// Most bytes of what is known of hashes.
+const KNOWN_BYTES: usize = 8 << 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::xmpp::stanza::{Event, Limits, Scanner};
-
-    #[test]
-    fn hashes_are_those_of_the_specification() {
-        let simple = "<query xmlns='http://jabber.org/protocol/disco#info'>\
-            <identity category='client' name='Exodus 0.9.1' type='pc'/>\
-            <feature var='http://jabber.org/protocol/caps'/><feature var='http://jabber.org/protocol/disco#items'/>\
-            <feature var='http://jabber.org/protocol/disco#info'/><feature var='http://jabber.org/protocol/muc'/></query>";
-        let complex = "<query xmlns='http://jabber.org/protocol/disco#info'>\
-            <identity xml:lang='en' category='client' name='Psi 0.11' type='pc'/>\
-            <identity xml:lang='el' category='client' name='\u{3a8} 0.11' type='pc'/>\
-            <feature var='http://jabber.org/protocol/caps'/><feature var='http://jabber.org/protocol/disco#info'/>\
-            <feature var='http://jabber.org/protocol/disco#items'/><feature var='http://jabber.org/protocol/muc'/>\
-            <x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'>\
-            <value>urn:xmpp:dataforms:softwareinfo</value></field><field var='ip_version' type='text-multi'>\
-            <value>ipv4</value><value>ipv6</value></field><field var='os'><value>Mac</value></field>\
-            <field var='os_version'><value>10.5.1</value></field><field var='software'><value>Psi</value></field>\
-            <field var='software_version'><value>0.11</value></field></x></query>";
-        for (query, expect) in
-            [(simple, "QgayPKawpkPSDYmwT/WM94uAlu0="), (complex, "q07IKJEyjvHSyhy//CH0CxmKi8w=")]
-        {
-            assert_eq!(hash_of(&query.parse().unwrap()), expect);
-        }
-    }
 
     fn presence(children: &str) -> Stanza {
         let mut scanner = Scanner::new(Limits::default());
@@ -279,5 +236,33 @@ mod tests {
             <feature var='b+notify'/></query>";
         let topics = topics_of(&query.parse().unwrap());
         assert_eq!(*topics, [Topic::Avatar, Topic::Node(NodeName::parse("b").unwrap())]);
+    }
+
+    #[test]
+    fn wishes_are_bounded_the_same_way_in_any_order() {
+        let names: Vec<String> =
+            (0..200).map(|at| format!("<feature var='{at:03}{}+notify'/>", "x".repeat(900))).collect();
+        let topics = |features: &[String]| {
+            let query =
+                format!("<query xmlns='http://jabber.org/protocol/disco#info'>{}</query>", features.concat());
+            topics_of(&query.parse().unwrap())
+        };
+        let (found, backwards) = (topics(&names), names.iter().rev().cloned().collect::<Vec<_>>());
+        assert!(bytes_of(&found) <= TOPIC_BYTES && found.len() == 4, "{}", found.len());
+        assert_eq!(topics(&backwards), found);
+    }
+
+    #[test]
+    fn who_teaches_too_much_loses_his_own() {
+        let interests = Interests::default();
+        let topics: Arc<[Topic]> = (0..4)
+            .map(|at| Topic::Node(NodeName::parse(&format!("{at}{}", "x".repeat(900))).unwrap()))
+            .collect();
+        interests.learn("kept".into(), Arc::clone(&topics), "them.example");
+        for at in 0..5000 {
+            interests.learn(format!("{at}").into(), Arc::clone(&topics), "flood.example");
+        }
+        assert!(interests.find("kept").is_some() && interests.find("4999").is_some());
+        assert!(interests.find("0").is_none());
     }
 }

@@ -16,6 +16,7 @@ pub(super) mod csi;
 pub(super) mod delay;
 mod disco;
 mod external_services;
+mod feature_hash;
 mod form;
 pub(super) mod hints;
 pub(super) mod interests;
