@@ -4,7 +4,10 @@
 //! Their servers are asked once while any session of the owner's, or a watch of hers, wants to know; what they tell
 //! is kept for the next one that does. It is forgotten with the last, or when the domain cannot be reached any more.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -202,6 +205,11 @@ impl Account {
         }
         self.review_face(somebody, effects);
         self.show_follows(somebody, effects);
+    }
+
+    /// The domains where people live whose servers were asked.
+    pub(super) fn domains_abroad(&self) -> BTreeSet<&str> {
+        self.abroad.0.iter().flat_map(|known| known.people.keys()).map(Address::domain).collect()
     }
 
     /// A domain cannot be reached any more, or can be again.

@@ -18,7 +18,11 @@ use tokio::sync::oneshot;
 use tracing::error;
 
 use super::{
-    CloseReason, Effect, Input, ReplyTo, Sink, event::About, session::SessionSpec, shell::Inner,
+    CloseReason, Effect, Input, ReplyTo, Sink,
+    event::About,
+    reach::{DomainNews, News},
+    session::SessionSpec,
+    shell::Inner,
     state::Account,
 };
 use crate::{
@@ -124,6 +128,21 @@ impl Cell {
         Ok(())
     }
 
+    /// Tells the account what became of other domains. Whoever follows nobody there, or was only just read and has
+    /// asked no server yet, is left alone.
+    pub(super) fn post_reach(self: &Arc<Self>, inner: &Arc<Inner>, news: &News) {
+        let concerned: Vec<&DomainNews> = match &self.place().phase {
+            Phase::Rest(core) => {
+                core.account.domains_abroad().into_iter().filter_map(|domain| news.get(domain)).collect()
+            }
+            Phase::Running => news.values().collect(),
+            Phase::Loading | Phase::Retired => return,
+        };
+        for input in concerned.into_iter().flat_map(DomainNews::inputs) {
+            self.post(inner, Mail::Input(input));
+        }
+    }
+
     /// The account was read: handles the mail that came meanwhile.
     pub(super) fn loaded(self: &Arc<Self>, inner: &Arc<Inner>, record: AccountRecord) {
         let now = Timestamp::now();
@@ -184,9 +203,12 @@ fn take_turn(inner: &Arc<Inner>, turn: Turn, now: Timestamp, effects: &mut Vec<E
     let mut running = Running { cell: &cell, inner, core: Some(core) };
     for _ in 0..TURNS {
         let core = running.core.as_mut()?;
-        core.used = now;
+        // What becomes of other domains is nobody's use of the account.
+        if mail.iter().any(|mail| !matches!(mail, Mail::Input(Input::Reach { .. }))) {
+            core.used = now;
+        }
         for mail in mail.drain(..) {
-            handle(inner, &cell, core, mail, effects);
+            handle(inner, &cell, core, mail, now, effects);
         }
         if core.stale {
             running.core = None;
@@ -205,7 +227,14 @@ fn take_turn(inner: &Arc<Inner>, turn: Turn, now: Timestamp, effects: &mut Vec<E
     Some(Turn { cell, core, mail })
 }
 
-fn handle(inner: &Arc<Inner>, cell: &Arc<Cell>, core: &mut Core, mail: Mail, effects: &mut Vec<Effect>) {
+fn handle(
+    inner: &Arc<Inner>,
+    cell: &Arc<Cell>,
+    core: &mut Core,
+    mail: Mail,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) {
     let input = match mail {
         Mail::Input(input) => input,
         Mail::Attach(attach) => {
@@ -220,7 +249,7 @@ fn handle(inner: &Arc<Inner>, cell: &Arc<Cell>, core: &mut Core, mail: Mail, eff
         }
     };
     core.stale |= matches!(input, Input::Evict { reason: CloseReason::AccountGone, .. });
-    core.account.handle(input, core.used, effects);
+    core.account.handle(input, now, effects);
     inner.perform(cell, core.key, effects);
 }
 

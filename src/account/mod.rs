@@ -59,6 +59,7 @@ mod policy;
 mod preferences;
 mod probe;
 mod profile;
+mod reach;
 mod reader;
 mod registry;
 mod request;

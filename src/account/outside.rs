@@ -8,9 +8,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::{
-    Accounts, Answer, DomainReach, Input, Reply, ReplyTo, WatchKind, WatchSpec,
+    Accounts, Answer, DomainReach, Reply, ReplyTo, WatchKind, WatchSpec,
     event::About,
-    mailbox::Mail,
     shell::{Inner, Post},
 };
 use crate::{
@@ -46,10 +45,7 @@ impl Accounts {
 
     /// Another domain cannot be reached any more, or can be again: who follows people there learns it.
     pub fn note_reach(&self, domain: &Address, reach: DomainReach) {
-        let inner = self.inner();
-        for cell in inner.cells.values() {
-            cell.post(&inner, Mail::Input(Input::Reach { domain: domain.clone(), reach }));
-        }
+        self.inner().note_reach(domain, reach);
     }
 
     /// Names who carries signals to people of other domains. The first one named stays; without one such

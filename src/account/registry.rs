@@ -75,15 +75,23 @@ impl<K: Hash + Eq, V> Registry<K, V> {
         self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
 
+    /// A copy of the values of one of the [`SHARDS`], for walks that let others work in between.
+    pub(super) fn values_of(&self, shard: usize) -> Vec<V>
+    where
+        V: Clone,
+    {
+        let all = |shard: &RwLock<FxHashMap<K, V>>| {
+            shard.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        };
+        self.shards.get(shard).map(all).unwrap_or_default()
+    }
+
     /// A copy of all values, for rare walks over everything.
     pub(super) fn values(&self) -> Vec<V>
     where
         V: Clone,
     {
-        let all = |shard: &RwLock<FxHashMap<K, V>>| {
-            shard.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect::<Vec<_>>()
-        };
-        self.shards.iter().flat_map(all).collect()
+        (0..SHARDS).flat_map(|shard| self.values_of(shard)).collect()
     }
 }
 
@@ -97,4 +105,5 @@ fn trim<K: Hash + Eq, V>(shard: &mut FxHashMap<K, V>) {
 
 /// Entries for which a shard always has room.
 const SMALL: usize = 64;
-const SHARDS: usize = 16;
+/// How many parts the map has.
+pub(super) const SHARDS: usize = 16;

@@ -14,7 +14,8 @@ use tokio::{
 use tracing::error;
 
 use super::{
-    Answer, ArchiveReading, Effect, Event, Fetch, Input, Parcel, ReplyTo, Sink, WatchId, WatchSink,
+    Answer, ArchiveReading, DomainReach, Effect, Event, Fetch, Input, Parcel, ReplyTo, Sink, WatchId,
+    WatchSink,
     alarms::Alarms,
     archive,
     endpoints::Sessions,
@@ -22,6 +23,7 @@ use super::{
     herald::{self, Herald},
     hooks::Hooks,
     mailbox::{Cell, Mail},
+    reach::{self, Reaches},
     registry::Registry,
     sink::Delivery,
     slip::{Batch, Live, Slip},
@@ -46,6 +48,8 @@ pub(super) struct Inner {
     waiters: Registry<RequestId, oneshot::Sender<Result<super::Reply, Reject>>>,
     pub(super) alarms: Alarms,
     pub(super) hooks: Hooks,
+    /// What became of other domains, for who follows somebody there.
+    pub(super) reaches: Reaches,
     /// Who searches the directory: one at a time.
     pub(super) searches: Arc<Semaphore>,
     /// Whoever sets the rules of administrators.
@@ -80,6 +84,7 @@ impl Inner {
             waiters: Registry::default(),
             alarms: Alarms::default(),
             hooks: Hooks::default(),
+            reaches: Reaches::default(),
             searches: Arc::new(Semaphore::new(1)),
             rules_turn: Mutex::default(),
             herald: OnceLock::new(),
@@ -98,6 +103,14 @@ impl Inner {
     /// The next number for a session, watch or waiter: never given twice in this process.
     pub(super) fn next_number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Another domain cannot be reached any more, or can be again: a task of its own tells who follows people there.
+    pub(super) fn note_reach(self: &Arc<Self>, domain: &Address, reach: DomainReach) {
+        if self.reaches.note(domain, reach) {
+            let errand = Errand::begin(self);
+            self.runtime.spawn(async move { reach::tell(&errand.0).await });
+        }
     }
 
     /// Waits until nothing is on its way to a mailbox.

@@ -5,7 +5,7 @@ use std::{
     collections::VecDeque,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -14,13 +14,14 @@ use std::{
 use tokio::time::timeout;
 
 use super::{
-    Accounts, CloseReason, Config, Copy, Event, Opened, Outbox, Parcel, Reply, Request, Sent, Session,
-    SessionKind, SessionSpec, Shown, WatchId, WatchKind, WatchSink, WatchSpec, WatchState,
+    Accounts, Carrier, CloseReason, Config, Copy, DomainReach, Event, Load, Opened, Outbox, Parcel, Reply,
+    Request, Sent, Session, SessionKind, SessionSpec, Shown, WatchId, WatchKind, WatchSink, WatchSpec,
+    WatchState,
 };
 use crate::{
     signal::{
-        Address, Content, Keep, Message, MessageKind, Native, Party, Presence, Reason, RequestId, Resource,
-        Text, Timestamp,
+        Address, Availability, ContactEvent, ContactSignal, Content, Keep, Message, MessageKind, Native,
+        News, Party, Presence, PresenceNotice, Reason, RequestId, Resource, Signal, Text, Timestamp,
     },
     storage::{ArchiveQuery, NewAccount, Store},
 };
@@ -87,6 +88,17 @@ impl Client {
                 let words = (delivery.copy, delivery.message.content.body().unwrap_or_default().to_owned());
                 delivery.confirm();
                 return words;
+            }
+        }
+    }
+
+    /// What somebody shows next.
+    async fn sees(&mut self, whom: &Party) -> Availability {
+        loop {
+            if let Parcel::Event(Event::Presence(notice)) = self.next().await
+                && notice.from == *whom
+            {
+                return notice.presence.availability;
             }
         }
     }
@@ -328,4 +340,76 @@ async fn what_a_door_remembers_durably_is_there_after_a_start_without_shutdown()
     drop((memory, accounts, store));
     let (accounts, _store) = start(dir.path(), &[]);
     assert_eq!(accounts.memory("phones").all(), Ok(vec![(bytes("b"), bytes("3"))]));
+}
+
+/// Other servers: they take everything, and keep of whom they were asked how he is.
+#[derive(Default)]
+struct Elsewhere(Mutex<Vec<Address>>);
+
+impl Elsewhere {
+    fn asked(&self) -> Vec<Address> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Carrier for Elsewhere {
+    fn reaches(&self, _: &str) -> bool {
+        true
+    }
+
+    fn carry(&self, load: Load) {
+        load.settle(Ok(Reply::Done));
+    }
+
+    fn carry_all(&self, to: Vec<Address>, news: &News) {
+        if let News::Probe(_) = news {
+            self.0.lock().unwrap().extend(to);
+        }
+    }
+}
+
+#[tokio::test]
+async fn domain_that_comes_and_goes_concerns_its_followers_and_wakes_nobody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let (accounts, _store) = start(dir.path(), &["alice", "bob"]);
+    let elsewhere = Arc::new(Elsewhere::default());
+    accounts.carry_by(Arc::<Elsewhere>::clone(&elsewhere));
+    let (alice, carol) = (address("alice"), Party::parse("carol@other.example/desk").unwrap());
+    let request = Request::Contact {
+        to: carol.address.clone(),
+        event: ContactEvent::Subscribe,
+        note: None,
+        native: Native::None,
+        origin_id: None,
+    };
+    accounts.ask(&alice, request).await.unwrap();
+    let taken = ContactSignal::plain(carol.address.clone(), alice.clone(), ContactEvent::Subscribed);
+    accounts.tell(Signal::Contact(Arc::new(taken)));
+    let mut client = Client::open(&accounts, "alice", "desk", 100).await;
+    let notice = PresenceNotice::new(carol.clone(), Arc::new(Presence::online(Timestamp(1))), None);
+    accounts.tell(Signal::Presence { to: alice.into(), notice: Arc::new(notice) });
+    assert_eq!(client.sees(&carol).await, Availability::Online);
+    assert_eq!(elsewhere.asked(), std::slice::from_ref(&carol.address));
+
+    accounts.ask(&address("bob"), Request::Blocked).await.unwrap();
+    let used = Timestamp::now();
+    while Timestamp::now() <= used {
+        tokio::task::yield_now().await;
+    }
+    let before = Timestamp::now();
+    for domain in ["other.example", "another.example"] {
+        accounts.note_reach(&Address::parse(domain).unwrap(), DomainReach::Lost);
+    }
+    assert_eq!(client.sees(&carol).await, Availability::Offline);
+    accounts.settle().await;
+    accounts.note_reach(&Address::parse("other.example").unwrap(), DomainReach::Back);
+    accounts.settle().await;
+    assert_eq!(elsewhere.asked(), [carol.address]);
+    let retired = async {
+        while accounts.in_memory().contains(&address("bob")) {
+            accounts.retire_unused_since(before);
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(DEADLINE, retired).await.expect("bob was of no use since");
 }
