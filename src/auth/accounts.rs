@@ -4,12 +4,12 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::{
     signal::{Address, Timestamp},
-    storage::{AccountKey, NewAccount},
+    storage::{AccountKey, NewAccount, StoreError},
 };
 
 use super::{
     AuthError, Authenticator, Change, Changed, ScramHash, ScramVerifier,
-    authenticator::context,
+    authenticator::{Inner, context},
     credential::{DeviceVerifier, Known, Salts, Verifiers},
     key::random,
     password::{prepare_password, print_device_password},
@@ -71,10 +71,33 @@ impl Authenticator {
         credential: Vec<u8>,
     ) -> Result<(), AuthError> {
         let new = NewAccount { address: address.clone(), is_admin, created: Timestamp::now(), credential };
-        self.blocking(move |inner| inner.store.create_account(new)).await?;
         // Nothing is known of it, but somebody may be reading that there is no such account.
-        self.inner.accounts.forget(address);
+        self.changing(address, move |inner| Ok((inner.store.create_account(new)?, None))).await?;
         Ok(())
+    }
+
+    /// Makes an account and uses up the token, of this hash, that lets somebody make it; `false` where that is gone.
+    /// Where the account cannot be made for what can be known before, the token stays good.
+    pub(super) async fn create_account_by_token(
+        &self,
+        token: [u8; 32],
+        address: &Address,
+        password: &str,
+        is_admin: bool,
+    ) -> Result<bool, AuthError> {
+        if self.has_account(address).await? {
+            return Err(AuthError::AccountExists);
+        }
+        let credential = self.seal_password(address, password).await?;
+        let new = NewAccount { address: address.clone(), is_admin, created: Timestamp::now(), credential };
+        let make = move |inner: &Inner| {
+            let is_good = inner.store.remove_token(token)?;
+            if is_good {
+                inner.store.create_account(new)?;
+            }
+            Ok((is_good, None))
+        };
+        self.changing(address, make).await
     }
 
     /// Puts what another server kept of a password in the place of the account's own.
@@ -88,9 +111,7 @@ impl Authenticator {
     ) -> Result<(), AuthError> {
         let key = self.key_of(address).await?;
         let sealed = self.seal_scram(address, known)?;
-        self.blocking(move |inner| inner.store.set_credential(key, sealed, Timestamp::now())).await?;
-        self.tell(address, Some(Change::Password));
-        Ok(())
+        self.set_credential(address, key, sealed).await
     }
 
     fn seal_scram(
@@ -127,9 +148,13 @@ impl Authenticator {
             return Ok(());
         }
         let sealed = self.seal_password(address, password).await?;
-        let (key, before) = (record.account.key, record.credential);
-        self.blocking(move |inner| inner.store.replace_credential(key, before, sealed)).await?;
-        self.inner.accounts.forget(address);
+        let (key, before, owner) = (record.account.key, record.credential, address.clone());
+        let replace = move |inner: &Inner| {
+            let outcome = inner.store.replace_credential(key, before, sealed);
+            inner.accounts.forget(&owner);
+            outcome
+        };
+        self.blocking(replace).await?;
         Ok(())
     }
 
@@ -139,9 +164,8 @@ impl Authenticator {
     /// [`AuthError::NoSuchAccount`], or the store's.
     pub async fn remove_account(&self, address: &Address) -> Result<(), AuthError> {
         let wanted = address.clone();
-        self.blocking(move |inner| inner.store.remove_account(&wanted)).await?;
-        self.tell(address, Some(Change::Removed));
-        Ok(())
+        let remove = move |inner: &Inner| Ok((inner.store.remove_account(&wanted)?, Some(Change::Removed)));
+        self.changing(address, remove).await
     }
 
     /// Sets a new password. Web sessions and tokens of the account end; device passwords stay.
@@ -151,9 +175,20 @@ impl Authenticator {
     pub async fn set_password(&self, address: &Address, password: &str) -> Result<(), AuthError> {
         let key = self.key_of(address).await?;
         let sealed = self.seal_password(address, password).await?;
-        self.blocking(move |inner| inner.store.set_credential(key, sealed, Timestamp::now())).await?;
-        self.tell(address, Some(Change::Password));
-        Ok(())
+        self.set_credential(address, key, sealed).await
+    }
+
+    async fn set_credential(
+        &self,
+        address: &Address,
+        key: AccountKey,
+        sealed: Vec<u8>,
+    ) -> Result<(), AuthError> {
+        let set = move |inner: &Inner| {
+            inner.store.set_credential(key, sealed, Timestamp::now())?;
+            Ok(((), Some(Change::Password)))
+        };
+        self.changing(address, set).await
     }
 
     /// Lets nobody log in any more, or again.
@@ -162,9 +197,8 @@ impl Authenticator {
     /// [`AuthError::NoSuchAccount`], or the store's.
     pub async fn set_disabled(&self, address: &Address, disabled: bool) -> Result<(), AuthError> {
         let key = self.key_of(address).await?;
-        self.blocking(move |inner| inner.store.set_disabled(key, disabled)).await?;
-        self.tell(address, disabled.then_some(Change::Disabled));
-        Ok(())
+        let change = disabled.then_some(Change::Disabled);
+        self.changing(address, move |inner| Ok((inner.store.set_disabled(key, disabled)?, change))).await
     }
 
     /// Makes the account an administrator, or not any more.
@@ -173,9 +207,7 @@ impl Authenticator {
     /// [`AuthError::NoSuchAccount`], or the store's.
     pub async fn set_admin(&self, address: &Address, is_admin: bool) -> Result<(), AuthError> {
         let key = self.key_of(address).await?;
-        self.blocking(move |inner| inner.store.set_admin(key, is_admin)).await?;
-        self.tell(address, None);
-        Ok(())
+        self.changing(address, move |inner| Ok((inner.store.set_admin(key, is_admin)?, None))).await
     }
 
     /// Makes a password for one device. It is good for digest and wherever a password is sent in
@@ -190,11 +222,11 @@ impl Authenticator {
         let verifier = DeviceVerifier::new(address, &password, &self.inner.device_secret);
         let sealed = self.seal(&context(address, "device"), &verifier)?;
         let (name, most) = (label.clone(), self.inner.config.devices);
-        let id = self
-            .blocking(move |inner| inner.store.add_device(key, name, sealed, Timestamp::now(), most))
-            .await?
-            .ok_or(AuthError::Limit("there are too many devices"))?;
-        self.tell(address, None);
+        let add = move |inner: &Inner| {
+            Ok((inner.store.add_device(key, name, sealed, Timestamp::now(), most)?, None))
+        };
+        let added = self.changing(address, add).await?;
+        let id = added.ok_or(AuthError::Limit("there are too many devices"))?;
         Ok(NewDevice { id, label, password })
     }
 
@@ -223,9 +255,19 @@ impl Authenticator {
     /// [`AuthError::NoSuchAccount`], or the store's.
     pub async fn remove_device(&self, address: &Address, id: i64) -> Result<bool, AuthError> {
         let key = self.key_of(address).await?;
-        let removed = self.blocking(move |inner| inner.store.remove_device(key, id)).await?;
-        self.tell(address, removed.then_some(Change::DeviceRemoved(id)));
-        Ok(removed)
+        let remove = move |inner: &Inner| {
+            let removed = inner.store.remove_device(key, id)?;
+            Ok((removed, removed.then_some(Change::DeviceRemoved(id))))
+        };
+        self.changing(address, remove).await
+    }
+
+    pub(super) async fn has_account(&self, address: &Address) -> Result<bool, AuthError> {
+        match self.key_of(address).await {
+            Ok(_) => Ok(true),
+            Err(AuthError::NoSuchAccount) => Ok(false),
+            Err(fault) => Err(fault),
+        }
     }
 
     pub(super) async fn key_of(&self, address: &Address) -> Result<AccountKey, AuthError> {
@@ -234,14 +276,20 @@ impl Authenticator {
         account.map(|account| account.key).ok_or(AuthError::NoSuchAccount)
     }
 
-    /// Forgets what is in memory, then tells those who have sessions.
-    pub(super) fn tell(&self, address: &Address, change: Option<Change>) {
-        self.inner.accounts.forget(address);
-        self.inner.tokens.forget_if(|good| good.login.address == *address);
-        if let Some(change) = change {
-            // Without listeners there are no sessions.
-            let _ = self.inner.changes.send(Changed { address: address.clone(), change });
-        }
+    /// Changes what is in the store, forgets what is in memory of it, then tells those who have sessions. All of
+    /// that is done where nobody can stop it: whoever asked may go away meanwhile.
+    pub(super) async fn changing<T: Send + 'static>(
+        &self,
+        address: &Address,
+        work: impl FnOnce(&Inner) -> Result<(T, Option<Change>), StoreError> + Send + 'static,
+    ) -> Result<T, AuthError> {
+        let address = address.clone();
+        self.blocking(move |inner| {
+            let (outcome, change) = work(inner)?;
+            inner.tell(address, change);
+            Ok(outcome)
+        })
+        .await
     }
 
     /// Makes all verifiers of a password, sealed, in turn with those who check one.
@@ -271,6 +319,17 @@ impl Authenticator {
     pub(super) fn note_device(&self, id: i64, now: Timestamp) {
         if self.inner.seen.is_due(id, now) {
             self.inner.store.touch_device(id, now);
+        }
+    }
+}
+
+impl Inner {
+    fn tell(&self, address: Address, change: Option<Change>) {
+        self.accounts.forget(&address);
+        self.tokens.forget_if(|good| good.login.address == address);
+        if let Some(change) = change {
+            // Without listeners there are no sessions.
+            let _ = self.changes.send(Changed { address, change });
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 
 use super::{
     AuthError, Authenticator, Change, FastBinding, FastProof, FastToken, Login,
-    authenticator::{context, login},
+    authenticator::{Inner, context, login},
     credential::Known,
     fast::{Tokens, Unfit},
     key::random,
@@ -200,9 +200,11 @@ impl Authenticator {
     /// [`AuthError::NoSuchAccount`], or the store's.
     pub async fn remove_client(&self, address: &Address, id: i64) -> Result<bool, AuthError> {
         let key = self.key_of(address).await?;
-        let removed = self.blocking(move |inner| inner.store.remove_client(key, id)).await?;
-        self.tell(address, removed.then_some(Change::ClientRemoved(id)));
-        Ok(removed)
+        let remove = move |inner: &Inner| {
+            let removed = inner.store.remove_client(key, id)?;
+            Ok((removed, removed.then_some(Change::ClientRemoved(id))))
+        };
+        self.changing(address, remove).await
     }
 
     async fn client(&self, key: AccountKey, agent: &str) -> Result<Option<ClientRecord>, AuthError> {

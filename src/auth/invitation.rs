@@ -12,7 +12,6 @@ use crate::{
 use super::{
     AuthError, Authenticator, Login,
     key::random,
-    password::prepare_password,
     token::{TOKENS, hash},
 };
 
@@ -162,15 +161,9 @@ impl Authenticator {
         if !invitation.fits(address) {
             return Err(AuthError::Wrong);
         }
-        // It is used up before the account is made, so what can be checked is checked first.
-        prepare_password(password).ok_or(AuthError::Password)?;
-        if self.has_account(address).await? {
-            return Err(AuthError::AccountExists);
-        }
-        if !self.blocking(move |inner| inner.store.remove_token(record.hash)).await? {
+        if !self.create_account_by_token(record.hash, address, password, false).await? {
             return Err(AuthError::Wrong);
         }
-        self.create_account(address, password, false).await?;
         Ok((Login { address: address.clone(), is_admin: false, device: None }, invitation.from))
     }
 
@@ -210,14 +203,6 @@ impl Authenticator {
             None => !invitation.is_to_contact_only(),
         });
         if is_meant { self.blocking(move |inner| inner.store.remove_token(id)).await } else { Ok(false) }
-    }
-
-    async fn has_account(&self, address: &Address) -> Result<bool, AuthError> {
-        match self.key_of(address).await {
-            Ok(_) => Ok(true),
-            Err(AuthError::NoSuchAccount) => Ok(false),
-            Err(fault) => Err(fault),
-        }
     }
 
     async fn invitation(&self, token: &str) -> Result<(TokenRecord, Invitation), AuthError> {

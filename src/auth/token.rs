@@ -11,9 +11,7 @@ use crate::{
     storage::{TokenKind, TokenRecord},
 };
 
-use super::{
-    AuthError, Authenticator, Login, accounts::check_label, key::random, password::prepare_password,
-};
+use super::{AuthError, Authenticator, Login, accounts::check_label, key::random};
 
 /// A token that was good when it was read, and whom it logs in.
 #[derive(Debug)]
@@ -115,17 +113,9 @@ impl Authenticator {
         password: &str,
     ) -> Result<Login, AuthError> {
         let record = self.token(TokenKind::Setup, token).await?;
-        // The link is used up before the account is made, so what can be checked is checked first.
-        prepare_password(password).ok_or(AuthError::Password)?;
-        match self.key_of(address).await {
-            Err(AuthError::NoSuchAccount) => {}
-            Ok(_) => return Err(AuthError::AccountExists),
-            Err(error) => return Err(error),
-        }
-        if !self.blocking(move |inner| inner.store.remove_token(record.hash)).await? {
+        if !self.create_account_by_token(record.hash, address, password, true).await? {
             return Err(AuthError::Wrong);
         }
-        self.create_account(address, password, true).await?;
         Ok(Login { address: address.clone(), is_admin: true, device: None })
     }
 
@@ -151,9 +141,12 @@ impl Authenticator {
     /// Forgets it again when it is gone from the store: it may have been read meanwhile.
     async fn remove_token(&self, hash: [u8; 32]) -> Result<bool, AuthError> {
         self.inner.tokens.forget(&hash);
-        let outcome = self.blocking(move |inner| inner.store.remove_token(hash)).await;
-        self.inner.tokens.forget(&hash);
-        outcome
+        self.blocking(move |inner| {
+            let outcome = inner.store.remove_token(hash);
+            inner.tokens.forget(&hash);
+            outcome
+        })
+        .await
     }
 
     /// Ends a token of the account by its hash, as [`Authenticator::tokens`] lists it; `false`

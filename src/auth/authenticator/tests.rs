@@ -1,4 +1,5 @@
 mod clients;
+mod interrupted;
 
 use std::time::Duration;
 
