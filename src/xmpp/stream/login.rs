@@ -186,7 +186,7 @@ impl Negotiation {
             return self.ask_for_task(login);
         }
         self.account = Some(welcome.address);
-        self.phase = Phase::Opening;
+        self.begin_anew();
         additional.extend(welcome.answer.unwrap_or_default());
         vec![Action::Send(print_sasl("success", SASL, &additional)), Action::Restart]
     }

@@ -272,6 +272,11 @@ impl Negotiation {
     pub fn handle_secured(&mut self, bindings: Bindings) {
         self.start_tls = StartTls::Unavailable;
         self.offer = Offer { allows_plain: true, bindings, ..self.offer };
+        self.begin_anew();
+    }
+
+    /// The peer opens another stream on the same connection, which takes a header of ours too (RFC 6120 §4.3.3).
+    pub(super) fn begin_anew(&mut self) {
         self.phase = Phase::Opening;
         self.has_header = false;
     }

@@ -165,6 +165,23 @@ fn openings_get_the_right_stream_error() {
 }
 
 #[test]
+fn a_bad_header_is_answered_by_a_header_on_every_stream() {
+    let bad = OPEN.replace("<stream:stream", "<flow:stream");
+    let mut secured = Pair::new(StartTls::Required);
+    secured.send(OPEN);
+    secured.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    let mut logged_in = Pair::new(StartTls::Unavailable);
+    logged_in.send(OPEN);
+    logged_in.send(&plain("\0alice\0secret"));
+    logged_in.login(Ok(()));
+    for mut pair in [Pair::new(StartTls::Required), secured, logged_in] {
+        let answer = pair.send(&bad);
+        assert!(answer.starts_with("<?xml ") && answer.contains("<stream:stream "), "{answer}");
+        assert!(answer.ends_with("</stream:error></stream:stream>") && pair.is_closed, "{answer}");
+    }
+}
+
+#[test]
 fn elements_out_of_turn_get_the_right_stream_error() {
     let cases = [
         ("<message to='bob@example.org'><body>hi</body></message>", "not-authorized"),
