@@ -227,6 +227,7 @@ impl Client {
             acknowledged: self.management.acknowledged(),
             unacknowledged: self.management.unacknowledged().map(|kept| saved::Stanza::of(kept)).collect(),
             until: Timestamp::now().plus_seconds(seconds.into()),
+            follows_blocks: self.follows_blocks,
         };
         let written = self.shared.seats.memory.put_durably(seat.id.to_string().into(), saved.print());
         if let Err(fault) = written.await {
@@ -341,6 +342,7 @@ pub(super) async fn restore(shared: Arc<Shared>, found: Found, signal: ShutdownS
     }
     client.management = management;
     client.told = told;
+    client.follows_blocks = saved.follows_blocks;
     client.seat = Some(Box::new(seated));
     sleep_on(client, queue, signal).await;
 }

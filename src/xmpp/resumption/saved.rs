@@ -61,6 +61,8 @@ pub(super) struct Saved {
     pub(super) unacknowledged: Vec<Stanza>,
     /// When it is too late to resume it.
     pub(super) until: Timestamp,
+    /// It is told whom its owner blocks. Not in [`BEFORE`].
+    pub(super) follows_blocks: bool,
 }
 
 /// A stanza that the client has not acknowledged.
@@ -96,14 +98,20 @@ impl Saved {
         postcard::to_extend(self, vec![VERSION]).unwrap_or_default().into()
     }
 
-    /// Reads a value; `None` where it is not one of this version.
+    /// Reads a value; `None` where it is not one of this version or the one before.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let (version, rest) = bytes.split_first()?;
-        (*version == VERSION).then(|| postcard::from_bytes(rest).ok())?
+        match *version {
+            VERSION => postcard::from_bytes(rest).ok(),
+            BEFORE => postcard::from_bytes(&[rest, &[u8::from(false)]].concat()).ok(),
+            _ => None,
+        }
     }
 }
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+/// Ends before `follows_blocks`.
+const BEFORE: u8 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -128,8 +136,14 @@ mod tests {
             acknowledged: u32::MAX,
             unacknowledged: vec![Stanza::Bytes(b"<presence/>".as_slice().into()), Stanza::Counted],
             until: Timestamp(9),
+            follows_blocks: true,
         };
         let bytes = saved.print();
+        let before = [&[BEFORE][..], &bytes[1..bytes.len() - 1]].concat();
+        let told_less = Saved::parse(&before).expect("what an earlier server wrote");
+        assert!(!told_less.follows_blocks);
+        assert_eq!(Saved { follows_blocks: true, ..told_less }, saved);
+        assert_eq!(Saved::parse(&before[..before.len() - 1]), None);
         assert_eq!(Saved::parse(&bytes), Some(saved));
         assert_eq!(Saved::parse(&bytes[..bytes.len() - 1]), None);
         assert_eq!(Saved::parse(&[VERSION + 1]), None);
