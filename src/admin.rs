@@ -368,4 +368,4 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-pub(crate) use tests::new_admin;
+pub(crate) use tests::{new_admin, new_rooms};

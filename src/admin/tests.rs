@@ -8,6 +8,12 @@ use crate::{
 
 /// Administration of a new server for example.org. The folder goes with it.
 pub(crate) fn new_admin() -> (Admin, TempDir) {
+    let (admin, _, _, folder) = new_rooms();
+    (admin, folder)
+}
+
+/// As [`new_admin`], with what it administers.
+pub(crate) fn new_rooms() -> (Admin, Accounts, Authenticator, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let storage = storage::Config { data_dir: folder.path().to_owned(), ..storage::Config::default() };
     let auth = auth::Config {
@@ -20,7 +26,7 @@ pub(crate) fn new_admin() -> (Admin, TempDir) {
     let authenticator = Authenticator::open(auth, folder.path(), store.clone()).unwrap();
     let domains = vec![Address::parse("example.org").unwrap()];
     let accounts = Accounts::new(store.clone(), domains, account::Config::default());
-    (Admin::new(accounts, authenticator, store), folder)
+    (Admin::new(accounts.clone(), authenticator.clone(), store), accounts, authenticator, folder)
 }
 
 fn address(text: &str) -> Address {

@@ -304,6 +304,8 @@ impl Conversation {
     async fn interrupt(mut self, end: End) {
         // The last thing the account says is that it is over.
         let _ = self.handle_rest();
+        // Their answers are kept with the rest.
+        self.client.finish_jobs().await;
         self.client.save().await;
         self.say_goodbye(end).await;
     }
@@ -345,10 +347,8 @@ impl Conversation {
     }
 
     async fn say_goodbye(mut self, end: End) {
-        if matches!(end, End::Error(_)) {
-            // What the client asked for may be why the session ends, and the client is to know that it was done.
-            let _ = tokio::time::timeout(LAST_ANSWERS, self.client.finish_jobs()).await;
-        }
+        // What the client asked for may be why the session ends, and the client is to know that it was done.
+        self.client.finish_jobs().await;
         let mut last = mem::take(&mut self.client.out);
         match end {
             End::Error(error) => {
@@ -398,25 +398,10 @@ fn lend<T>(to: &'static std::thread::LocalKey<Cell<Vec<T>>>, from: &mut Vec<T>, 
 const STREAMS: &str = "http://etherx.jabber.org/streams";
 /// Bytes that are gathered before they are written.
 const WRITE_BYTES: usize = 64 * 1024;
-/// How long a session that ends waits for the answers that it still owes.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// How long a client is left waiting when the disk is behind.
 const BREATH: Duration = Duration::from_millis(20);
 const LENT_BYTES: usize = 2 * WRITE_BYTES;
 const LENT_DELIVERIES: usize = 1024;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn size_of_task<A, B, C, D, F: Future>(_: fn(A, B, C, D) -> F) -> usize {
-        size_of::<F>()
-    }
-
-    #[test]
-    fn an_idle_session_costs_little() {
-        let task = size_of_task(run);
-        let (client, wire) = (size_of::<Client>(), size_of::<Wire>());
-        assert!(task <= 512 && client <= 328 && wire <= 480, "task {task}, client {client}, wire {wire}");
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 use std::{
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use compact_str::CompactString;
@@ -72,14 +73,17 @@ impl Client {
         has_answered
     }
 
-    /// Waits until everything begun is answered.
+    /// Waits until everything begun is answered, for [`LAST_ANSWERS`] at most: a session that ends takes nothing
+    /// back of what its client asked for.
     pub(super) async fn finish_jobs(&mut self) {
-        std::future::poll_fn(|context| {
+        let finished = std::future::poll_fn(|context| {
             while self.poll_jobs(context) {}
             if self.jobs.is_some() { Poll::Pending } else { Poll::Ready(()) }
-        })
-        .await;
+        });
+        let _ = tokio::time::timeout(LAST_ANSWERS, finished).await;
     }
 }
 
 const MOST: usize = 4;
+/// How long a session that ends waits for the answers that it still owes.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);

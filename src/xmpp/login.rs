@@ -334,7 +334,10 @@ impl Login {
             return Err(self.negotiation.handle_resume_refused());
         };
         let handled = client.management.handled();
-        client.resume(resume.handled).map_err(|error| self.negotiation.close(error))?;
+        if let Err(error) = client.resume(resume.handled) {
+            client.finish_jobs().await;
+            return Err(self.negotiation.close(error));
+        }
         let mut out = std::mem::take(&mut self.out);
         let party = client.session.party();
         out.extend_from_slice(&self.negotiation.handle_resumed(party, &resume.id, handled));

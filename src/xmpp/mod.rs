@@ -40,6 +40,9 @@ mod web;
 mod wire;
 mod xep;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::Config;
 pub use door::{Answers, Door, Entrance, OpenError, Parts};
 pub use federation::{

@@ -38,7 +38,7 @@ use super::{
     translate::print_message,
 };
 use crate::{
-    account::{Copy, Delivery, Memory, SessionChange, SessionSpec, Sink},
+    account::{Copy, Delivery, Memory, Parcel, SessionChange, SessionSpec, Sink},
     formats::xml::parse_boolean,
     net::ShutdownSignal,
     signal::{Address, MessageId, Reject, Timestamp},
@@ -356,37 +356,67 @@ fn sized(kept: Kept) -> (Kept, usize) {
     (kept, bytes)
 }
 
+/// What came up for a session without a connection.
+enum Stir {
+    /// The account handed something over.
+    Parcels,
+    /// Something that was begun is answered.
+    Answered,
+    /// The client goes on on another connection.
+    Wanted(oneshot::Sender<Handover>),
+}
+
+/// What is there is taken in before the session goes on elsewhere.
+fn poll_stir(
+    client: &mut Client,
+    queue: &Queue,
+    parcels: &mut VecDeque<Parcel>,
+    context: &mut Context<'_>,
+) -> Poll<Stir> {
+    if queue.poll_drain(parcels, context).is_ready() {
+        return Poll::Ready(Stir::Parcels);
+    }
+    if client.poll_jobs(context) {
+        return Poll::Ready(Stir::Answered);
+    }
+    match &client.seat {
+        Some(seat) => seat.poll_wanted(context).map(Stir::Wanted),
+        None => Poll::Pending,
+    }
+}
+
 async fn sleep_on(mut client: Box<Client>, queue: Arc<Queue>, signal: ShutdownSignal) {
     let seconds = client.shared.config.resume_seconds;
     let mut over = std::pin::pin!(time::sleep(Duration::from_secs(seconds.into())));
     let mut parcels = VecDeque::new();
-    loop {
-        let wanted = std::future::poll_fn(|context| match &client.seat {
-            Some(seat) => seat.poll_wanted(context),
-            None => Poll::Pending,
-        });
-        tokio::select! {
-            by = wanted => match by.send(Handover { client, queue: Arc::clone(&queue) }) {
+    let is_kept = loop {
+        let stir = std::future::poll_fn(|context| poll_stir(&mut client, &queue, &mut parcels, context));
+        let stir = tokio::select! {
+            stir = stir => stir,
+            () = &mut over => break false,
+            () = signal.draining() => break true,
+        };
+        let handled = match stir {
+            Stir::Wanted(by) => match by.send(Handover { client, queue: Arc::clone(&queue) }) {
                 Ok(()) => return,
                 // He has gone away meanwhile.
-                Err(back) => client = back.client,
-            },
-            () = std::future::poll_fn(|context| queue.poll_drain(&mut parcels, context)) => {
-                let handled = parcels.drain(..).try_for_each(|parcel| client.handle_parcel(parcel));
-                client.out.clear();
-                match handled {
-                    Err(error) if error.condition == Condition::SystemShutdown => client.save().await,
-                    Ok(()) if !client.management.is_full() => continue,
-                    _ => {}
+                Err(back) => {
+                    client = back.client;
+                    continue;
                 }
-                break;
-            }
-            () = &mut over => break,
-            () = signal.draining() => {
-                client.save().await;
-                break;
-            }
+            },
+            Stir::Parcels => parcels.drain(..).try_for_each(|parcel| client.handle_parcel(parcel)),
+            Stir::Answered => Ok(()),
+        };
+        client.out.clear();
+        match handled {
+            Ok(()) if !client.management.is_full() => {}
+            outcome => break outcome.is_err_and(|error| error.condition == Condition::SystemShutdown),
         }
+    };
+    client.finish_jobs().await;
+    if is_kept {
+        client.save().await;
     }
     debug!(session = %client.session.party(), "nobody resumed the stream");
     // The account must know that the session is over before it gets back what was not confirmed.
@@ -400,3 +430,6 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// How long the old connection's task may take to give the session up.
 const HANDOVER: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;
