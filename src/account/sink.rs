@@ -38,6 +38,12 @@ impl Delivery {
         Self { message, copy, slip: None }
     }
 
+    /// Whether somebody waits to hear what becomes of it.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.slip.is_some()
+    }
+
     /// The client has it, as surely as its protocol can tell.
     pub fn confirm(mut self) {
         if let Some(slip) = self.slip.take() {

@@ -283,9 +283,14 @@ impl Client {
     }
 
     /// A message that comes from the offline file may be here already, since it was on its way to the client
-    /// when the connection broke: then only the way it came by is taken over.
+    /// when the connection broke, or was gathered here: then only the way it came by is taken over.
     pub(super) fn recognise(&mut self, delivery: Delivery) -> Option<Delivery> {
         let Some(seat) = &mut self.seat else { return Some(delivery) };
+        if delivery.copy == Copy::Original && !delivery.is_awaited() {
+            // It was handed over before the account heard that the stream goes on.
+            seat.known.insert(delivery.message.id);
+            return Some(delivery);
+        }
         if delivery.copy != Copy::Offline || !seat.known.remove(&delivery.message.id) {
             return Some(delivery);
         }

@@ -26,6 +26,30 @@ async fn write(room: &Room, text: &str) {
 }
 
 #[tokio::test]
+async fn what_comes_while_a_stream_is_being_resumed_comes_once() {
+    let room = Room::new().await;
+    let (mut bob, queue) = room.resumable("bob").await;
+    bob.fall_asleep();
+    write(&room, "hello").await;
+    // It waits in the queue, and in the offline file.
+    bob.resume(0).unwrap();
+    let (mut parcels, mut copies) = (VecDeque::new(), Vec::new());
+    while copies.last() != Some(&Copy::Offline) {
+        let drained = std::future::poll_fn(|context| queue.poll_drain(&mut parcels, context));
+        timeout(PATIENCE, drained).await.expect("the offline file");
+        for parcel in parcels.drain(..) {
+            if let Parcel::Message(delivery) = &parcel {
+                copies.push(delivery.copy);
+            }
+            bob.handle_parcel(parcel).unwrap();
+        }
+    }
+    assert_eq!(copies, [Copy::Original, Copy::Offline]);
+    let written = String::from_utf8(bob.out.clone()).unwrap();
+    assert_eq!(written.matches("hello").count(), 1, "{written}");
+}
+
+#[tokio::test]
 async fn what_waits_is_taken_before_a_stream_goes_on() {
     let room = Room::new().await;
     let (mut bob, queue) = room.resumable("bob").await;
