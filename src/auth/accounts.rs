@@ -13,6 +13,7 @@ use super::{
     credential::{DeviceVerifier, Known, Salts, Verifiers},
     key::random,
     password::{prepare_password, print_device_password},
+    scram::SALT_BYTES,
 };
 
 /// A device password just made. The only time that it can be read.
@@ -43,7 +44,7 @@ impl Authenticator {
         password: &str,
         is_admin: bool,
     ) -> Result<(), AuthError> {
-        let credential = self.seal_password(address, password).await?;
+        let credential = self.seal_password(address, password, random()).await?;
         self.put_account(address, is_admin, credential).await
     }
 
@@ -88,7 +89,7 @@ impl Authenticator {
         if self.has_account(address).await? {
             return Err(AuthError::AccountExists);
         }
-        let credential = self.seal_password(address, password).await?;
+        let credential = self.seal_password(address, password, random()).await?;
         let new = NewAccount { address: address.clone(), is_admin, created: Timestamp::now(), credential };
         let make = move |inner: &Inner| {
             let is_good = inner.store.remove_token(token)?;
@@ -147,7 +148,9 @@ impl Authenticator {
         {
             return Ok(());
         }
-        let sealed = self.seal_password(address, password).await?;
+        // It is the same password: what rests on it stays good.
+        let salt = known.verifiers.salt().first_chunk().copied().unwrap_or_else(random);
+        let sealed = self.seal_password(address, password, salt).await?;
         let (key, before, owner) = (record.account.key, record.credential, address.clone());
         let replace = move |inner: &Inner| {
             let outcome = inner.store.replace_credential(key, before, sealed);
@@ -174,7 +177,7 @@ impl Authenticator {
     /// [`AuthError::NoSuchAccount`], [`AuthError::Password`], or the store's.
     pub async fn set_password(&self, address: &Address, password: &str) -> Result<(), AuthError> {
         let key = self.key_of(address).await?;
-        let sealed = self.seal_password(address, password).await?;
+        let sealed = self.seal_password(address, password, random()).await?;
         self.set_credential(address, key, sealed).await
     }
 
@@ -293,7 +296,12 @@ impl Authenticator {
     }
 
     /// Makes all verifiers of a password, sealed, in turn with those who check one.
-    async fn seal_password(&self, address: &Address, password: &str) -> Result<Vec<u8>, AuthError> {
+    async fn seal_password(
+        &self,
+        address: &Address,
+        password: &str,
+        salt: [u8; SALT_BYTES],
+    ) -> Result<Vec<u8>, AuthError> {
         if address.is_domain() {
             return Err(AuthError::Limit(NO_LOCAL_PART));
         }
@@ -303,7 +311,7 @@ impl Authenticator {
         let verifiers = self
             .blocking(move |inner| {
                 let _turn = turn;
-                let salts = Salts { argon2: random(), scram: [random(), random(), random()] };
+                let salts = Salts { argon2: salt, scram: [random(), random(), random()] };
                 Ok(Verifiers::new(&owner, &typed, &salts, &inner.config))
             })
             .await?;

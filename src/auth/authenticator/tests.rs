@@ -149,6 +149,19 @@ async fn changed_password_replaces_the_old_one_everywhere() {
 }
 
 #[tokio::test]
+async fn what_rests_on_a_password_stays_good_when_its_verifiers_are_completed() {
+    let room = room().await;
+    let kept = room.auth.scram_verifiers(&alice()).await.unwrap();
+    room.auth.set_scram(&alice(), &kept).await.unwrap();
+    assert_eq!(digest(&room, &nonce(&room), "00000001", "alice", "secret").await, DigestVerdict::Wrong);
+    let before = room.auth.mark(&alice(), None).await.unwrap();
+    assert!(room.auth.verify_password(&alice(), "secret", peer()).await.is_ok());
+    let verdict = digest(&room, &nonce(&room), "00000001", "alice", "secret").await;
+    assert_eq!(verdict, DigestVerdict::Ok(alice_login(None)));
+    assert_eq!(room.auth.mark(&alice(), None).await.unwrap(), before);
+}
+
+#[tokio::test]
 async fn device_password_is_good_for_digest_and_in_the_clear_until_it_is_removed() {
     let room = room().await;
     let phone = room.auth.add_device(&alice(), " desk phone ").await.unwrap();
