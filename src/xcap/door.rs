@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     account::{Accounts, Reply, Request},
-    auth::Authenticator,
+    auth::{Authenticator, Login},
     documents::{Documents, Origin, Readers, Selector, Terminal, TreeLimits},
     formats::percent::encode_path,
     net::Visitor,
@@ -127,12 +127,12 @@ impl Shared {
         let readers = if is_reading(&parts.method) { resource.application.readers } else { Readers::Owner };
         if !self.is_for_everybody(readers, &resource, parts.uri.query()).await? {
             let Some(who) = &who else { return Err(asker.challenge(false)) };
-            self.authorize(readers, &resource, who).await?;
+            self.authorize(readers, &resource, who, &parts.method).await?;
         }
         if !allowed.split(", ").any(|method| method == parts.method.as_str()) {
             return Err(Refusal::Method(allowed));
         }
-        Ok(Admitted { resource, selector, who })
+        Ok(Admitted { resource, selector, who: who.map(|login| login.address) })
     }
 
     /// Whether anybody may do this, without credentials, or whoever knows this query.
@@ -161,16 +161,24 @@ impl Shared {
     }
 
     /// Decides what an account may do where not everybody may (RFC 4825 §5.7).
-    async fn authorize(&self, readers: Readers, resource: &Resource<'_>, who: &Address) -> Outcome<()> {
+    async fn authorize(
+        &self,
+        readers: Readers,
+        resource: &Resource<'_>,
+        who: &Login,
+        method: &Method,
+    ) -> Outcome<()> {
         match &resource.tree {
-            Owner::User(owner) if owner == who => Ok(()),
+            Owner::User(owner) if *owner == who.address => Ok(()),
             // Their own server decides.
             Owner::User(owner) if !self.accounts.serves(owner.domain()) => Ok(()),
             Owner::User(owner) if readers == Readers::Picture => {
                 let request = Request::Enquire { of: owner.clone(), wanted: Wanted::Avatar };
-                self.accounts.ask(who, request).await.map(drop).map_err(|_| Refusal::FORBIDDEN)
+                self.accounts.ask(&who.address, request).await.map(drop).map_err(|_| Refusal::FORBIDDEN)
             }
             Owner::User(_) => Err(Refusal::FORBIDDEN),
+            // What the accounts keep is for the trusted alone (RFC 4826 §4.4.9).
+            Owner::Global if is_reading(method) && !who.is_admin => Err(Refusal::FORBIDDEN),
             // Who writes there is told that nobody can.
             Owner::Global => Ok(()),
         }

@@ -11,10 +11,9 @@ use super::{
     door::Shared,
 };
 use crate::{
-    auth::{AuthError, DigestVerdict, TokenKind, flow_of},
+    auth::{AuthError, DigestVerdict, Login, TokenKind, flow_of},
     formats::percent,
     net::Visitor,
-    signal::Address,
 };
 
 /// Where a request comes from, and in which realm it is answered.
@@ -26,23 +25,24 @@ pub(super) struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    /// The account that proves to be behind a request; `None` where it brings no credentials.
+    /// The account that proves to be behind a request, and whether it is an administrator's; `None` where it brings
+    /// no credentials.
     ///
     /// # Errors
     /// A challenge where they are wrong; or why they are of no use.
-    pub(super) async fn identify(&self, parts: &Parts) -> Outcome<Option<Address>> {
+    pub(super) async fn identify(&self, parts: &Parts) -> Outcome<Option<Login>> {
         let Some(header) = parts.headers.get(header::AUTHORIZATION) else { return Ok(None) };
         let credentials = header.to_str().ok().and_then(Credentials::parse);
-        let address = match credentials {
+        let login = match credentials {
             None => return Err(Refusal::Status(StatusCode::BAD_REQUEST, "the credentials cannot be read")),
             Some(Credentials::Digest(digest)) => self.check_digest(&digest, parts).await?,
             Some(Credentials::Basic { user, password }) => self.check_basic(&user, &password).await?,
             Some(Credentials::Bearer(token)) => {
                 let login = self.shared.authenticator.verify_token(TokenKind::Bearer, &token).await;
-                login.map(|login| login.address).map_err(|fault| self.refuse(fault))?
+                login.map_err(|fault| self.refuse(fault))?
             }
         };
-        Ok(Some(address))
+        Ok(Some(login))
     }
 
     /// 401 with one challenge for each way to answer.
@@ -64,7 +64,7 @@ impl Asker<'_> {
         self.shared.config.basic && self.visitor.is_secure
     }
 
-    async fn check_digest(&self, digest: &Digest, parts: &Parts) -> Outcome<Address> {
+    async fn check_digest(&self, digest: &Digest, parts: &Parts) -> Outcome<Login> {
         if digest.realm != self.realm {
             return Err(self.challenge(false));
         }
@@ -77,7 +77,7 @@ impl Asker<'_> {
         let response = digest.response(parts.method.as_str());
         let peer = self.visitor.address;
         match self.shared.authenticator.verify_digest(&address, &response, &flow_of(peer), peer).await {
-            DigestVerdict::Ok(login) => Ok(login.address),
+            DigestVerdict::Ok(login) => Ok(login),
             DigestVerdict::Stale => Err(self.challenge(true)),
             DigestVerdict::Wrong => Err(self.challenge(false)),
             DigestVerdict::Throttled { retry_after } => {
@@ -87,13 +87,13 @@ impl Asker<'_> {
         }
     }
 
-    async fn check_basic(&self, user: &str, password: &str) -> Outcome<Address> {
+    async fn check_basic(&self, user: &str, password: &str) -> Outcome<Login> {
         if !self.takes_basic() {
             return Err(self.challenge(false));
         }
         let Some(address) = account_of(user, self.realm) else { return Err(self.challenge(false)) };
         let login = self.shared.authenticator.verify_password(&address, password, self.visitor.address).await;
-        login.map(|login| login.address).map_err(|fault| self.refuse(fault))
+        login.map_err(|fault| self.refuse(fault))
     }
 
     fn refuse(&self, fault: AuthError) -> Refusal {

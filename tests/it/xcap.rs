@@ -30,6 +30,13 @@ fn root(house: &House) -> String {
     format!("http://{}/xcap-root", house.http())
 }
 
+/// A client of an administrator of that domain.
+pub(crate) async fn administrator(house: &House) -> Xcap {
+    let address = Address::new("root", "example.com").unwrap();
+    house.server().authenticator().create_account(&address, PASSWORD, true).await.unwrap();
+    client(house, "root").await
+}
+
 /// A client of one of them.
 pub(crate) async fn client(house: &House, user: &str) -> Xcap {
     Xcap::start(&root(house), user, "example.com").await
@@ -144,8 +151,26 @@ async fn capabilities_are_open_to_everybody_and_nobody_writes_them() {
     let refused = alice.put("/xcap-caps/global/index", "application/xcap-caps+xml", "<a/>").await.expect(405);
     assert_eq!(refused.header("allow"), Some("GET, HEAD"));
     alice.get("/xcap-caps/users/sip:alice@example.com/index").await.expect(404);
-    alice.get("/rls-services/global/index").await.expect(200);
-    anybody.get("/rls-services/global/index").await.expect(401);
+}
+
+/// RFC 4826 §4.4.9.
+#[tokio::test(flavor = "multi_thread")]
+async fn services_of_all_accounts_are_for_administrators_alone() {
+    let house = example_house(&["alice"]).await;
+    let mut alice = client(&house, "alice").await;
+    let mut anybody = Xcap::start_with(&root(&house), "", "", "none").await;
+    let mut root = administrator(&house).await;
+    for path in ["/rls-services/global/index", "/rls-services/global/index/~~/rls-services"] {
+        anybody.get(path).await.expect(401);
+        alice.get(path).await.expect(403);
+        alice.send("HEAD", path, &[], None).await.expect(403);
+        root.get(path).await.expect(200);
+    }
+    for name in ["/rls-services/global/other", "/resource-lists/global/index"] {
+        alice.get(name).await.expect(403);
+        root.get(name).await.expect(404);
+    }
+    alice.put("/rls-services/global/index", "application/rls-services+xml", "<a/>").await.expect(405);
 }
 
 #[tokio::test(flavor = "multi_thread")]
