@@ -192,8 +192,12 @@ impl Subscriptions {
             if entry.watcher != *watcher {
                 return Err(Misfit::Unknown);
             }
-            let package = entry.package;
+            let (package, before) = (entry.package, entry.dialog.reach());
             entry.dialog.refresh(message, contact.clone(), request.flow)?;
+            // What is on its way to where he was he will not hear: this is answered at once (RFC 6665 §4.2.1.2).
+            if entry.dialog.reach() != before && entry.notifier.redirect() {
+                entry.teller.forget();
+            }
             if let Some(Followed { wanted, state }) = followed {
                 entry.wanted = Some(wanted);
                 entry.content = Some(state);

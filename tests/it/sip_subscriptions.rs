@@ -110,6 +110,50 @@ async fn a_refused_notify_is_said_again() {
     assert_eq!(body(&again), body(&refused));
 }
 
+/// RFC 6665 §4.2.1.2: a refresh is answered where the watcher is now, and what becomes of a NOTIFY to where he was
+/// says nothing of him.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_who_moved_is_told_there_at_once_and_outlives_what_he_left_unanswered() {
+    let house = House::with_accounts(&["bob"]).await;
+    let mut before = SipPhone::new("bob", house.sip_udp()).await;
+    let accepted = subscribe(&mut before, "bob", "Event: presence\r\n").await;
+    let mut bob = before.moved().await;
+    assert_eq!(refresh(&mut bob, &accepted, "Event: presence\r\n").await.status(), Some(200));
+    notified(&mut bob, "active").await;
+    before.serve(481).await;
+    // Whichever comes first, the answer from before or the refresh, the subscription stands.
+    for _ in 0..2 {
+        assert_eq!(refresh(&mut bob, &accepted, "Event: presence\r\n").await.status(), Some(200));
+        notified(&mut bob, "active").await;
+    }
+}
+
+/// The same where it is a registration that says where he is (RFC 5627 §6.1).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_at_a_gruu_who_moved_is_told_where_he_registers() {
+    const INSTANCE: &str = "urn:uuid:00000000-0000-1000-8000-000000000001";
+    async fn register(phone: &mut SipPhone) {
+        let contact = format!("Contact: <sip:bob@{}>;+sip.instance=\"<{INSTANCE}>\"\r\n", phone.address());
+        let headers = format!("{contact}Supported: gruu\r\n");
+        let answer = phone.ask("REGISTER", "sip:localhost", "bob", &headers, "").await;
+        assert_eq!(answer.status(), Some(200), "{answer:?}");
+    }
+    let house = House::with_accounts(&["bob"]).await;
+    let mut before = SipPhone::new("bob", house.sip_udp()).await;
+    register(&mut before).await;
+    let contact = format!("Contact: <sip:bob@localhost;gr={INSTANCE}>\r\nEvent: presence\r\n");
+    let accepted = before.ask("SUBSCRIBE", "sip:bob@localhost", "bob", &contact, "").await;
+    assert_eq!(accepted.status(), Some(200), "{accepted:?}");
+    let mut bob = before.moved().await;
+    register(&mut bob).await;
+    notified(&mut bob, "active").await;
+    before.serve(481).await;
+    for _ in 0..2 {
+        assert_eq!(refresh(&mut bob, &accepted, "Event: presence\r\n").await.status(), Some(200));
+        notified(&mut bob, "active").await;
+    }
+}
+
 /// A phone on one TCP connection.
 struct Connection {
     stream: TcpStream,

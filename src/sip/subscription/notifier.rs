@@ -251,6 +251,17 @@ impl Notifier {
         self.due = Due::Answer;
     }
 
+    /// The watcher is reached in another way: nothing is heard any more of the NOTIFY that is on its way. Tells
+    /// whether there is one.
+    pub(super) fn redirect(&mut self) -> bool {
+        std::mem::replace(&mut self.is_outstanding, false)
+    }
+
+    /// All is to be said again, at once.
+    pub(super) fn repeat(&mut self) {
+        self.due = Due::Answer;
+    }
+
     /// There is a way to the watcher again; tells whether there was none.
     pub(super) fn rejoin(&mut self) -> bool {
         std::mem::replace(&mut self.is_cut_off, false)

@@ -20,6 +20,8 @@ impl Subscriptions {
         }
     }
 
+    /// What becomes of a NOTIFY that went by `reach`. Of a watcher who is reached in another way by now it says
+    /// nothing.
     fn handle_event(&self, id: SubscriptionId, event: &ClientEvent, reach: Reach) {
         if self.is_stopping.load(Ordering::Relaxed) {
             return;
@@ -29,24 +31,24 @@ impl Subscriptions {
         let is_ready = match outcome_of(event, reach) {
             // Documents that were perhaps not told are not told again: RFC 5875 §4.7 ends the subscription.
             Outcome::Unanswered if package == Some(Package::Documents) => {
-                if let Some(entry) = self.table.remove(id) {
+                if let Some(entry) = self.table.remove_at(id, reach) {
                     self.finish(entry);
                 }
                 false
             }
             Outcome::Waiting => false,
-            Outcome::Settled => self.table.change(id, |entry| {
+            Outcome::Settled => self.table.change_at((id, reach), |entry| {
                 if let ClientEvent::Final(response) = event {
                     self.heed_wishes(entry, response, now);
                 }
                 entry.notifier.handle_answer()
             }),
-            Outcome::Refused(pause) => self.table.change(id, |entry| {
+            Outcome::Refused(pause) => self.table.change_at((id, reach), |entry| {
                 entry.teller.forget();
                 entry.notifier.handle_refusal(pause, now);
                 true
             }),
-            Outcome::Unanswered => self.table.change(id, |entry| {
+            Outcome::Unanswered => self.table.change_at((id, reach), |entry| {
                 entry.teller.forget();
                 entry.notifier.handle_answer()
             }),
@@ -55,7 +57,7 @@ impl Subscriptions {
                 true
             }
             Outcome::Dead => {
-                if let Some(entry) = self.table.remove(id) {
+                if let Some(entry) = self.table.remove_at(id, reach) {
                     self.finish(entry);
                 }
                 false

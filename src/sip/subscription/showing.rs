@@ -40,12 +40,13 @@ impl Subscriptions {
                     && contact.raw_user() == target.uri.raw_user()
                     && contact.host() == target.uri.host())
         };
-        self.table.aim(device.address(), (&target.uri, target.flow), |contact| device.is_meant_by(contact));
+        let is_its = |contact: &Uri| device.is_meant_by(contact);
+        let is_ready = self.table.aim(device.address(), (&target.uri, target.flow), is_its);
         let ids = self.table.rejoin(device.address(), target.flow, is_same);
         for id in &ids {
             self.save(*id);
         }
-        if !ids.is_empty() {
+        if is_ready || !ids.is_empty() {
             self.work.notify_one();
         }
     }

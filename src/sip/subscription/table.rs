@@ -157,17 +157,13 @@ impl Table {
     }
 
     /// The way by which a NOTIFY went is no way any more: the next one takes another, or waits until the
-    /// watcher shows up again.
+    /// watcher shows up again. Where he is reached in another way already, nothing becomes of it.
     pub(super) fn lose_reach(&self, id: SubscriptionId, gone: Reach) {
         let mut locked = self.lock();
         let inner = &mut *locked;
         let Some(kept) = inner.entries.get_mut(&id) else { return };
         let entry = &mut kept.entry;
         if entry.dialog.reach() != gone {
-            entry.teller.forget();
-            if entry.notifier.handle_answer() {
-                inner.make_ready(id);
-            }
             return;
         }
         match gone {
@@ -211,15 +207,16 @@ impl Table {
     }
 
     /// A phone of the watcher registered: those of his subscriptions that take requests at a GRUU of it, as
-    /// `is_its` says, find it there, by `flow`.
+    /// `is_its` says, find it there, by `flow`. Tells whether any of them has something to say there.
     pub(super) fn aim(
         &self,
         watcher: &Address,
         (contact, flow): (&Uri, Flow),
         is_its: impl Fn(&Uri) -> bool,
-    ) {
+    ) -> bool {
         let mut locked = self.lock();
         let inner = &mut *locked;
+        let mut is_any_ready = false;
         for id in inner.by_gruu.get(watcher).cloned().unwrap_or_default() {
             let Some(kept) = inner.entries.get_mut(&id) else { continue };
             if !is_its(kept.entry.dialog.target()) {
@@ -227,11 +224,23 @@ impl Table {
             }
             kept.entry.dialog.aim(contact);
             let before = kept.entry.dialog.reach();
-            if let Reach::Flow(_) = before {
-                kept.entry.dialog.set_reach(Reach::Flow(flow));
-                inner.move_reach(before, Reach::Flow(flow), watcher, id);
+            let after = Reach::Flow(flow);
+            if !matches!(before, Reach::Flow(_)) || before == after {
+                continue;
+            }
+            kept.entry.dialog.set_reach(after);
+            let is_ready = kept.entry.notifier.redirect();
+            if is_ready {
+                kept.entry.teller.forget();
+                kept.entry.notifier.repeat();
+            }
+            inner.move_reach(before, after, watcher, id);
+            if is_ready {
+                inner.make_ready(id);
+                is_any_ready = true;
             }
         }
+        is_any_ready
     }
 
     /// Shows what this door knows itself to all who follow it; tells whether anybody does.
@@ -303,6 +312,23 @@ impl Table {
             inner.make_ready(id);
         }
         is_ready
+    }
+
+    /// As [`Table::change`], where the watcher is still reached in this way.
+    pub(super) fn change_at(
+        &self,
+        (id, reach): (SubscriptionId, Reach),
+        change: impl FnOnce(&mut Entry) -> bool,
+    ) -> bool {
+        self.change(id, |entry| entry.dialog.reach() == reach && change(entry))
+    }
+
+    /// As [`Table::remove`], where the watcher is still reached in this way.
+    #[must_use]
+    pub(super) fn remove_at(&self, id: SubscriptionId, reach: Reach) -> Option<Entry> {
+        let mut inner = self.lock();
+        inner.entries.get(&id).filter(|kept| kept.entry.dialog.reach() == reach)?;
+        inner.remove(id)
     }
 
     /// Makes the NOTIFYs of some of the ready subscriptions. The caller sends them, sets the alarms,

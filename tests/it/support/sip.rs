@@ -122,6 +122,14 @@ impl SipPhone {
         self.wire.address()
     }
 
+    /// The same phone by another socket, where its dialogs go on; this one is left behind.
+    pub(crate) async fn moved(&self) -> Self {
+        let mut moved = Self::new(&self.user, self.server).await;
+        moved.set_call_id(&self.call_id);
+        moved.next = self.next;
+        moved
+    }
+
     /// The Call-ID of its requests from now on.
     pub(crate) fn set_call_id(&mut self, call_id: &str) {
         call_id.clone_into(&mut self.call_id);
