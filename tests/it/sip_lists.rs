@@ -1,7 +1,11 @@
 //! Lists of resources followed by one subscription: an account's contacts, and lists that come with the
 //! SUBSCRIBE; as Blink and Linphone ask for them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::pin,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use rollcall::{
@@ -11,7 +15,9 @@ use rollcall::{
     signal::{ContactEvent, DocumentId, Native},
     sip::message::{HeaderName, Message},
 };
+use rusqlite::Connection;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::support::{Blink, House, SipPhone, address, body, soon};
 
@@ -285,6 +291,25 @@ async fn a_thousand_contacts_are_told_in_pieces_and_without_a_storm() {
         open.extend(opened.map(|(name, _)| name));
     }
     assert!(known.version - before < 100, "{} notifications of 100 changes", known.version - before);
+}
+
+/// What is promised survives a kill: nothing is promised while nothing can be written.
+#[tokio::test(flavor = "multi_thread")]
+async fn list_is_accepted_when_it_is_on_the_disk() {
+    let house = House::with_accounts(&["alice"]).await;
+    let mut alice = SipPhone::connected("alice", house.sip_tcp()).await;
+    let disk = Connection::open(house.folder().join("rollcall.db")).unwrap();
+    disk.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let answer = {
+        let mut asked = pin!(subscribe(&mut alice, "sip:alice+presence@localhost", LISTS, b""));
+        let early = timeout(Duration::from_secs(1), &mut asked).await;
+        assert!(early.is_err(), "{early:?}");
+        disk.execute_batch("COMMIT").unwrap();
+        asked.await
+    };
+    assert_eq!(answer.status(), Some(200), "{answer:?}");
+    let kept = "SELECT count(*) FROM memory WHERE room IN ('lists', 'subscriptions')";
+    assert_eq!(disk.query_row(kept, [], |row| row.get(0)), Ok(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

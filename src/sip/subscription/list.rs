@@ -180,14 +180,14 @@ impl Subscriptions {
         }
         let wanted = members.or_else(|| carried.as_ref().map(|carried| wanted_of_lists(&carried.lists)));
         self.fill(request, &following, wanted).await?;
-        request.transaction.respond(accepted(&request.message, 200, &tag, &contact, &asked));
-        begun.accept(asked.duration);
         if !asked.duration.is_zero() {
             self.save_origin(&tag, &origin);
-            self.save(id);
-            if carried.is_some() {
-                self.add_contacts(watcher, &following).await;
-            }
+        }
+        self.save_first(id, asked.duration).await;
+        request.transaction.respond(accepted(&request.message, 200, &tag, &contact, &asked));
+        begun.accept(asked.duration);
+        if carried.is_some() && !asked.duration.is_zero() {
+            self.add_contacts(watcher, &following).await;
         }
         Ok(())
     }
