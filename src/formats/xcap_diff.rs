@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use compact_str::{CompactString, format_compact};
+use rustc_hash::FxHashMap;
 
 use super::{
     changes::changes,
@@ -172,9 +173,11 @@ where
     if changed.is_empty() {
         return None;
     }
+    let known: FxHashMap<&str, &State> =
+        before.resources.iter().map(|told| (told.selector.as_str(), &told.state)).collect();
     let told = |resource: &Resource| {
-        let told = before.resources.iter().find(|told| told.selector == resource.selector)?;
-        Some(&told.state).filter(|state| state.kind() == resource.state.kind())
+        let told = known.get(resource.selector.as_str()).copied();
+        told.filter(|state| state.kind() == resource.state.kind())
     };
     let changed: Vec<_> = changed.iter().map(|resource| (resource, told(resource))).collect();
     let steps: Vec<_> =

@@ -1,7 +1,7 @@
 //! What the package `xcap-diff` shows (RFC 5875): documents of the watcher's own account, collections of them, and
 //! elements and attributes of them, whoever changed them by whatever protocol.
 //!
-//! [`Wanted`] is what somebody asked for, [`gather()`] looks how it is, [`patch()`] tells how a document became
+//! [`Wanted`] is what somebody asked for, [`gather()`] looks how it is, [`Patches`] tells how a document became
 //! another, [`Journal`] knows what it was in between. When something is told is [`super::subscription`]'s to say.
 //!
 //! # Invariants
@@ -18,7 +18,7 @@ mod wanted;
 
 pub(in crate::sip) use gather::gather;
 pub(in crate::sip) use journal::Journal;
-pub(in crate::sip) use patch::patch;
+pub(in crate::sip) use patch::Patches;
 pub(in crate::sip) use wanted::{Wanted, read_wanted};
 
 use super::message::TokenParams;

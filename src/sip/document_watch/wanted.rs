@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use compact_str::CompactString;
+use rustc_hash::FxHashSet;
 
 use crate::{
     documents::{Application, Selector, find_application},
@@ -31,8 +32,6 @@ pub(super) enum Place {
         prefix: String,
     },
     Node(DocumentId, Selector),
-    /// Nothing that he may see, or that can be.
-    Nothing,
 }
 
 impl Wanted {
@@ -43,24 +42,32 @@ impl Wanted {
             Place::Collection { application, prefix, .. } => {
                 id.application == application.stored_as && id.name.starts_with(prefix.as_str())
             }
-            Place::Node(..) | Place::Nothing => false,
+            Place::Node(..) => false,
         }
     }
 }
 
-/// The resources of a list, each once.
+/// The resources of a list, each once, under the first of the URIs that lead to it.
 pub(in crate::sip) fn read_wanted(lists: &ResourceLists, owner: &Address) -> Vec<Wanted> {
+    let mut known: FxHashSet<Name> = FxHashSet::default();
     let mut wanted: Vec<Wanted> = Vec::new();
     for entry in lists.entries().take(MOST) {
-        if wanted.iter().all(|known| known.uri != entry.uri) {
-            let place = place_of(&entry.uri, owner).unwrap_or(Place::Nothing);
+        if let Some((place, name)) = place_of(&entry.uri, owner)
+            && known.insert(name)
+        {
             wanted.push(Wanted { uri: entry.uri.clone(), place });
         }
     }
     wanted
 }
 
-fn place_of(uri: &str, owner: &Address) -> Option<Place> {
+/// What a resource is called, however its URI is written: the application, and what of it. Documents that several
+/// applications share are followed in each of them.
+type Name = (&'static str, String);
+
+/// The place that a URI names; `None` where it is nothing that he may see, or that can be. Only nodes have a query
+/// (RFC 4825 §6.4): any other is not looked at.
+fn place_of(uri: &str, owner: &Address) -> Option<(Place, Name)> {
     let (path, query) = uri.split_once('?').map_or((uri, None), |(path, query)| (path, Some(query)));
     let (document, node) = split_node(path);
     let (application, segments) = below_root(document)?;
@@ -82,9 +89,14 @@ fn place_of(uri: &str, owner: &Address) -> Option<Place> {
                 (false, true) => None,
                 (false, false) => {
                     let id = DocumentId::new(application.stored_as, application.document_name(&name)?);
-                    let Some(node) = node else { return Some(Place::Document(id)) };
+                    let Some(node) = node else {
+                        let name = (application.auid, id.name.to_string());
+                        return Some((Place::Document(id), name));
+                    };
                     let selector = Selector::parse(node, query, Some(application.default_namespace));
-                    Some(Place::Node(id, selector.ok()?))
+                    let (node, query) = (percent::decode(node)?, query.unwrap_or_default());
+                    let name = (application.auid, format!("{}/~~/{node}?{query}", id.name));
+                    Some((Place::Node(id, selector.ok()?), name))
                 }
             }
         }
@@ -92,8 +104,9 @@ fn place_of(uri: &str, owner: &Address) -> Option<Place> {
     }
 }
 
-fn collection(application: &'static Application, between: String, prefix: String) -> Place {
-    Place::Collection { application, between, prefix }
+fn collection(application: &'static Application, between: String, prefix: String) -> (Place, Name) {
+    let name = (application.auid, format!("{prefix}/"));
+    (Place::Collection { application, between, prefix }, name)
 }
 
 /// Parts a path at its node selector (RFC 4825 §6.1).
@@ -133,16 +146,39 @@ const MOST: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::resource_lists::Limits;
 
     fn named(uri: &str) -> String {
         let alice = Address::parse("alice@example.org").unwrap();
-        match place_of(uri, &alice).unwrap_or(Place::Nothing) {
-            Place::Document(id) => format!("document {id}"),
-            Place::Node(id, _) => format!("node of {id}"),
-            Place::Collection { application, between, prefix } => {
+        match place_of(uri, &alice) {
+            Some((Place::Document(id), _)) => format!("document {id}"),
+            Some((Place::Node(id, _), _)) => format!("node of {id}"),
+            Some((Place::Collection { application, between, prefix }, _)) => {
                 format!("collection {} [{between}] [{prefix}]", application.stored_as)
             }
-            Place::Nothing => "nothing".to_owned(),
+            None => "nothing".to_owned(),
+        }
+    }
+
+    #[test]
+    fn resource_is_followed_once_however_its_uris_are_written() {
+        let alice = Address::parse("alice@example.org").unwrap();
+        let users = "resource-lists/users/sip:alice@example.org";
+        for (uris, expect) in [
+            (&["/index", "/index?1", "/index?2", "/inde%78"][..], 1),
+            (&["/index/~~/*", "/index/~~/%2a", "/index/~~/*?xmlns(a=urn:a)", "/index", "/index"], 3),
+            (&["/", "/?1", "//", "/?2"], 1),
+            (&["/", "/a/", "/a", "/b/"], 4),
+            (&["/index/~~/[", "/../index"], 0),
+        ] {
+            let entries: String = uris.iter().map(|uri| format!("<entry uri=\"{users}{uri}\"/>")).collect();
+            let text = format!(
+                "<resource-lists xmlns=\"urn:ietf:params:xml:ns:resource-lists\"><list>{entries}</list>\
+                 </resource-lists>"
+            );
+            let lists = ResourceLists::parse(text.as_bytes(), &Limits::default()).unwrap();
+            let wanted = read_wanted(&lists, &alice);
+            assert_eq!(wanted.len(), expect, "{uris:?}: {wanted:?}");
         }
     }
 
@@ -159,6 +195,7 @@ mod tests {
             ("resource-lists/users/sip:bob@example.org/index", "nothing"),
             ("resource-lists/users/sip:alice@example.org/../index", "nothing"),
             ("unheard-of/users/sip:alice@example.org/index", "nothing"),
+            ("resource-lists/users/sip:alice@example.org/index?1", "document resource-lists/index"),
             ("resource-lists/users/sip:alice@example.org/", "collection resource-lists [] []"),
             ("resource-lists/users/", "collection resource-lists [sip:alice@example.org/] []"),
             ("pidf-manipulation/", "collection pidf-manipulation [users/sip:alice@example.org/] []"),

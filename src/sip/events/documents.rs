@@ -10,7 +10,7 @@ use crate::{
     documents::IconKeys,
     formats::{hex, pidf},
     signal::{Snapshot, View},
-    sip::translate,
+    sip::{document_watch::Patches, translate},
 };
 
 /// The body of a NOTIFY.
@@ -31,6 +31,8 @@ pub(in crate::sip) struct Documents {
     shared: VecDeque<Shared>,
     /// Below which URI pictures are found, by which keys; without it they are not named.
     pictures: Option<(CompactString, IconKeys)>,
+    /// Of documents that are followed.
+    pub(in crate::sip) patches: Patches,
 }
 
 struct Shared {

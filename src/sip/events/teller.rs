@@ -1,6 +1,6 @@
 //! What one subscription is told, document after document: whole or what changed, under which version.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -18,7 +18,7 @@ use crate::{
     },
     signal::{Address, Timestamp, WatcherList},
     sip::{
-        document_watch::{Journal, Mode, patch},
+        document_watch::{Journal, Mode},
         translate,
     },
 };
@@ -266,6 +266,10 @@ impl Teller {
                 let known = told.as_deref().filter(|_| extent == Extent::Partial);
                 let history =
                     |before: Option<&str>, now: Option<&str>| Some(journal.as_ref()?.tell(before, now));
+                documents.patches.begin();
+                let patches = RefCell::new(&mut documents.patches);
+                let patch =
+                    |old: &Bytes, new: &Bytes, prefix: &str| patches.borrow_mut().patch(old, new, prefix);
                 let text = match known {
                     None => Some(xcap_diff::print_full(now)),
                     Some(known) => xcap_diff::print_changes(known, now, &Ways { history, patch }),

@@ -337,7 +337,8 @@ impl Table {
         let mut batch = Batch::default();
         let mut locked = self.lock();
         let inner = &mut *locked;
-        while batch.taken < BATCH {
+        inner.documents.patches.rest();
+        while batch.taken < BATCH && !inner.documents.patches.is_tired() {
             let Some(id) = inner.ready.pop_front() else { break };
             batch.taken += 1;
             let Some(kept) = inner.entries.get_mut(&id) else { continue };
@@ -454,5 +455,5 @@ fn forget<K: std::hash::Hash + Eq>(
     }
 }
 
-/// Most subscriptions looked at while the table is locked.
+/// Most subscriptions looked at while the table is locked; fewer where much work goes into what they are told.
 const BATCH: usize = 128;

@@ -6,7 +6,7 @@
 
 use std::{borrow::Cow, collections::HashMap, hash::Hash};
 
-use super::{Operations, bindings_of, scope_of};
+use super::{Operations, SEARCHED, spend};
 use crate::documents::{Element, Node, escape_text};
 
 /// A child that is no text.
@@ -28,12 +28,14 @@ type Pairs = Vec<(usize, usize)>;
 
 impl Operations<'_> {
     pub(super) fn children(&mut self, old: Element<'_>, new: Element<'_>, path: &str) -> Option<()> {
+        // They are read, and what is the same in both is found by what is written.
+        spend(self.work, (old.source().len() + new.source().len()) / SEARCHED)?;
         let (mut was, is) = (Children::of(old), Children::of(new));
         if was.knots.is_empty() && is.knots.is_empty() && was.texts != is.texts {
             // A text alone is replaced with the element around it: that is short, and easily applied.
             return None;
         }
-        let pairs = pairs(&was.knots, &is.knots)?;
+        let pairs = pairs(&was.knots, &is.knots, self.work)?;
         for at in (0..was.knots.len()).rev() {
             if pairs.binary_search_by_key(&at, |(old, _)| *old).is_err() {
                 self.push("remove", &was.selector(path, at)?, "", "")?;
@@ -57,7 +59,8 @@ impl Operations<'_> {
         if let (Knot::Element(one), Knot::Element(other)) = (*was.knots.get(at)?, to) {
             let place = was.selector(path, at)?;
             if self.compare(one, other, &place).is_none() {
-                self.push("replace", &place, &bindings_of(other), other.source())?;
+                let bindings = self.bindings_of(other)?;
+                self.push("replace", &place, &bindings, other.source())?;
             }
         }
         *was.knots.get_mut(at)? = to;
@@ -93,7 +96,7 @@ impl Operations<'_> {
         if content.is_empty() {
             return Some(());
         }
-        let bindings = scope_of(parent, &content);
+        let bindings = self.scope_of(parent, &content)?;
         match (is_behind, from.checked_sub(1)) {
             (true, None) => self.push("add", path, &format!(" pos=\"prepend\"{bindings}"), &content)?,
             (true, Some(left)) => {
@@ -187,14 +190,14 @@ impl<'a> Knot<'a> {
 
 /// Which nodes stay: those that are the same, and between them elements that are to be compared. `None` where there
 /// are too many to tell.
-fn pairs(was: &[Knot<'_>], is: &[Knot<'_>]) -> Option<Pairs> {
-    let same = common(was, is, |knot| Some(knot.source()))?;
+fn pairs(was: &[Knot<'_>], is: &[Knot<'_>], work: &mut usize) -> Option<Pairs> {
+    let same = common(was, is, |knot| Some(knot.source()), work)?;
     let mut all = Pairs::new();
     let mut begin = (0, 0);
     for end in same.into_iter().chain([(was.len(), is.len())]) {
         let gone = was.get(begin.0..end.0)?;
         let come = is.get(begin.1..end.1)?;
-        let mut alike = common(gone, come, Knot::identity)?;
+        let mut alike = common(gone, come, Knot::identity, work)?;
         if alike.is_empty() && gone.len() == come.len() {
             let both = gone.iter().zip(come).enumerate();
             let both = both.filter(|(_, both)| matches!(both, (Knot::Element(_), Knot::Element(_))));
@@ -215,6 +218,7 @@ fn common<'a, K: Eq + Hash>(
     was: &[Knot<'a>],
     is: &[Knot<'a>],
     key: impl Fn(Knot<'a>) -> Option<K>,
+    work: &mut usize,
 ) -> Option<Pairs> {
     let mut numbers: HashMap<K, usize> = HashMap::new();
     let mut number = |knot: &Knot<'a>| {
@@ -227,7 +231,7 @@ fn common<'a, K: Eq + Hash>(
     let most = was.len().min(is.len()) - start;
     let tail = was.iter().rev().zip(is.iter().rev()).take(most).take_while(is_alike).count();
     let (inner, other) = (was.get(start..was.len() - tail)?, is.get(start..is.len() - tail)?);
-    let inside = longest(inner, other)?.into_iter().map(|(one, two)| (start + one, start + two));
+    let inside = longest(inner, other, work)?.into_iter().map(|(one, two)| (start + one, start + two));
     let behind = (0..tail).rev().map(|back| (was.len() - 1 - back, is.len() - 1 - back));
     Some((0..start).map(|at| (at, at)).chain(inside).chain(behind).collect())
 }
@@ -236,9 +240,10 @@ fn is_alike((one, other): &(&Option<usize>, &Option<usize>)) -> bool {
     one.is_some() && one == other
 }
 
-fn longest(was: &[Option<usize>], is: &[Option<usize>]) -> Option<Pairs> {
+fn longest(was: &[Option<usize>], is: &[Option<usize>], work: &mut usize) -> Option<Pairs> {
     let width = is.len() + 1;
     let cells = (was.len() + 1).checked_mul(width).filter(|cells| *cells <= CELLS)?;
+    spend(work, cells)?;
     // How many both have from these places on.
     let mut lengths = vec![0_u32; cells];
     let like = |one: usize, other: usize| was.get(one)?.zip(*is.get(other)?).map(|(one, two)| one == two);
@@ -269,5 +274,5 @@ fn longest(was: &[Option<usize>], is: &[Option<usize>]) -> Option<Pairs> {
 
 /// Attributes that say which one an element is, the first that it has.
 const IDENTIFYING: [&str; 4] = ["id", "uri", "name", "ref"];
-/// Most pairs of nodes that are compared.
+/// Most pairs of nodes that are compared at a time.
 const CELLS: usize = 1 << 20;

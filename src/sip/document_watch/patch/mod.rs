@@ -4,12 +4,19 @@
 //! Selectors count nodes (`*/*[2]`), so that they need no namespaces; what is put in declares what holds where it
 //! goes. Operations are applied one after the other, each on what the one before left, so every place is counted
 //! in a copy that they are applied to as they are written.
+//!
+//! How much work a patch may be is given by whoever asks for it; where that is not enough, its reader fetches the
+//! document. [`Patches`] keeps the last ones for all who follow the same document.
 
 mod children;
+mod shared;
 #[cfg(test)]
 mod tests;
 
 use bytes::Bytes;
+use compact_str::CompactString;
+
+pub(in crate::sip) use shared::Patches;
 
 use super::gather::inherited;
 use crate::{
@@ -18,15 +25,17 @@ use crate::{
 };
 
 /// The operations that make `new` of `old`, whose elements have this prefix: none where both mean the same, and
-/// `None` where there are none that are shorter than the document.
-pub(in crate::sip) fn patch(old: &Bytes, new: &Bytes, prefix: &str) -> Option<String> {
+/// `None` where there are none that are shorter than the document. Takes what it costs from `work`, and gives up where
+/// that is not enough.
+fn patch(old: &Bytes, new: &Bytes, prefix: &str, work: &mut usize) -> Option<String> {
     let limits = TreeLimits::default();
+    spend(work, (old.len() + new.len()) / PARSED)?;
     let (old, new) = (Tree::parse(old, &limits).ok()?, Tree::parse(new, &limits).ok()?);
     if around(&old)? != around(&new)? {
         return None;
     }
     let (one, other) = (old.root(), new.root());
-    let mut operations = Operations { prefix, text: String::new(), left: MOST };
+    let mut operations = Operations { prefix, text: String::new(), left: MOST, work };
     let is_worth_it = |text: &str| text.len() < new.as_str().len();
     if operations.compare(one, other, ROOT).is_none() || !is_worth_it(&operations.text) {
         operations.text.clear();
@@ -64,6 +73,14 @@ struct Operations<'a> {
     text: String,
     /// Operations that may still come.
     left: usize,
+    /// Work that may still be done.
+    work: &'a mut usize,
+}
+
+/// Takes from the work that may still be done; `None` where so much is not left.
+fn spend(work: &mut usize, units: usize) -> Option<()> {
+    *work = work.checked_sub(units)?;
+    Some(())
 }
 
 impl Operations<'_> {
@@ -80,7 +97,8 @@ impl Operations<'_> {
         let done = self.attributes(old, new, path).and_then(|()| self.children(old, new, path));
         let length = self.text.len() - before;
         let whole = new.source().len() + FRAME;
-        let is_longer = length > whole && length > whole + bindings_of(new).len();
+        let is_longer =
+            length > whole && self.bindings_of(new).is_none_or(|bindings| length > whole + bindings.len());
         if done.is_none() || is_longer {
             self.text.truncate(before);
             self.left = left;
@@ -107,6 +125,26 @@ impl Operations<'_> {
             }
         }
         Some(())
+    }
+
+    /// The namespaces that an element inherits and uses, as declarations.
+    fn bindings_of(&mut self, element: Element<'_>) -> Option<String> {
+        self.used(inherited(element), element.source())
+    }
+
+    /// The namespaces that hold within an element and that this content of it uses, as declarations.
+    fn scope_of(&mut self, element: Element<'_>, content: &str) -> Option<String> {
+        let bindings = element.bindings().into_iter().filter(|(prefix, _)| *prefix != "xml");
+        self.used(bindings.map(|(prefix, namespace)| (prefix.into(), namespace.into())).collect(), content)
+    }
+
+    /// Those that content uses, as declarations.
+    fn used(&mut self, mut bindings: Vec<(CompactString, CompactString)>, content: &str) -> Option<String> {
+        spend(self.work, bindings.len() * content.len() / SEARCHED)?;
+        bindings.retain(|(prefix, _)| is_used(prefix, content));
+        let mut out = String::new();
+        push_bindings(&mut out, &bindings);
+        Some(out)
     }
 
     fn push(&mut self, name: &str, selector: &str, attributes: &str, content: &str) -> Option<()> {
@@ -141,30 +179,15 @@ fn written(element: Element<'_>, attribute: Attribute<'_>) -> Option<(String, St
     Some((format!("{prefix}:{name}"), declaration))
 }
 
-/// The namespaces that an element inherits and uses, as declarations.
-fn bindings_of(element: Element<'_>) -> String {
-    let mut bindings = inherited(element);
-    bindings.retain(|(prefix, _)| is_used(prefix, element.source()));
-    let mut out = String::new();
-    push_bindings(&mut out, &bindings);
-    out
-}
-
-/// The namespaces that hold within an element and that this content of it uses, as declarations.
-fn scope_of(element: Element<'_>, content: &str) -> String {
-    let bindings = element.bindings().into_iter();
-    let bindings = bindings.filter(|(prefix, _)| *prefix != "xml" && is_used(prefix, content));
-    let bindings: Vec<_> = bindings.map(|(prefix, namespace)| (prefix.into(), namespace.into())).collect();
-    let mut out = String::new();
-    push_bindings(&mut out, &bindings);
-    out
-}
-
 /// Whether content may use a prefix: no name with it is without these characters, wherever it is.
 fn is_used(prefix: &str, content: &str) -> bool {
     if prefix.is_empty() { content.contains('<') } else { content.contains(&format!("{prefix}:")) }
 }
 
+/// Bytes that are parsed, and that are compared or searched, for a unit of work, which is about what a pair of nodes
+/// is compared in.
+const PARSED: usize = 2;
+const SEARCHED: usize = 16;
 const ROOT: &str = "*";
 /// Most operations for one document; one that changed more is fetched.
 const MOST: usize = 64;

@@ -9,7 +9,9 @@ use crate::documents::{Edits, escape_attribute};
 use applied::{Whole, apply};
 
 fn patched(old: &str, new: &str) -> Option<String> {
-    patch(&Bytes::copy_from_slice(old.as_bytes()), &Bytes::copy_from_slice(new.as_bytes()), "d")
+    let (old, new) = (Bytes::copy_from_slice(old.as_bytes()), Bytes::copy_from_slice(new.as_bytes()));
+    let mut work = usize::MAX;
+    patch(&old, &new, "d", &mut work)
 }
 
 /// Fails unless the operations make of one document what means the same as the other.
