@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use compact_str::CompactString;
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
@@ -218,6 +219,26 @@ impl Accounts {
         let store = self.0.store.clone();
         let id = id.clone();
         reading(move || store.documents_of_all(&id, after, limit).map(Some), "documents").await
+    }
+
+    /// Documents of this application that accounts have, those behind `after`, a name and an account, in this order;
+    /// at most `limit`.
+    ///
+    /// # Errors
+    /// [`Reason::Internal`] where they cannot be read.
+    pub async fn documents_of_application(
+        &self,
+        application: &str,
+        after: Option<(CompactString, AccountKey)>,
+        limit: usize,
+    ) -> Result<Vec<(AccountKey, Address, StoredDocument)>, Reject> {
+        let store = self.0.store.clone();
+        let application = application.to_owned();
+        let read = move || {
+            let after = after.as_ref().map(|(name, key)| (name.as_str(), *key));
+            store.documents_of_application(&application, after, limit).map(Some)
+        };
+        reading(read, "documents").await
     }
 
     /// Accounts that have documents and of which something has changed that these may tell. For one who keeps

@@ -215,6 +215,20 @@ impl Store {
         self.read(|database| database.documents_of_all(id, after, limit))
     }
 
+    /// Documents of this application that accounts have, in the order of their names and then of the accounts'
+    /// keys, those behind `after`; at most `limit`. Blocks.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn documents_of_application(
+        &self,
+        application: &str,
+        after: Option<(&str, AccountKey)>,
+        limit: usize,
+    ) -> Result<Vec<(AccountKey, Address, StoredDocument)>, StoreError> {
+        self.read(|database| database.documents_of_application(application, after, limit))
+    }
+
     /// What the account's policy refused lately, newest first. Blocks.
     ///
     /// # Errors

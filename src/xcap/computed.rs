@@ -1,5 +1,7 @@
 //! Documents that nobody writes: made when they are asked for.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 
 use super::{
@@ -14,7 +16,7 @@ use crate::{
         print_services, print_watchers,
     },
     formats::percent::encode_path,
-    signal::{Address, DocumentId, Wanted},
+    signal::{Address, DocumentId, Reason, Reject, Wanted},
 };
 
 /// The document, or none. `base` is the scheme and host by which the client knows the server.
@@ -47,27 +49,17 @@ pub(super) async fn picture(shared: &Shared, who: &Address, owner: &Address) -> 
     }
 }
 
-/// The services of all accounts (RFC 4826 §4.4.7).
+/// The services of all accounts: those in the documents called `index` (RFC 4826 §4.4.7).
 async fn services(shared: &Shared) -> Outcome<String> {
-    let trees: Vec<Tree> = service_documents(shared).await?.into_iter().map(|(_, tree)| tree).collect();
-    Ok(print_services(trees.iter()))
-}
-
-/// The documents of services of all accounts, each with its owner; what cannot be read is left out.
-pub(super) async fn service_documents(shared: &Shared) -> Outcome<Vec<(Address, Tree)>> {
-    let id = DocumentId::new("rls-services", "index");
+    let id = DocumentId::new(SERVICES, "index");
     let limits = shared.limits();
-    let mut after = None;
-    let mut found = Vec::new();
+    let (mut after, mut trees) = (None, Vec::new());
     loop {
         let page = shared.accounts.documents_of_all(&id, after, PAGE).await?;
-        let Some((last, ..)) = page.last() else { return Ok(found) };
+        let Some((last, ..)) = page.last() else { return Ok(print_services(trees.iter())) };
         after = Some(*last);
-        for (_, owner, stored) in page {
-            if let Ok(tree) = Tree::parse(&stored.bytes, &limits) {
-                found.push((owner, tree));
-            }
-        }
+        // What cannot be read is left out.
+        trees.extend(page.iter().filter_map(|(.., stored)| Tree::parse(&stored.bytes, &limits).ok()));
     }
 }
 
@@ -97,48 +89,122 @@ async fn directory(shared: &Shared, owner: &Address, base: &str) -> Outcome<Stri
     Ok(print_directory(&entries))
 }
 
-/// Which of some addresses are somebody else's: asked for before a document of services is changed.
+/// Which of some addresses another document of services has, or another account: asked for before such a document is
+/// changed.
 #[derive(Debug, Default)]
-pub(super) struct Taken(Vec<String>);
+pub(super) struct Taken(HashSet<String>);
 
 impl Taken {
-    /// Looks for accounts with such addresses, or with those that theirs begin with, and for such services of
-    /// other accounts.
-    pub(super) async fn gather(shared: &Shared, owner: &Address, wanted: &[String]) -> Outcome<Self> {
-        if wanted.len() > WANTED {
+    /// Looks for such services in the owner's other documents than the one that is changed, `id`. Where an address
+    /// is not the owner's, looks for accounts with it, or with the one that it begins with, and for such services in
+    /// the documents of other accounts, whatever those are called (RFC 4826 §4.4.5).
+    pub(super) async fn gather(
+        shared: &Shared,
+        (owner, id): (&Address, &DocumentId),
+        wanted: &Wishes,
+    ) -> Outcome<Self> {
+        let foreign = &wanted.foreign;
+        if foreign.len() > WANTED {
             return Err(
                 Conflict::Constraint(format!("more than {WANTED} services of foreign addresses")).into()
             );
         }
-        let mut taken = Vec::new();
-        for uri in wanted {
-            let Some(account) = account_of(uri) else { continue };
-            let is_home = shared.accounts.serves(account.domain()) && account != *owner;
-            if is_home && shared.documents.index(&account).await.is_ok() {
-                taken.push(uri.clone());
+        let mut taken = Self::default();
+        for uri in foreign {
+            if let Some(account) = account_of(uri)
+                && shared.accounts.serves(account.domain())
+                && is_there(shared.documents.index(&account).await)?
+            {
+                taken.add(uri);
             }
         }
-        for (_, tree) in service_documents(shared).await?.into_iter().filter(|(other, _)| other != owner) {
-            let services = crate::documents::services(&tree).into_iter().map(|service| service.uri);
-            taken.extend(services.filter(|uri| wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(uri))));
+        for (other, _) in shared.documents.index(owner).await? {
+            if other.application == SERVICES
+                && other != *id
+                && let Some(document) = shared.documents.read(owner, &other).await?
+                && let Some(tree) = document.tree()
+            {
+                taken.add_all(tree);
+            }
         }
-        Ok(Self(taken))
+        if !foreign.is_empty() {
+            taken.add_others(shared, owner, foreign).await?;
+        }
+        Ok(taken)
+    }
+
+    /// Those of some addresses that are services of anybody but the owner; what cannot be read is left out.
+    async fn add_others(&mut self, shared: &Shared, owner: &Address, wanted: &[String]) -> Outcome<()> {
+        let limits = shared.limits();
+        let wanted: HashSet<_> = wanted.iter().map(|uri| uri.to_ascii_lowercase()).collect();
+        let mut after = None;
+        loop {
+            let page = shared.accounts.documents_of_application(SERVICES, after, PAGE).await?;
+            let Some((account, _, last)) = page.last() else { return Ok(()) };
+            after = Some((last.entry.id.name.clone(), *account));
+            for (_, _, stored) in page.iter().filter(|(_, other, _)| other != owner) {
+                if let Ok(tree) = Tree::parse(&stored.bytes, &limits) {
+                    let services = crate::documents::services(&tree).into_iter();
+                    let found = services.map(|service| service.uri.to_ascii_lowercase());
+                    self.0.extend(found.filter(|uri| wanted.contains(uri)));
+                }
+            }
+        }
+    }
+
+    fn add_all(&mut self, tree: &Tree) {
+        for service in crate::documents::services(tree) {
+            self.add(&service.uri);
+        }
+    }
+
+    fn add(&mut self, uri: &str) {
+        self.0.insert(uri.to_ascii_lowercase());
     }
 
     /// These as well.
     pub(super) fn and(mut self, others: Vec<String>) -> Self {
-        self.0.extend(others);
+        others.iter().for_each(|uri| self.add(uri));
         self
     }
 
-    /// Whether an address is somebody else's.
+    /// Whether an address is in another document.
     pub(super) fn has(&self, uri: &str) -> bool {
-        self.0.iter().any(|taken| taken.eq_ignore_ascii_case(uri))
+        self.0.contains(&uri.to_ascii_lowercase())
+    }
+}
+
+/// Whether there is an account whose documents were asked for.
+fn is_there<T>(found: Result<T, Reject>) -> Outcome<bool> {
+    match found {
+        Ok(_) => Ok(true),
+        Err(reject) if reject.reason == Reason::NotFound => Ok(false),
+        // Whoever cannot be asked now may be there.
+        Err(reject) => Err(reject.into()),
+    }
+}
+
+/// The addresses that a document of services is about to have.
+#[derive(Debug, Default)]
+pub(super) struct Wishes {
+    /// The owner's, which nobody else can have.
+    pub(super) own: Vec<String>,
+    pub(super) foreign: Vec<String>,
+}
+
+impl Wishes {
+    pub(super) fn add(&mut self, owner: &Address, uri: &str) {
+        let wishes = if is_own(owner, uri) { &mut self.own } else { &mut self.foreign };
+        wishes.push(uri.to_owned());
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.own.is_empty() && self.foreign.is_empty()
     }
 }
 
 /// Whether an address is of the owner without asking anybody: his own, or his own with a suffix.
-pub(super) fn is_own(owner: &Address, uri: &str) -> bool {
+fn is_own(owner: &Address, uri: &str) -> bool {
     account_of(uri).as_ref() == Some(owner)
 }
 
@@ -150,6 +216,8 @@ fn account_of(uri: &str) -> Option<Address> {
     Address::new(local, domain).ok()
 }
 
+/// The application of services.
+const SERVICES: &str = "rls-services";
 /// Documents that are read at a time.
 const PAGE: usize = 256;
 /// Services of one document whose addresses are not the owner's.
@@ -158,6 +226,16 @@ const WANTED: usize = 32;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// RFC 4826 §4.4.5: an address is free where there is no such account, not where nobody can say.
+    #[test]
+    fn address_of_an_account_that_cannot_be_asked_is_not_free() {
+        assert_eq!(is_there(Ok(())).ok(), Some(true));
+        assert_eq!(is_there::<()>(Err(Reason::NotFound.into())).ok(), Some(false));
+        for reason in [Reason::Overloaded, Reason::Timeout, Reason::Internal] {
+            assert!(is_there::<()>(Err(reason.into())).is_err(), "{reason:?}");
+        }
+    }
 
     #[test]
     fn own_addresses_are_told_from_foreign_ones() {

@@ -43,7 +43,10 @@ pub(super) struct Shared {
     pub(super) accounts: Accounts,
     pub(super) authenticator: Authenticator,
     pub(super) documents: Documents,
+    /// Of addresses that are not the claimant's.
     pub(super) claims: Claims,
+    /// Of addresses that are.
+    pub(super) own_claims: Claims,
 }
 
 /// The routes below the root; none where no XCAP is served. Every request must have a [`Visitor`] among its
@@ -54,8 +57,8 @@ pub fn router(config: &Config, parts: Parts) -> Router {
         return Router::new();
     }
     let Parts { accounts, authenticator, documents } = parts;
-    let shared =
-        Shared { config: config.clone(), accounts, authenticator, documents, claims: Claims::default() };
+    let (claims, own_claims) = (Claims::default(), Claims::default());
+    let shared = Shared { config: config.clone(), accounts, authenticator, documents, claims, own_claims };
     Router::new()
         .route(&root, any(serve))
         .route(&format!("{root}/"), any(serve))

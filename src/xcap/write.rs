@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{
     answer::{Outcome, Refusal, empty},
-    computed::{Taken, is_own},
+    computed::{Taken, Wishes},
     condition::{Conditions, Verdict},
     door::{Admitted, Shared, base},
     path::{Owner, Resource},
@@ -54,9 +54,12 @@ pub(super) async fn write(
     match edit.run(shared, content.as_ref()).await {
         Err(Refusal::Undecided) => {
             let wanted = std::mem::take(&mut *edit.asked());
+            let id = edit.id();
             // Held until the change is durable.
-            let (_claim, claimed) = shared.claims.claim(owner, &wanted);
-            let taken = Some(Taken::gather(shared, owner, &wanted).await?.and(claimed));
+            let (_own_claim, own_claimed) = shared.own_claims.claim((owner, &id.name), &wanted.own);
+            let (_claim, claimed) = shared.claims.claim((owner, &id.name), &wanted.foreign);
+            let taken = Taken::gather(shared, (owner, &id), &wanted).await?.and(own_claimed).and(claimed);
+            let taken = Some(taken);
             Edit { taken, ..edit }.run(shared, content.as_ref()).await.map_err(refuse)
         }
         outcome => outcome.map_err(refuse),
@@ -75,15 +78,15 @@ struct Edit<'a> {
     limits: TreeLimits,
     /// `None` where nobody was asked yet.
     taken: Option<Taken>,
-    /// Addresses of which it matters whether they are somebody else's.
-    asked: Mutex<Vec<String>>,
+    /// Addresses of which it matters whether another document has them.
+    asked: Mutex<Wishes>,
 }
 
 impl Edit<'_> {
     /// # Errors
     /// [`Refusal::Undecided`] where others have to be asked about addresses first.
     async fn run(&self, shared: &Shared, content: Option<&Bytes>) -> Outcome<Response> {
-        let id = DocumentId::new(self.resource.application.stored_as, &self.resource.name);
+        let id = self.id();
         let mut is_new = false;
         let decide = |before: Option<&Document>| {
             let (change, IsNew(created)) = match content {
@@ -103,7 +106,11 @@ impl Edit<'_> {
         Ok(empty(status, tag.as_deref()))
     }
 
-    fn asked(&self) -> MutexGuard<'_, Vec<String>> {
+    fn id(&self) -> DocumentId {
+        DocumentId::new(self.resource.application.stored_as, &self.resource.name)
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Wishes> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -149,10 +156,9 @@ impl Edit<'_> {
 
     fn validate(&self, tree: &Tree) -> Outcome<()> {
         let is_taken = |uri: &str| match &self.taken {
-            _ if is_own(self.owner, uri) => false,
             Some(taken) => taken.has(uri),
             None => {
-                self.asked().push(uri.to_owned());
+                self.asked().add(self.owner, uri);
                 false
             }
         };

@@ -53,6 +53,29 @@ fn documents_are_what_was_written_after_a_restart() {
 }
 
 #[test]
+fn documents_of_an_application_are_found_whatever_they_are_called() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let (alice, bob) = (account(&store, "alice"), account(&store, "bob"));
+    for (key, name, version) in [(bob, "b", 1), (alice, "b", 1), (alice, "a/c", 2), (bob, "index", 2)] {
+        write(&store, key, put(name, version, "<x/>")).unwrap();
+    }
+    let Write::Document { entry, bytes } = put("a", 3, "<x/>") else { panic!("a document") };
+    let entry = DocumentEntry { id: DocumentId::new("rules", "a"), ..entry };
+    write(&store, bob, Write::Document { entry, bytes }).unwrap();
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let behind = after.as_ref().map(|(name, key): &(String, _)| (name.as_str(), *key));
+        let page = store.documents_of_application("lists", behind, 2).unwrap();
+        let Some((key, _, last)) = page.last() else { break };
+        after = Some((last.entry.id.name.to_string(), *key));
+        found.extend(page.into_iter().map(|(key, _, stored)| (stored.entry.id.name.to_string(), key)));
+    }
+    let expect = [("a/c", alice), ("b", alice), ("b", bob), ("index", bob)];
+    assert_eq!(found, expect.map(|(name, key)| (name.to_owned(), key)));
+}
+
+#[test]
 fn blocks_are_kept_until_they_are_taken_back() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());

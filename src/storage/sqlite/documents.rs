@@ -105,6 +105,25 @@ impl Database {
             |row| Ok((AccountKey(value(row, 7)?), stored_address(row, 8)?, stored(row)?)),
         )
     }
+
+    pub(in crate::storage) fn documents_of_application(
+        &self,
+        application: &str,
+        after: Option<(&str, AccountKey)>,
+        limit: usize,
+    ) -> Result<Vec<(AccountKey, Address, StoredDocument)>, StoreError> {
+        // No document is without a name.
+        let (name, account) = after.map_or(("", i64::MIN), |(name, key)| (name, key.0));
+        self.all(
+            "SELECT document.application, document.name, version, hash, changed, length(bytes), bytes,
+                    account, address
+             FROM document JOIN account ON account.id = document.account
+             WHERE document.application = ?1 AND (document.name, document.account) > (?2, ?3)
+             ORDER BY document.name, document.account LIMIT ?4",
+            params![application, name, account, i64::try_from(limit).unwrap_or(i64::MAX)],
+            |row| Ok((AccountKey(value(row, 7)?), stored_address(row, 8)?, stored(row)?)),
+        )
+    }
 }
 
 /// From the columns application, name, version, hash, changed, length of bytes.

@@ -1,4 +1,4 @@
-//! Services of the same address, put at the same moment: one account gets it (RFC 4826 §4.4.5).
+//! Services of the same address, also put at the same moment: one document gets it (RFC 4826 §4.4.5).
 
 use super::*;
 
@@ -41,6 +41,28 @@ async fn of_several_accounts_that_claim_one_address_at_once_one_gets_it() {
         let count = all.body.to_lowercase().matches(&format!("sip:club{round}@")).count();
         assert_eq!(count, 1, "{}", all.body);
     }
+}
+
+/// RFC 4826 §4.4.5: an address is in one document of all, whatever that is called.
+#[tokio::test(flavor = "multi_thread")]
+async fn address_is_taken_by_documents_of_any_name() {
+    let house = example_house(&["alice", "bill"]).await;
+    let mut alice = client(&house, "alice").await;
+    let mut bill = client(&house, "bill").await;
+    let [index, other] =
+        ["index", "other"].map(|name| format!("/rls-services/users/sip:alice@example.com/{name}"));
+    let bills = "/rls-services/users/sip:bill@example.com/index";
+    let [club, friends] = ["sip:club@example.com", "sip:alice+friends@example.com"].map(services);
+    alice.put(&other, SERVICES, &club).await.expect(201);
+    bill.put(bills, SERVICES, &services("sip:Club@example.com")).await.conflict("uniqueness-failure");
+    // An owner's documents are no exception, nor are addresses that are hers.
+    alice.put(&index, SERVICES, &club).await.conflict("uniqueness-failure");
+    alice.put(&index, SERVICES, &friends).await.expect(201);
+    alice.put(&other, SERVICES, &friends).await.conflict("uniqueness-failure");
+    // A document may be put again, and what is gone is free.
+    alice.put(&index, SERVICES, &friends).await.expect(200);
+    alice.delete(&other).await.expect(200);
+    bill.put(bills, SERVICES, &club).await.expect(201);
 }
 
 const ROUNDS: u32 = 10;
