@@ -106,10 +106,11 @@ pub(in crate::sip) async fn handle_publish(
     if target.address != sender.login.address {
         return Err(Refusal::because(403, "Forbidden: not your presence"));
     }
-    let publish = Publish::read(&door.config, message, Timestamp::now())?;
+    let agent = &door.presence_agent;
+    let is_known = |tag: &str| agent.book().find(&sender.login.address, tag).is_some();
+    let publish = Publish::read(&door.config, message, Timestamp::now(), is_known)?;
     let seconds = publish.seconds;
     let tag = door.layer.new_token().to_compact_string();
-    let agent = &door.presence_agent;
     let written = {
         let turn = agent.turns.take(&sender.login.address).await;
         let _turn = turn.map_err(|_| Refusal::new(503).with(HeaderName::RetryAfter, 1))?;

@@ -46,11 +46,16 @@ pub(super) struct Said {
 }
 
 impl Publish {
-    /// Reads a request in the order of RFC 3903 §6.
+    /// Reads a request in the order of RFC 3903 §6; `is_known` says whether a publication of its sender has a tag.
     ///
     /// # Errors
-    /// 489, 400, 423, 413 and 415.
-    pub(super) fn read(config: &Config, message: &Message, now: Timestamp) -> Result<Self, Refusal> {
+    /// 489, 400, 412, 423, 413 and 415.
+    pub(super) fn read(
+        config: &Config,
+        message: &Message,
+        now: Timestamp,
+        is_known: impl FnOnce(&str) -> bool,
+    ) -> Result<Self, Refusal> {
         let event = message.event()?;
         if event.is_none_or(|event| event.token != EVENTS) {
             return Err(Refusal::new(489).with(HeaderName::AllowEvents, EVENTS));
@@ -59,6 +64,10 @@ impl Publish {
         let tag = tags.next();
         if tags.next().is_some() {
             return Err(Refusal::because(400, "Bad Request: more than one SIP-If-Match"));
+        }
+        // Step 3: who is told so publishes anew; what else is wrong he could not mend under this tag.
+        if tag.as_deref().is_some_and(|tag| !is_known(tag)) {
+            return Err(Refusal::new(412));
         }
         let seconds = config.publish_range().grant(message.expires())?;
         let said = Said::read(message, config.publication_bytes, now)?;
@@ -132,7 +141,7 @@ mod tests {
         );
         let message = Message::parse_datagram(text.into_bytes().into(), &Limits::default()).unwrap();
         let config = Config { publication_bytes: 2000, ..Config::default() };
-        Publish::read(&config, &message, Timestamp(7)).map_err(|refusal| refusal.status)
+        Publish::read(&config, &message, Timestamp(7), |tag| tag == "a").map_err(|refusal| refusal.status)
     }
 
     #[test]
@@ -144,6 +153,12 @@ mod tests {
             ("Event: dialog\r\nSIP-If-Match: a, b\r\n", "", 489),
             ("Event: presence\r\nSIP-If-Match: a, b\r\nExpires: 1\r\n", "", 400),
             ("Event: presence\r\nSIP-If-Match: a\r\nSIP-If-Match: b\r\n", "", 400),
+            ("Event: presence\r\nSIP-If-Match: b\r\n", "", 412),
+            ("Event: presence\r\nSIP-If-Match: b\r\nExpires: 59\r\n", PIDF, 412),
+            ("Event: presence\r\nSIP-If-Match: b\r\nContent-Type: text/plain\r\n", &large, 412),
+            ("Event: presence\r\nSIP-If-Match: b\r\nContent-Type: text/plain\r\n", "hi", 412),
+            (&format!("{TYPE}SIP-If-Match: b\r\n"), "hi", 412),
+            ("Event: presence\r\nSIP-If-Match: a\r\nExpires: 59\r\n", "", 423),
             ("Event: presence\r\nExpires: 59\r\n", PIDF, 423),
             ("Event: presence\r\n", "", 400),
             ("Event: presence\r\nExpires: 0\r\n", "", 400),
