@@ -4,6 +4,7 @@ mod custody;
 mod ejabberd;
 mod escapes;
 mod faces;
+mod floods;
 mod hostile;
 mod invitations;
 mod meeting;

@@ -16,31 +16,34 @@ use super::{
 use crate::support::{House, soon};
 
 /// A peer that says what a test wants, in the clear.
-struct Peer {
+pub(super) struct Peer {
     socket: TcpStream,
     scanner: Scanner,
 }
 
 impl Peer {
-    async fn connect(server: SocketAddr) -> Self {
-        let socket = soon("a connection", TcpStream::connect(server)).await.unwrap();
+    pub(super) async fn connect(server: SocketAddr) -> Self {
+        Self::of(soon("a connection", TcpStream::connect(server)).await.unwrap())
+    }
+
+    pub(super) fn of(socket: TcpStream) -> Self {
         Self { socket, scanner: Scanner::between_servers(Limits::default()) }
     }
 
-    async fn open(server: SocketAddr, from: &str) -> Self {
+    pub(super) async fn open(server: SocketAddr, from: &str) -> Self {
         let mut peer = Self::connect(server).await;
         peer.say(&header("ours.example", from)).await;
         peer.hear("features").await;
         peer
     }
 
-    async fn say(&mut self, text: &str) {
+    pub(super) async fn say(&mut self, text: &str) {
         // Who was cut off cannot say more.
         let _ = self.socket.write_all(text.as_bytes()).await;
     }
 
     /// The next stanza or end that has this text.
-    async fn hear(&mut self, text: &str) -> String {
+    pub(super) async fn hear(&mut self, text: &str) -> String {
         let mut all = String::new();
         let mut buffer = vec![0; 4096];
         loop {
@@ -61,7 +64,7 @@ impl Peer {
     }
 
     /// Waits until the server has closed the connection.
-    async fn is_cut_off(&mut self) {
+    pub(super) async fn is_cut_off(&mut self) {
         let mut rest = Vec::new();
         let _ = soon("the end", self.socket.read_to_end(&mut rest)).await;
     }

@@ -32,10 +32,10 @@ impl Talk {
         let claim = match end {
             End::Claimed(claim) => Some(claim),
             End::Gone => None,
-            End::Quiet | End::Error(_) => return self.give_up().await,
+            End::Quiet | End::Error(_) => return self.give_up(news).await,
         };
         if self.custody.is_barren() {
-            return self.give_up().await;
+            return self.give_up(news).await;
         }
         if let (Some(berth), Some(place)) = (self.berth.take(), self.entered.first().cloned()) {
             self.settle(&mut news).await;
@@ -56,7 +56,7 @@ impl Talk {
                 link.keep_broken(custody);
             }
         }
-        self.give_up().await;
+        self.give_up(news).await;
     }
 
     fn take_custody(&mut self) -> Custody {
@@ -106,7 +106,9 @@ impl Talk {
     }
 
     /// What the stream carried finds another way.
-    async fn give_up(mut self) {
+    async fn give_up(mut self, news: mpsc::Receiver<News>) {
+        // Whoever still has something to tell must not wait for somebody to listen.
+        drop(news);
         let unacknowledged = self.custody.end();
         if let Some(link) = self.link.take() {
             link.give_back(unacknowledged);
