@@ -47,6 +47,7 @@ pub(super) async fn dial(shared: &Shared, pair: &Pair, purpose: Purpose) -> Resu
 
 async fn try_all(shared: &Shared, pair: &Pair, purpose: &Purpose) -> Result<Reached, Reject> {
     let mut last = None;
+    let mut left = ADDRESSES;
     for candidate in shared.dns.candidates(&pair.remote).await? {
         let addresses = match shared.dns.addresses(&candidate).await {
             Ok(addresses) => addresses,
@@ -56,6 +57,10 @@ async fn try_all(shared: &Shared, pair: &Pair, purpose: &Purpose) -> Result<Reac
             }
         };
         for address in addresses {
+            if left == 0 {
+                return Err(last.unwrap_or_else(|| unreachable(pair)));
+            }
+            left -= 1;
             let attempt = attempt(shared, pair, purpose.clone(), &candidate, address);
             match timeout(shared.config.connect() / 2, attempt).await {
                 Ok(Ok(reached)) => return Ok(reached),
@@ -174,5 +179,7 @@ impl Attempt<'_> {
     }
 }
 
+/// Most addresses that are tried: whoever names a domain has us connect to them.
+const ADDRESSES: usize = 8;
 /// How long one address may take to answer at all.
 const CONNECT: Duration = Duration::from_secs(8);

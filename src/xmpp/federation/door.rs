@@ -1,10 +1,14 @@
 //! The listeners of this room, what all its streams share, and who looks for ways.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     sync::{Semaphore, mpsc},
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tracing::{Instrument, debug, info, info_span, warn};
 
@@ -277,7 +281,7 @@ impl Shared {
 
     /// Asks the server of the pair's remote domain whether it gave this key.
     pub(super) async fn ask(&self, pair: &Pair, stream_id: String, key: String) -> Answer {
-        let Ok(_place) = self.asking.acquire().await else { return Answer::None };
+        let Ok(Ok(_place)) = timeout(ASKING_WAIT, self.asking.acquire()).await else { return Answer::Busy };
         match dial::dial(self, pair, Purpose::Ask { stream_id, key }).await {
             Ok(Reached::Answered(true)) => Answer::Valid,
             Ok(Reached::Answered(false)) => Answer::Invalid,
@@ -309,3 +313,5 @@ impl Shared {
 const ALPN: &str = "xmpp-server";
 /// Keys that are asked about at a time.
 const ASKING: usize = 100;
+/// How long a key waits until it can be asked about.
+const ASKING_WAIT: Duration = Duration::from_secs(5);

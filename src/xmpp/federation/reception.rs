@@ -72,6 +72,8 @@ pub(super) enum Answer {
     Invalid,
     /// It could not be asked.
     None,
+    /// Too much is asked already.
+    Busy,
 }
 
 /// Whether a connection can or must become a secure one.
@@ -341,6 +343,7 @@ impl Reception {
             Answer::Valid => self.accept(pair),
             Answer::Invalid => vec![Step::Send(print::result_answer(&pair, "invalid"))],
             Answer::None => vec![Step::Send(print::result_error(&pair, "remote-server-timeout"))],
+            Answer::Busy => vec![Step::Send(print::result_error(&pair, "resource-constraint"))],
         }
     }
 

@@ -97,6 +97,7 @@ pub(super) async fn run(shared: Arc<Shared>, wire: Wire, role: Role, signal: Shu
         custody,
         berth: None,
         tasks: Tasks::new(),
+        questions: Tasks::new(),
         chance: Chance::default(),
         has_header: false,
         heard: born,
@@ -135,8 +136,10 @@ struct Talk {
     custody: Custody,
     /// By what the other server may go on with the stream.
     berth: Option<Berth>,
-    /// Questions about keys, and stanzas whose fate is not known yet.
+    /// Stanzas whose fate is not known yet.
     tasks: Tasks,
+    /// What is asked about keys: of no use once the stream is over.
+    questions: Tasks,
     chance: Chance,
     /// A header of ours was written.
     has_header: bool,
@@ -176,6 +179,7 @@ impl Talk {
                 Some(news) = news.recv() => self.handle_news(news).await,
                 claim = claimed(self.berth.as_mut()) => Err(End::Claimed(claim)),
                 () = self.tasks.reap() => Ok(()),
+                () = self.questions.reap() => Ok(()),
                 () = sleep_until(due) => self.handle_silence(),
                 () = signal.draining() => {
                     // What waits may go first.
@@ -356,7 +360,7 @@ impl Talk {
                 }
                 Step::Ask { pair, stream_id, key } => {
                     let (shared, news) = (Arc::clone(&self.shared), self.news.clone());
-                    self.tasks.spawn(async move {
+                    self.questions.spawn(async move {
                         let answer = shared.ask(&pair, stream_id, key).await;
                         let _ = news.send(News::Answered(pair, answer)).await;
                     });

@@ -1,12 +1,26 @@
 //! Peers that have us do much: it is bounded, and ends with their streams.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use rollcall::config::Config;
-use tokio::{net::TcpListener, task::JoinSet};
+use serde_json::json;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
 
-use super::{Town, hostile::Peer, town::PORT};
-use crate::support::House;
+use super::{
+    Town,
+    hostile::Peer,
+    town::{PORT, online},
+};
+use crate::support::{House, soon};
 
 /// A server that speaks in the clear, and has time.
 async fn house(town: &Town, change: impl FnOnce(&mut Config)) -> (House, SocketAddr) {
@@ -69,4 +83,62 @@ async fn stream_with_much_that_is_not_dealt_with_yet_ends_all_the_same() {
     peer.hear("End").await;
     peer.is_cut_off().await;
     house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_asked_about_are_bounded_and_forgotten_with_their_stream() {
+    let town = Town::new().await;
+    let (_house, server) = house(&town, |_| {}).await;
+    let silent = listen(&town, 3, "silent0.example").await;
+    (1..10).for_each(|number| town.names().add_host(&format!("silent{number}.example"), town.address(3)));
+    let mut servers = JoinSet::new();
+    servers.spawn(vouch(listen(&town, 2, "theirs.example").await));
+
+    let (mut peers, mut held): (Vec<Peer>, Vec<TcpStream>) = Default::default();
+    let keys: String = (0..10).map(|number| key(&format!("silent{number}.example"))).collect();
+    for _ in 0..10 {
+        let mut peer = Peer::open(server, "theirs.example").await;
+        peer.say(&keys).await;
+        peers.push(peer);
+    }
+    while held.len() < 100 {
+        held.push(soon("a question", silent.accept()).await.unwrap().0);
+    }
+    let mut peer = Peer::open(server, "theirs.example").await;
+    peer.say(&key("theirs.example")).await;
+    peer.hear("resource-constraint").await;
+
+    drop(peers);
+    let heard = async {
+        loop {
+            peer.say(&key("theirs.example")).await;
+            if peer.hear("type=").await.contains("type='valid'") {
+                return;
+            }
+        }
+    };
+    soon("a free place", heard).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn few_addresses_of_a_domain_are_tried() {
+    let town = Town::new().await;
+    let (house, _) = house(&town, |_| {}).await;
+    let count = Arc::<AtomicUsize>::default();
+    let mut servers = JoinSet::new();
+    for number in 1..=12 {
+        let host = format!("h{number}.wide.example");
+        town.names().add_service("_xmpp-server._tcp.wide.example", 1, PORT, &host);
+        let (listener, count) = (listen(&town, 10 + number, &host).await, Arc::clone(&count));
+        servers.spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::Relaxed);
+                drop(socket);
+            }
+        });
+    }
+    let mut alice = online("alice@ours.example", house.xmpp()).await;
+    alice.act(json!({"do": "message", "to": "x@wide.example", "body": "hello?", "id": "m1"})).await;
+    alice.event("message", |event| event["type"] == "error" && event["id"] == "m1").await;
+    assert_eq!(count.load(Ordering::Relaxed), 8);
 }

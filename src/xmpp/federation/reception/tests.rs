@@ -113,9 +113,12 @@ fn acknowledging_is_offered_once_stanzas_may_follow() {
 
 #[test]
 fn key_is_asked_about_and_counts_only_if_it_is_valid() {
-    for (answer, expect) in
-        [(Answer::Valid, "'valid'"), (Answer::Invalid, "'invalid'"), (Answer::None, "'error'")]
-    {
+    for (answer, expect) in [
+        (Answer::Valid, "'valid'"),
+        (Answer::Invalid, "'invalid'"),
+        (Answer::None, "remote-server-timeout"),
+        (Answer::Busy, "resource-constraint"),
+    ] {
         let mut talk = Talk::open();
         let steps = talk.hear("<db:result from='them.example' to='us.example'>k</db:result>").unwrap();
         let asked = pair("us.example", "them.example");

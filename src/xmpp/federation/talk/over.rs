@@ -8,7 +8,7 @@ use tracing::debug;
 
 use super::{End, News, Talk};
 use crate::{
-    net::ShutdownSignal,
+    net::{ShutdownSignal, Tasks},
     xmpp::{
         federation::{
             custody::{Custody, parse_count},
@@ -22,6 +22,8 @@ use crate::{
 
 impl Talk {
     pub(super) async fn finish(mut self, end: End, mut news: mpsc::Receiver<News>, signal: &ShutdownSignal) {
+        // Nobody is left to hear what becomes of its keys.
+        self.questions = Tasks::new();
         self.take_leave(&end).await;
         self.wire = None;
         self.entered.iter().for_each(|link| link.leave());
