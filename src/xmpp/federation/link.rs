@@ -286,6 +286,12 @@ impl Link {
         !state.is_carried && state.streams == 0 && state.waiting.is_empty() && !is_paused && !is_fresh
     }
 
+    /// Whether it neither carries nor holds anything.
+    pub(super) fn is_bare(&self) -> bool {
+        let state = self.state();
+        !state.is_carried && state.waiting.is_empty() && state.broken.is_none()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,7 +5,6 @@ use std::{
     time::Instant,
 };
 
-use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 use tracing::debug;
 
@@ -18,6 +17,7 @@ use super::{
     pair::{Pair, domain_of},
     pictures::{self, Pictures},
     print,
+    table::Table,
 };
 use crate::{
     account::{Carrier, Load, Reply},
@@ -26,7 +26,7 @@ use crate::{
 
 /// The links of this server, found by their pairs of domains.
 pub(super) struct Links {
-    all: Mutex<FxHashMap<Pair, Arc<Link>>>,
+    all: Mutex<Table>,
     config: Config,
     pub(super) guests: Guests,
     pub(super) pictures: Pictures,
@@ -52,20 +52,7 @@ impl Links {
 
     /// The link of a pair; `None` where there are too many.
     pub(super) fn link(&self, pair: &Pair) -> Option<Arc<Link>> {
-        let mut all = self.all();
-        if let Some(link) = all.get(pair) {
-            return Some(Arc::clone(link));
-        }
-        if all.len() >= self.config.domains {
-            let now = Instant::now();
-            all.retain(|_, link| !link.is_idle(now));
-            if all.len() >= self.config.domains {
-                return None;
-            }
-        }
-        let link = Arc::new(Link::new(pair.clone()));
-        all.insert(pair.clone(), Arc::clone(&link));
-        Some(link)
+        self.all().link(pair, self.config.domains, Instant::now())
     }
 
     /// Sends a stanza of ours to the other domain of a pair.
@@ -109,7 +96,7 @@ impl Links {
         }
     }
 
-    fn all(&self) -> MutexGuard<'_, FxHashMap<Pair, Arc<Link>>> {
+    fn all(&self) -> MutexGuard<'_, Table> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

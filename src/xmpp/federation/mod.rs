@@ -38,6 +38,7 @@ mod print;
 mod receive;
 mod reception;
 mod resumption;
+mod table;
 mod talk;
 
 pub(super) use component::Services;

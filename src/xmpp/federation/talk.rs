@@ -292,9 +292,8 @@ impl Talk {
 
     async fn handle_stanza(&mut self, stanza: &Stanza) -> Result<(), End> {
         let (from, to) = self.judge(stanza)?;
-        if let Some(link) =
-            Pair::of(&to.address, &from.address).and_then(|pair| self.shared.links.link(&pair))
-        {
+        let pair = Pair::of(&to.address, &from.address);
+        if let Some(link) = pair.and_then(|pair| self.link_of(&pair)) {
             link.wait_for_turn(self.shared.config.stanzas, &self.shared.accounts).await;
         }
         let ticket = self.custody.note_received();
@@ -312,6 +311,12 @@ impl Talk {
             }
         }
         Ok(())
+    }
+
+    /// The link of a pair that was proved here: the table may have let go of it.
+    fn link_of(&self, pair: &Pair) -> Option<Arc<Link>> {
+        let own = self.entered.iter().chain(&self.link).find(|link| link.pair == *pair);
+        own.cloned().or_else(|| self.shared.links.link(pair))
     }
 
     async fn handle_news(&mut self, news: News) -> Result<(), End> {
