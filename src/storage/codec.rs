@@ -57,6 +57,16 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> R
     }
 }
 
+/// As [`decode`], for what a record begins with, of which these bytes may be the first ones.
+pub(super) fn decode_front<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T, StoreError> {
+    match bytes.split_first() {
+        Some((&VERSION, rest)) => {
+            postcard::take_from_bytes(rest).map(|(front, _)| front).map_err(|_| StoreError::Corrupt(what))
+        }
+        _ => Err(StoreError::Corrupt(what)),
+    }
+}
+
 /// As [`decode`], for a type that has got one more optional field at its end since version 1 was made: records of old
 /// have nothing there.
 pub(super) fn decode_grown<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T, StoreError> {

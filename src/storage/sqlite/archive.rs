@@ -105,14 +105,26 @@ impl Database {
             let (after, before) = range(query.after, query.before);
             return self.all(sql, params![key.0, after, before, limit(query.limit)], archived);
         };
+        self.conversation(key, with, query, if newest { PEER_NEWEST } else { PEER_OLDEST }, archived)
+    }
+
+    /// What `sql` finds of the lines with a peer that a query asks for, from the wanted end, in that direction.
+    pub(super) fn conversation<T>(
+        &self,
+        key: AccountKey,
+        with: &Address,
+        query: &ArchiveQuery,
+        sql: &str,
+        read: fn(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
         let parts = params![
             key.0,
             with.as_str(),
             query.after.map_or(0, part_of),
             query.before.map_or(i64::MAX, part_of)
         ];
-        let sql = if newest { PARTS_NEWEST } else { PARTS_OLDEST };
-        let parts: Vec<i64> = self.all(sql, parts, |row| value(row, 0))?;
+        let order = if query.from == ArchiveEnd::Newest { PARTS_NEWEST } else { PARTS_OLDEST };
+        let parts: Vec<i64> = self.all(order, parts, |row| value(row, 0))?;
         let mut lines = Vec::new();
         for part in parts {
             let after = query.after.filter(|after| part_of(*after) == part);
@@ -124,9 +136,8 @@ impl Database {
             if before.is_none() {
                 to = codec::id_bytes(first_of(part + 1))[..PART_BYTES].to_vec();
             }
-            let sql = if newest { PEER_NEWEST } else { PEER_OLDEST };
             let left = limit(query.limit - lines.len());
-            lines.extend(self.all(sql, params![key.0, from, to, left, with.as_str()], archived)?);
+            lines.extend(self.all(sql, params![key.0, from, to, left, with.as_str()], read)?);
             if lines.len() >= query.limit {
                 break;
             }
@@ -156,7 +167,8 @@ fn limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-fn archived(row: &Row<'_>) -> Result<ArchivedMessage, StoreError> {
+/// A line whose columns are its peer, its direction and its message.
+pub(super) fn archived(row: &Row<'_>) -> Result<ArchivedMessage, StoreError> {
     let message = row.get_ref(2).map_err(failed)?;
     let bytes = message.as_blob().map_err(|_| StoreError::Corrupt("an archived message"))?;
     Ok(ArchivedMessage {
