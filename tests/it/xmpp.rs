@@ -19,6 +19,7 @@ mod presence;
 mod registration;
 mod resumption;
 mod second_login;
+mod secrecy;
 mod server;
 mod smack;
 mod stream;

@@ -293,6 +293,8 @@ pub(super) fn refusal_of(reject: &Reject) -> Refusal {
             .with_detail("<closed-node xmlns='http://jabber.org/protocol/pubsub#errors'/>"),
         Reason::Unexpected => Refusal::new("cancel", "unexpected-request")
             .with_detail("<not-subscribed xmlns='http://jabber.org/protocol/pubsub#errors'/>"),
+        // Whom the owner shuts out cannot tell her from nobody, or her node from none.
+        Reason::NoSession => Refusal::ITEM_NOT_FOUND,
         _ => Refusal::from_reject(reject, Scope::Own),
     }
 }

@@ -5,7 +5,7 @@ use minidom::Element;
 
 use super::{Answer, Handler, Iq, Module, Payload, Target, pubsub};
 use crate::account::{Reply, Request};
-use crate::signal::{Item, ItemId, NodeName, Profile, Property, PropertyName, Wanted};
+use crate::signal::{Item, ItemId, NodeName, Profile, Property, PropertyName, Reject, Wanted};
 use crate::xmpp::stanza::print_text;
 use crate::xmpp::translate::{Refusal, Scope};
 
@@ -21,7 +21,7 @@ pub(super) const MODULE: Module = Module {
 fn answer(iq: &Iq<'_>) -> Answer {
     match (iq.target, iq.is_set) {
         (Target::Server, _) => Answer::Refuse(Refusal::SERVICE_UNAVAILABLE),
-        (_, false) => read(iq, |profile| print(&profile)),
+        (_, false) => show(iq),
         (Target::Account, true) => match iq.payload.to_element() {
             Some(card) => store(&card, String::new()),
             None => Answer::Refuse(Refusal::BAD_REQUEST),
@@ -30,13 +30,29 @@ fn answer(iq: &Iq<'_>) -> Answer {
     }
 }
 
-fn read(iq: &Iq<'_>, print: impl FnOnce(Profile) -> String + Send + 'static) -> Answer {
+/// The card as a question for it is answered: nobody can tell an account without one from none.
+fn show(iq: &Iq<'_>) -> Answer {
+    let missing = match iq.target {
+        Target::Account => Refusal::ITEM_NOT_FOUND,
+        _ => Refusal::SERVICE_UNAVAILABLE,
+    };
+    read(iq, move |outcome| match outcome {
+        Ok(Some(profile)) => Answer::Result(print(&profile)),
+        Ok(None) => Answer::Refuse(missing),
+        Err(reject) => Answer::Refuse(Refusal::from_reject(&reject, Scope::Routed)),
+    })
+}
+
+/// Has the profile read; one that says nothing is none.
+fn read(
+    iq: &Iq<'_>,
+    then: impl FnOnce(Result<Option<Profile>, Reject>) -> Answer + Send + 'static,
+) -> Answer {
     let request = Request::Enquire { of: iq.account.clone(), wanted: Wanted::Profile };
     Answer::then(request, move |outcome| match outcome {
-        Ok(Reply::Profile(Some(profile))) => Answer::Result(print(profile)),
-        Ok(Reply::Profile(None)) => Answer::Refuse(Refusal::ITEM_NOT_FOUND),
+        Ok(Reply::Profile(profile)) => then(Ok(profile.filter(|profile| !profile.properties.is_empty()))),
         Ok(_) => Answer::Refuse(Refusal::INTERNAL),
-        Err(reject) => Answer::Refuse(Refusal::from_reject(&reject, Scope::Routed)),
+        Err(reject) => then(Err(reject)),
     })
 }
 
@@ -49,7 +65,11 @@ fn store(card: &Element, result: String) -> Answer {
 
 /// Somebody reads the node.
 pub(super) fn retrieve(iq: &Iq<'_>, node: NodeName) -> Answer {
-    read(iq, move |profile| pubsub::print_items(&node, &[item(&profile)]))
+    read(iq, move |outcome| match outcome {
+        Ok(Some(profile)) => Answer::Result(pubsub::print_items(&node, &[item(&profile)])),
+        Ok(None) => Answer::Refuse(Refusal::ITEM_NOT_FOUND),
+        Err(reject) => Answer::Refuse(pubsub::refusal_of(&reject)),
+    })
 }
 
 /// The owner publishes to the node.

@@ -30,7 +30,7 @@ fn answer(iq: &Iq<'_>) -> Answer {
 
 /// The profile, then the picture, each as far as it may be seen.
 fn show(iq: &Iq<'_>) -> Answer {
-    let of = iq.account.clone();
+    let (of, is_own) = (iq.account.clone(), iq.target == Target::Account);
     let request = Request::Enquire { of: of.clone(), wanted: Wanted::Profile };
     Answer::then(request, move |outcome| {
         let profile = match outcome {
@@ -44,6 +44,10 @@ fn show(iq: &Iq<'_>) -> Answer {
                 Ok(Reply::Picture { avatar, bytes }) => Some((&**avatar, bytes)),
                 _ => None,
             };
+            // XEP-0054 §3.3: nobody can tell an account without a card from none.
+            if picture.is_none() && profile.properties.is_empty() && !is_own {
+                return Answer::Refuse(Refusal::SERVICE_UNAVAILABLE);
+            }
             Answer::Result(print(&profile, picture))
         })
     })
