@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::session::{Client, Kept};
+use super::session::{Asked, Client, Kept};
 use super::stanza::{Kind, Stanza};
-use super::stream::{Condition, Reply, StreamError};
+use super::stream::{Condition, Reply, StreamError, Ticket};
 use super::translate::{Refusal, parse_query};
 use super::xep::{self, Answer, Iq, Target, caps, csi};
 use crate::account::SessionChange;
@@ -23,15 +23,16 @@ impl Client {
             self.settle(ticket);
             return Ok(());
         };
-        match stanza.kind() {
+        // Whoever leaves something to wait for keeps the ticket until then.
+        let left = match stanza.kind() {
             Kind::Message => {
                 self.handle_message(stanza, to, ticket);
-                return Ok(());
+                None
             }
-            Kind::Presence => self.handle_presence(stanza, to),
-            Kind::Iq | Kind::Other => self.handle_iq(stanza, to),
-        }
-        self.settle(ticket);
+            Kind::Presence => self.handle_presence(stanza, to, ticket),
+            Kind::Iq | Kind::Other => self.handle_iq(stanza, to, ticket),
+        };
+        self.settle(left);
         Ok(())
     }
 
@@ -94,20 +95,25 @@ impl Client {
         Ok(())
     }
 
-    fn handle_iq(&mut self, stanza: &Stanza, to: Option<Party>) {
+    /// Gives back the ticket unless something is left to wait for.
+    fn handle_iq(&mut self, stanza: &Stanza, to: Option<Party>, ticket: Option<Ticket>) -> Option<Ticket> {
         let is_set = match stanza.stanza_type().as_deref() {
             Some("get") => Some(false),
             Some("set") => Some(true),
             Some("result" | "error") => None,
-            _ => return self.refuse(stanza, &Refusal::BAD_REQUEST),
+            _ => {
+                self.refuse(stanza, &Refusal::BAD_REQUEST);
+                return ticket;
+            }
         };
         if stanza.id().is_none() || (is_set.is_some() && stanza.children().count() != 1) {
-            return self.refuse(stanza, &Refusal::BAD_REQUEST);
+            self.refuse(stanza, &Refusal::BAD_REQUEST);
+            return ticket;
         }
         match (self.target(to.as_ref()), to, is_set) {
             (Some(target), _, Some(is_set)) => {
                 let own = self.session.party().address.clone();
-                self.answer_iq(stanza, is_set, target, &own);
+                return self.answer_iq(stanza, is_set, target, &own, ticket);
             }
             // Answers to what the server asked: roster pushes, pings, features.
             (Some(_), _, None) => self.handle_answer(stanza),
@@ -115,17 +121,20 @@ impl Client {
                 if to.resource.is_none() && self.shared.accounts.serves(to.address.domain()) =>
             {
                 if let Some(is_set) = is_set {
-                    self.answer_iq(stanza, is_set, Target::Other, &to.address);
+                    return self.answer_iq(stanza, is_set, Target::Other, &to.address, ticket);
                 }
             }
             (None, to, is_set) => match session_caps(stanza, is_set).filter(|_| self.is_here(to.as_ref())) {
                 Some(caps) => {
                     let (id, to) = (stanza.id(), stanza.to());
-                    self.act_on(id.as_deref().unwrap_or_default(), to.as_deref(), Answer::Result(caps));
+                    let asked =
+                        Asked { id: id.as_deref().unwrap_or_default(), from: to.as_deref(), ticket: None };
+                    self.act_on(asked, Answer::Result(caps));
                 }
                 None => self.pass_iq(stanza, to),
             },
         }
+        ticket
     }
 
     /// What the server answers for: itself, and the session's own account.
@@ -151,8 +160,16 @@ impl Client {
         }
     }
 
-    fn answer_iq(&mut self, stanza: &Stanza, is_set: bool, target: Target, account: &Address) {
-        let Some(payload) = stanza.children().next() else { return };
+    /// Gives back the ticket of what only asks: what changes something is dealt with once it is answered.
+    fn answer_iq(
+        &mut self,
+        stanza: &Stanza,
+        is_set: bool,
+        target: Target,
+        account: &Address,
+        ticket: Option<Ticket>,
+    ) -> Option<Ticket> {
+        let Some(payload) = stanza.children().next() else { return ticket };
         let accounts = &self.shared.accounts;
         let fresh = || accounts.new_message_id(Timestamp::now()).to_string();
         let asker = self.session.party();
@@ -161,7 +178,11 @@ impl Client {
         let fresh = &fresh;
         let answer =
             xep::answer(&Iq { payload, is_set, target, account, asker, is_device, fresh, shared, admin });
-        self.act_on(stanza.id().as_deref().unwrap_or_default(), stanza.to().as_deref(), answer);
+        let (held, left) = if is_set { (ticket, None) } else { (None, ticket) };
+        let (id, to) = (stanza.id(), stanza.to());
+        let asked = Asked { id: id.as_deref().unwrap_or_default(), from: to.as_deref(), ticket: held };
+        self.act_on(asked, answer);
+        left
     }
 }
 

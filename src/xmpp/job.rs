@@ -8,7 +8,11 @@ use std::{
 
 use compact_str::CompactString;
 
-use super::{session::Client, xep::Answer};
+use super::{
+    session::{Asked, Client},
+    stream::Ticket,
+    xep::Answer,
+};
 use crate::{account::Request, signal::RequestId};
 
 /// Something that ends in the answer to an `<iq/>`.
@@ -26,15 +30,16 @@ struct Job {
 /// What becomes of it.
 enum End {
     /// It is the answer to an `<iq/>`.
-    Answer { id: CompactString, from: Option<CompactString> },
+    Answer { id: CompactString, from: Option<CompactString>, ticket: Option<Ticket> },
     /// Whatever came of it, the account is asked this.
     Request { request: Box<Request>, tag: RequestId },
 }
 
 impl Client {
-    /// Begins to work for the answer to the `<iq/>` of this id.
-    pub(super) fn begin(&mut self, id: &str, from: Option<&str>, work: Work) {
-        let end = End::Answer { id: id.into(), from: from.map(Into::into) };
+    /// Begins to work for the answer to this.
+    pub(super) fn begin(&mut self, asked: Asked<'_>, work: Work) {
+        let Asked { id, from, ticket } = asked;
+        let end = End::Answer { id: id.into(), from: from.map(Into::into), ticket };
         self.jobs.get_or_insert_default().0.push(Job { end, work });
     }
 
@@ -66,7 +71,9 @@ impl Client {
         let has_answered = !ready.is_empty();
         for (end, answer) in ready {
             match end {
-                End::Answer { id, from } => self.act_on(&id, from.as_deref(), answer),
+                End::Answer { id, from, ticket } => {
+                    self.act_on(Asked { id: &id, from: from.as_deref(), ticket }, answer);
+                }
                 End::Request { request, tag } => self.session.ask_tagged(*request, Some(tag)),
             }
         }

@@ -4,29 +4,44 @@ use std::sync::Arc;
 
 use super::session::{Client, Pending};
 use super::stanza::Stanza;
+use super::stream::Ticket;
 use super::translate::{Refusal, parse_contact_content, parse_presence};
 use super::xep::{Answer, invitation, temporary_presence};
 use crate::account::Request;
 use crate::signal::{ContactEvent, Party, Timestamp};
 
 impl Client {
-    /// Presence for everybody, for one party, or about who may see whom.
-    pub(super) fn handle_presence(&mut self, stanza: &Stanza, to: Option<Party>) {
+    /// Presence for everybody, for one party, or about who may see whom. Gives back the ticket unless something is
+    /// left to wait for.
+    pub(super) fn handle_presence(
+        &mut self,
+        stanza: &Stanza,
+        to: Option<Party>,
+        ticket: Option<Ticket>,
+    ) -> Option<Ticket> {
         let event = match stanza.stanza_type().as_deref() {
-            None | Some("unavailable") => return self.announce(stanza, to),
-            Some("subscribe") => ContactEvent::Subscribe,
-            Some("subscribed") => ContactEvent::Subscribed,
-            Some("unsubscribe") => ContactEvent::Unsubscribe,
-            Some("unsubscribed") => ContactEvent::Unsubscribed,
-            Some("probe") => return self.probe(stanza, to),
+            None | Some("unavailable") => {
+                self.announce(stanza, to);
+                return ticket;
+            }
+            Some("probe") => {
+                self.probe(stanza, to);
+                return ticket;
+            }
             // It answers what we sent on.
-            Some("error") => return,
-            Some(_) => return self.refuse(stanza, &Refusal::BAD_REQUEST),
+            Some("error") => return ticket,
+            Some("subscribe") => Some(ContactEvent::Subscribe),
+            Some("subscribed") => Some(ContactEvent::Subscribed),
+            Some("unsubscribe") => Some(ContactEvent::Unsubscribe),
+            Some("unsubscribed") => Some(ContactEvent::Unsubscribed),
+            Some(_) => None,
         };
-        match to {
-            Some(to) => self.handle_contact(stanza, to, event),
-            None => self.refuse(stanza, &Refusal::BAD_REQUEST),
-        }
+        let (Some(event), Some(to)) = (event, to) else {
+            self.refuse(stanza, &Refusal::BAD_REQUEST);
+            return ticket;
+        };
+        self.handle_contact(stanza, to, event, ticket);
+        None
     }
 
     fn announce(&mut self, stanza: &Stanza, to: Option<Party>) {
@@ -51,13 +66,15 @@ impl Client {
         self.session.ask_tagged(Request::Probe { to, origin_id }, None);
     }
 
-    fn handle_contact(&mut self, stanza: &Stanza, to: Party, event: ContactEvent) {
+    /// What is acknowledged of it is on disk.
+    fn handle_contact(&mut self, stanza: &Stanza, to: Party, event: ContactEvent, ticket: Option<Ticket>) {
         let to = to.address;
         if event == ContactEvent::Unsubscribed {
             self.denied = Some(to.clone());
         }
         let (note, native) = parse_contact_content(stanza);
-        let tag = self.expect(Pending::Contact { to: to.to_string(), id: stanza.id().map(Into::into) });
+        let id = stanza.id().map(Into::into);
+        let tag = self.expect(Pending::Contact { to: to.to_string(), id, ticket });
         let origin_id = stanza.id().map(Into::into);
         let token = invitation::token(stanza).filter(|_| event == ContactEvent::Subscribe);
         let host = to.clone();

@@ -44,12 +44,21 @@ pub(super) enum Pending {
         id: CompactString,
         from: Option<CompactString>,
         expect: Expect,
+        /// To be acknowledged with the answer.
+        ticket: Option<Ticket>,
     },
-    /// A subscription stanza.
-    Contact {
-        to: String,
-        id: Option<CompactString>,
-    },
+    /// A subscription stanza, to be acknowledged once what it changes is on disk.
+    Contact { to: String, id: Option<CompactString>, ticket: Option<Ticket> },
+}
+
+/// An `<iq/>` that the server answers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) id: &'a str,
+    /// Whom it was for, if it said so.
+    pub(super) from: Option<&'a str>,
+    /// To be acknowledged with the answer.
+    pub(super) ticket: Option<Ticket>,
 }
 
 /// What is remembered of a stanza that the client has not acknowledged.
@@ -333,27 +342,25 @@ impl Client {
                 }
                 self.settle(Some(ticket));
             }
-            (Some(Pending::Iq { id, from, expect }), outcome) => {
-                self.answer_pending(&id, from.as_deref(), expect, outcome);
+            (Some(Pending::Iq { id, from, expect, ticket }), outcome) => {
+                self.answer_pending(Asked { id: &id, from: from.as_deref(), ticket }, expect, outcome);
             }
-            (Some(Pending::Contact { to, id }), Err(reject)) => {
-                let refusal = Refusal::from_reject(&reject, Scope::Own);
-                self.send_error(Kind::Presence, Some(to.as_str().into()), id.as_deref(), &refusal);
+            (Some(Pending::Contact { to, id, ticket }), outcome) => {
+                if let Err(reject) = outcome {
+                    let refusal = Refusal::from_reject(&reject, Scope::Own);
+                    self.send_error(Kind::Presence, Some(to.as_str().into()), id.as_deref(), &refusal);
+                }
+                self.settle(ticket);
             }
             (None, Err(reject)) => self.refuse_passed(replied.about, &reject),
-            (Some(Pending::Contact { .. }) | None, Ok(_)) => {}
+            (None, Ok(_)) => {}
         }
     }
 
-    fn answer_pending(
-        &mut self,
-        id: &str,
-        from: Option<&str>,
-        expect: Expect,
-        outcome: Result<Reply, Reject>,
-    ) {
+    fn answer_pending(&mut self, asked: Asked<'_>, expect: Expect, outcome: Result<Reply, Reject>) {
+        let Asked { id, from, ticket } = asked;
         match (expect, outcome) {
-            (Expect::Then(then), outcome) => self.act_on(id, from, then(outcome)),
+            (Expect::Then(then), outcome) => return self.act_on(asked, then(outcome)),
             (_, Err(reject)) => {
                 self.send_error(
                     Kind::Iq,
@@ -371,10 +378,12 @@ impl Client {
             }
             (_, Ok(_)) => self.send_iq("result", from, Some(id), b""),
         }
+        self.settle(ticket);
     }
 
     /// Does what is to be done for an `<iq/>`, at first and after each answer of the account.
-    pub(super) fn act_on(&mut self, id: &str, from: Option<&str>, answer: Answer) {
+    pub(super) fn act_on(&mut self, asked: Asked<'_>, answer: Answer) {
+        let Asked { id, from, ticket } = asked;
         match answer {
             Answer::Result(content) => self.send_iq("result", from, Some(id), content.as_bytes()),
             Answer::Refuse(refusal) => {
@@ -384,23 +393,24 @@ impl Client {
                 self.change(change);
                 self.send_iq("result", from, Some(id), b"");
             }
-            Answer::Then(request, then) => self.ask_for(id, from, *request, Expect::Then(then)),
+            Answer::Then(request, then) => return self.ask_for(asked, *request, Expect::Then(then)),
             Answer::Ask(request, expect) => {
                 if matches!(expect, Expect::Roster) {
                     self.change(SessionChange::FollowsRoster(true));
                 }
-                self.ask_for(id, from, *request, expect);
+                return self.ask_for(asked, *request, expect);
             }
             Answer::FollowBlocks(then) => {
                 self.follows_blocks = true;
-                self.act_on(id, from, *then);
+                return self.act_on(asked, *then);
             }
             Answer::Messages(contents, result) => {
                 self.send_messages(&contents);
                 self.send_iq("result", from, Some(id), result.as_bytes());
             }
-            Answer::Work(work) => self.begin(id, from, work),
+            Answer::Work(work) => return self.begin(asked, work),
         }
+        self.settle(ticket);
     }
 
     /// Sends messages in the name of the account.
@@ -418,8 +428,9 @@ impl Client {
         }
     }
 
-    fn ask_for(&mut self, id: &str, from: Option<&str>, request: Request, expect: Expect) {
-        let tag = self.expect(Pending::Iq { id: id.into(), from: from.map(Into::into), expect });
+    fn ask_for(&mut self, asked: Asked<'_>, request: Request, expect: Expect) {
+        let Asked { id, from, ticket } = asked;
+        let tag = self.expect(Pending::Iq { id: id.into(), from: from.map(Into::into), expect, ticket });
         self.session.ask_tagged(request, Some(tag));
     }
 

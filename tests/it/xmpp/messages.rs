@@ -173,6 +173,27 @@ async fn acknowledgements_promise_what_the_account_has_promised() {
     alice.stanza("<r xmlns='urn:xmpp:sm:3'/>").await;
 }
 
+/// What is read at once is handled before any answer of the account: so its own acknowledgement comes after.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_acknowledged_with_their_answers() {
+    let (_server, mut alice, mut bob) = two().await;
+    alice.send("<enable xmlns='urn:xmpp:sm:3'/>").await;
+    alice.stanza("<enabled").await;
+    let ask = "<r xmlns='urn:xmpp:sm:3'/>";
+    alice.send(&format!("<presence type='subscribe' to='bob@localhost'/>{ask}")).await;
+    assert!(alice.stanza("<a ").await.contains("h='0'"));
+    assert!(alice.stanza("<a ").await.contains("h='1'"));
+    bob.stanza("type='subscribe'").await;
+    let set = "<query xmlns='jabber:iq:roster'><item jid='bob@localhost' name='Bob'/></query>";
+    alice.send(&format!("<iq type='set' id='s'>{set}</iq>{ask}")).await;
+    assert!(alice.stanza("<a ").await.contains("h='1'"));
+    assert!(alice.stanza("<a ").await.contains("h='2'"));
+    assert!(alice.stanza("id='s'").await.contains("type='result'"));
+    // What only asks holds nobody up.
+    alice.send(&format!("<iq type='get' id='g'><query xmlns='jabber:iq:roster'/></iq>{ask}")).await;
+    assert!(alice.stanza("<a ").await.contains("h='3'"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_never_acknowledged_is_delivered_again() {
     let (server, mut alice, mut bob) = two().await;
