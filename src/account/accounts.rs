@@ -400,17 +400,18 @@ pub(super) async fn reading<T: Send + 'static>(
 struct Local(std::sync::Weak<Inner>);
 
 impl Receive<ReplyTo> for Local {
-    fn receive(&self, envelope: Envelope<ReplyTo>) {
+    fn receive(&self, Envelope { signal, reply }: Envelope<ReplyTo>) {
         let Some(inner) = self.0.upgrade() else { return };
-        let Envelope { signal, reply } = envelope;
         let cell = match &signal {
             // Presence is for sessions: an account without any need not be read for it.
             Signal::Presence { to, .. } => inner.cells.find(&to.address),
             signal => Some(inner.cell(signal.to())),
         };
-        if let Some(cell) = cell {
-            inner.admit(&cell, Input::Signal { signal, reply });
-        }
+        let Some(cell) = cell else { return };
+        // The sender's own account has it on disk, and would never say it again.
+        let must_arrive = matches!(&signal, Signal::Contact(it) if inner.bus.serves(it.from.domain()));
+        let input = Input::Signal { signal, reply };
+        if must_arrive { cell.post(&inner, Mail::Input(input)) } else { inner.admit(&cell, input) }
     }
 
     fn receive_all(&self, to: Vec<Address>, news: &News) {

@@ -6,7 +6,7 @@ use compact_str::CompactString;
 use smallvec::SmallVec;
 
 use super::{
-    Effect, Event, Question, Reply, ReplyTo,
+    Answer, Effect, Event, Question, Reply, ReplyTo,
     announce::tell,
     automation::ContactFate,
     endpoints::Endpoint,
@@ -28,13 +28,23 @@ pub(super) struct Said {
     pub(super) note: Option<Text>,
     pub(super) native: Native,
     pub(super) origin_id: Option<CompactString>,
+    /// Who hears when he to whom it is said has it on disk, where that is known and it is said at all.
+    pub(super) reply: Option<ReplyTo>,
 }
 
 impl Said {
     /// Said by the account itself, or where there is nothing more to say.
     pub(super) fn plain(event: ContactEvent) -> Self {
-        Self { event, note: None, native: Native::None, origin_id: None }
+        Self { event, note: None, native: Native::None, origin_id: None, reply: None }
     }
+}
+
+/// What is left of something that was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    All,
+    /// It is on its way to somebody of this server, who will answer.
+    Waits,
 }
 
 impl Account {
@@ -109,15 +119,39 @@ impl Account {
         Ok(Reply::Done)
     }
 
-    /// The owner asks, grants, gives up or denies: tables 2 to 5.
+    /// The owner says something about presence, and hears of it once it is on disk: with him to whom she says it too,
+    /// where he lives here.
     pub(super) fn handle_contact_request(
+        &mut self,
+        to: Address,
+        mut said: Said,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        let reply = said.reply.take();
+        if !self.is_abroad(&to) {
+            said.reply.clone_from(&reply);
+        }
+        let outcome = match self.say(to, said, now, effects) {
+            Ok(Told::Waits) => return,
+            Ok(Told::All) => Ok(Reply::Done),
+            Err(reject) => Err(reject),
+        };
+        if let Some(to) = reply {
+            effects.push(Effect::Answer(Answer { to, about: None, outcome }));
+        }
+    }
+
+    /// The owner asks, grants, gives up or denies: tables 2 to 5.
+    pub(super) fn say(
         &mut self,
         to: Address,
         said: Said,
         now: Timestamp,
         effects: &mut Effects,
-    ) -> Result<Reply, Reject> {
+    ) -> Result<Told, Reject> {
         let event = said.event;
+        let told = if said.reply.is_some() { Told::Waits } else { Told::All };
         if to == self.address {
             return Err(Reject::with_text(Reason::NotAcceptable, "nobody is a contact of herself"));
         }
@@ -167,7 +201,7 @@ impl Account {
         }
         self.review_abroad(&to, effects);
         self.review_watchers(&to, now, effects);
-        Ok(Reply::Done)
+        Ok(if row.pass { told } else { Told::All })
     }
 
     /// A contact, or a stranger, says something about presence: tables 6 to 9.
@@ -379,11 +413,11 @@ impl Account {
     }
 
     fn pass(&self, to: &Address, said: Said, effects: &mut Effects) {
-        let Said { event, note, native, origin_id } = said;
+        let Said { event, note, native, origin_id, reply } = said;
         let from = self.address.clone();
         let question = || Question { from: from.clone(), to: to.clone(), origin_id: origin_id.clone() };
         let is_question = event == ContactEvent::Subscribe && self.is_abroad(to);
-        let reply = is_question.then(|| ReplyTo::Question(Box::new(question())));
+        let reply = if is_question { Some(ReplyTo::Question(Box::new(question()))) } else { reply };
         let signal = ContactSignal { from, to: to.clone(), event, note, native, origin_id };
         effects.push(Effect::Route { signal: Signal::Contact(Arc::new(signal)), reply });
     }

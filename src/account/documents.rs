@@ -321,7 +321,7 @@ impl Account {
             FactChange::Contact { address, name, groups } => self.set_contact(address, name, groups, effects),
             FactChange::NoContact(address) => self.remove_contact(&address, now, effects),
             FactChange::Say { to, event } => {
-                self.handle_contact_request(to, Said::plain(event), now, effects)
+                self.say(to, Said::plain(event), now, effects).map(|_| Reply::Done)
             }
             FactChange::Block(address) => self.block(&[address], now, effects),
             FactChange::Unblock(address) => Ok(self.unblock(Some(&[address]), now, effects)),

@@ -22,6 +22,8 @@ impl Inner {
             Signal::Message(message) if reason == Reason::NotFound && is_ignored(message) => {
                 (Some(About::Message(Arc::clone(message))), Ok(Reply::Sent(Sent::Accepted)))
             }
+            // Who asks somebody who is not there hears as little as of one who does not answer.
+            Signal::Contact(_) if reason == Reason::NotFound => (None, Ok(Reply::Done)),
             Signal::Message(message) => (Some(About::Message(Arc::clone(message))), Err(reason.into())),
             Signal::Passed(passed) => (Some(About::Message(Arc::clone(&passed.message))), Err(reason.into())),
             Signal::Query(query) => (Some(About::Query(Arc::clone(query))), Err(reason.into())),

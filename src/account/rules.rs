@@ -320,7 +320,7 @@ impl Account {
         }
         let event = if yes { ContactEvent::Subscribed } else { ContactEvent::Unsubscribed };
         // Where there is no room for one more contact, the question stays.
-        let _ = self.handle_contact_request(from.clone(), Said::plain(event), now, effects);
+        let _ = self.say(from.clone(), Said::plain(event), now, effects);
     }
 }
 

@@ -166,6 +166,32 @@ impl Client {
 }
 
 #[tokio::test]
+async fn what_was_said_about_presence_is_on_disk_with_both_once_it_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (accounts, store) = start(folder.path(), &["alice", "bob"]);
+    let asking = || {
+        let bob = store.load_account(&address("bob")).unwrap().unwrap();
+        bob.requests.into_iter().map(|request| request.from.to_string()).collect::<Vec<_>>()
+    };
+    let (event, note, native) = (ContactEvent::Subscribe, None, Native::None);
+    let ask =
+        |to| Request::Contact { to, event, note: note.clone(), native: native.clone(), origin_id: None };
+    let said = timeout(DEADLINE, accounts.ask(&address("alice"), ask(address("bob")))).await;
+    assert_eq!(said.expect("an answer in time"), Ok(Reply::Done));
+    assert_eq!(asking(), ["alice@example.org"]);
+    let carol = Address::parse("carol@elsewhere.example").unwrap();
+    for (to, who) in [("bob", 2), ("nobody", 2)] {
+        let signal = ContactSignal::plain(carol.clone(), address(to), event);
+        let told = timeout(DEADLINE, accounts.signal(Signal::Contact(Arc::new(signal)))).await;
+        assert_eq!(told.expect("an answer in time"), Ok(Reply::Done), "{to}");
+        assert_eq!(asking().len(), who);
+    }
+    // That nobody is there does not show.
+    let said = timeout(DEADLINE, accounts.ask(&address("alice"), ask(address("nobody")))).await;
+    assert_eq!(said.expect("an answer in time"), Ok(Reply::Done));
+}
+
+#[tokio::test]
 async fn what_a_dying_connection_had_not_passed_on_is_stored_and_delivered_later() {
     let folder = tempfile::tempdir().unwrap();
     let (accounts, _store) = start(folder.path(), &["alice", "bob"]);

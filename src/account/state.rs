@@ -274,8 +274,8 @@ impl Account {
             Request::SetContact { address, name, groups } => self.set_contact(address, name, groups, effects),
             Request::RemoveContact { address } => self.remove_contact(&address, now, effects),
             Request::Contact { to, event, note, native, origin_id } => {
-                let said = Said { event, note, native, origin_id };
-                self.handle_contact_request(to, said, now, effects)
+                let said = Said { event, note, native, origin_id, reply };
+                return self.handle_contact_request(to, said, now, effects);
             }
             Request::Probe { to, origin_id } => {
                 let from = Arc::new(self.party_of(session));
@@ -335,8 +335,14 @@ impl Account {
                 self.handle_message(&Inbound::passed(&passed), reply, now, effects);
             }
             Signal::Query(query) => self.handle_query(query, reply, effects),
-            Signal::Contact(contact) => self.handle_contact_signal(&contact, now, effects),
-            Signal::ContactFailure(failure) => self.handle_contact_failure(&failure, now, effects),
+            Signal::Contact(contact) => {
+                self.handle_contact_signal(&contact, now, effects);
+                note_done(reply, effects);
+            }
+            Signal::ContactFailure(failure) => {
+                self.handle_contact_failure(&failure, now, effects);
+                note_done(reply, effects);
+            }
             Signal::Presence { to, notice } => self.handle_notice(&to, notice, now, effects),
             Signal::Probe(probe) => self.handle_probe(*probe, effects),
             Signal::Enquiry(enquiry) => {
@@ -385,6 +391,13 @@ impl Account {
             Authorization::Rules if self.is_hidden_from(somebody) => Standing::Undecided,
             Authorization::Rules => standing(is_owner, self.roster.find(somebody)),
         }
+    }
+}
+
+/// Tells whoever wants to know that all was done, once it is on disk.
+fn note_done(reply: Option<ReplyTo>, effects: &mut Effects) {
+    if let Some(to) = reply.filter(ReplyTo::wants_success) {
+        effects.push(Effect::Answer(Answer { to, about: None, outcome: Ok(Reply::Done) }));
     }
 }
 

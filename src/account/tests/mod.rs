@@ -171,7 +171,11 @@ impl World {
                 } else if !is_home(&to) {
                     self.sent.push(signal);
                 } else if let Some(to) = reply {
-                    self.answers.push(Answer { to, about: None, outcome: Err(Reason::NotFound.into()) });
+                    let outcome = match signal {
+                        Signal::Contact(_) => Ok(Reply::Done),
+                        _ => Err(Reason::NotFound.into()),
+                    };
+                    self.answers.push(Answer { to, about: None, outcome });
                 }
             }
             Effect::RouteAll { mut to, news } => {

@@ -109,12 +109,13 @@ fn handle_presence(shared: &Arc<Shared>, stanza: &Stanza, from: Party, to: Party
         Some("error") => {
             // Where it answers no question to become a contact, the account does not care.
             let failure = parse_contact_failure(stanza, from.address, to.address);
-            shared.accounts.tell(Signal::ContactFailure(Arc::new(failure)));
-            return Received::Done;
+            let outcome = shared.accounts.dispatch(Signal::ContactFailure(Arc::new(failure)));
+            return Received::Later(Box::pin(async move { drop(outcome.wait().await) }));
         }
         // Anything else nobody knows.
         Some(_) => return Received::Done,
     };
+    let back = Back::new(shared, stanza, from.clone(), to.clone());
     let (note, native) = parse_contact_content(stanza);
     let origin_id = stanza.id().map(Into::into);
     let signal = ContactSignal { from: from.address, to: to.address, event, note, native, origin_id };
@@ -123,19 +124,20 @@ fn handle_presence(shared: &Arc<Shared>, stanza: &Stanza, from: Party, to: Party
     let name = name.map(|part| FaceNews::new(signal.from.clone(), signal.to.clone(), part));
     let accounts = shared.accounts.clone();
     let tell = move |signal: ContactSignal| {
-        accounts.tell(Signal::Contact(Arc::new(signal)));
+        let outcome = accounts.dispatch(Signal::Contact(Arc::new(signal)));
         if let Some(news) = name {
             accounts.tell(Signal::Face(news));
         }
+        // It may be acknowledged once it is on disk, and nobody says it twice: who cannot be told of it is named.
+        back.tell_failure(outcome)
     };
     let Some(token) = invitation::token(stanza).filter(|_| asks) else {
-        tell(signal);
-        return Received::Done;
+        return Received::Later(Box::pin(tell(signal)));
     };
     let admin = shared.answers.0.admin.clone();
     Received::Later(Box::pin(async move {
         invitation::bring(&admin, &token, &signal.to, &signal.from).await;
-        tell(signal);
+        tell(signal).await;
     }))
 }
 
