@@ -7,8 +7,8 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 use super::{
-    Config, Input, Memory, Opened, Refusal, Reply, ReplyTo, Request, SessionChange, SessionSpec, Sink,
-    WatchId, WatchSink, WatchSpec, WatchState,
+    Config, Direct, Input, Memory, Opened, Refusal, Reply, ReplyTo, Request, SessionChange, SessionSpec,
+    Sink, WatchId, WatchSink, WatchSpec, WatchState,
     mailbox::{Attach, Cell, Mail, refuse},
     outside::in_other_form,
     shell::Inner,
@@ -16,8 +16,8 @@ use super::{
 use crate::{
     bus::{Bus, Envelope, Receive},
     signal::{
-        Address, DocumentId, Message, MessageId, News, Occasion, Party, Presence, Query, Reason, Reject,
-        RequestId, SessionId, Signal, Timestamp,
+        Address, DocumentId, Message, MessageId, News, Party, Presence, Query, Reason, Reject, RequestId,
+        SessionId, Signal, Timestamp,
     },
     storage::{AccountKey, ArchiveQuery, ArchivedMessage, Store, StoreError, StoredDocument},
 };
@@ -463,9 +463,9 @@ impl Session {
         self.input(Input::Presence { session: self.id, presence });
     }
 
-    /// Shows this session's presence to one party only, and may ask to see that party in turn.
-    pub fn show(&self, to: Party, presence: Arc<Presence>, wants: Option<Occasion>) {
-        self.input(Input::Direct { session: self.id, to, presence, wants });
+    /// Shows presence to one party only, and may ask to see that party in turn.
+    pub fn show(&self, direct: Direct) {
+        self.input(Input::Direct { session: self.id, direct: Box::new(direct) });
     }
 
     /// Says that nobody knows whether these messages arrived, which were on their way when the connection broke.

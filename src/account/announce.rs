@@ -5,7 +5,7 @@ use std::sync::Arc;
 use thin_vec::ThinVec;
 
 use super::{
-    Effect, Event, SessionChange,
+    About, Answer, Direct, Effect, Event, ReplyTo, SessionChange,
     config::Authorization,
     endpoints::{Directed, Endpoint, Sessions},
     rules::Sight,
@@ -15,8 +15,7 @@ use super::{
 use crate::{
     presence::{Standing, seen_by},
     signal::{
-        Address, Contact, News, Occasion, Party, Presence, PresenceNotice, Resource, SessionId, Signal,
-        Timestamp, View,
+        Address, Contact, News, Party, Presence, PresenceNotice, Resource, SessionId, Signal, Timestamp, View,
     },
 };
 
@@ -91,14 +90,14 @@ impl Account {
     }
 
     /// A session shows its presence to one party, or takes that back (RFC 6121 §4.6.3).
-    pub(super) fn handle_direct(
-        &mut self,
-        session: SessionId,
-        to: Party,
-        presence: Arc<Presence>,
-        wants: Option<Occasion>,
-        effects: &mut Effects,
-    ) {
+    pub(super) fn handle_direct(&mut self, session: SessionId, direct: Direct, effects: &mut Effects) {
+        let Direct { to, presence, wants, origin_id } = direct;
+        if let Err(reject) = self.may_tell(&to.address) {
+            let reply = ReplyTo::Session { account: self.address.clone(), session, request: None };
+            let about = Some(About::Presence { to: Box::new(to), origin_id });
+            effects.push(Effect::Answer(Answer { to: reply, about, outcome: Err(reject) }));
+            return;
+        }
         let told_anyway = self.endpoints.find(session).is_some_and(|it| self.is_shown_to(it, &to.address));
         let Some(endpoint) = self.endpoints.find_mut(session) else { return };
         let from = Party::full(self.address.clone(), endpoint.resource().clone());

@@ -1,7 +1,7 @@
-//! Whom the owner blocked: nothing of his reaches her, and for him she is never there.
+//! Whom the owner blocked: nothing of his reaches her, nothing of hers reaches him, and for him she is never there.
 //!
 //! One list for every protocol. What a block means for presence is [`Account::permission`]'s to say, for
-//! messages [`Account::may_write`]'s.
+//! messages [`Account::may_write`]'s, and for what she says herself [`Account::may_tell`]'s.
 
 use std::sync::Arc;
 

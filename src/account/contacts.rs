@@ -132,7 +132,8 @@ impl Account {
         if !self.is_abroad(&to) {
             said.reply.clone_from(&reply);
         }
-        let outcome = match self.say(to, said, now, effects) {
+        let outcome = self.may_tell(&to).and_then(|()| self.say(to, said, now, effects));
+        let outcome = match outcome {
             Ok(Told::Waits) => return,
             Ok(Told::All) => Ok(Reply::Done),
             Err(reject) => Err(reject),

@@ -56,6 +56,10 @@ impl Account {
             answer(reply, &message, Err(Reason::Forbidden.into()), effects);
             return;
         }
+        if let Err(reject) = self.may_tell(&message.to.address) {
+            answer(reply, &message, Err(reject), effects);
+            return;
+        }
         if message.content.body().is_some() || message.content.receipt.is_some() {
             self.note_answered(&message.to.address, effects);
         }
@@ -73,6 +77,19 @@ impl Account {
             copy_to(self.endpoints.ids(wanted), &own, Copy::Sent, effects);
         }
         effects.push(Effect::Route { signal: Signal::Message(message), reply });
+    }
+
+    /// The owner passes a question or an answer on.
+    pub(super) fn pass_query(&self, query: Arc<Query>, reply: Option<ReplyTo>, effects: &mut Effects) {
+        match self.may_tell(&query.to.address) {
+            Ok(()) => effects.push(Effect::Route { signal: Signal::Query(query), reply }),
+            Err(reject) => {
+                if let Some(to) = reply {
+                    let about = Some(About::Query(query));
+                    effects.push(Effect::Answer(Answer { to, about, outcome: Err(reject) }));
+                }
+            }
+        }
     }
 
     /// A message for the owner arrives: her policy says whether, her rules how, her sessions where.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{Face, Reply};
 use crate::{
     signal::{
-        Address, Contact, ContactFailure, ContactSignal, Message, MessageId, PersonalNews, PresenceNotice,
-        Query, Reject, RequestId, Signal,
+        Address, Contact, ContactFailure, ContactSignal, Message, MessageId, Party, PersonalNews,
+        PresenceNotice, Query, Reject, RequestId, Signal,
     },
     storage::Preferences,
 };
@@ -69,6 +69,11 @@ pub struct Replied {
 pub enum About {
     Message(Arc<Message>),
     Query(Arc<Query>),
+    /// Presence for one party.
+    Presence {
+        to: Box<Party>,
+        origin_id: Option<CompactString>,
+    },
 }
 
 impl About {

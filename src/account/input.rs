@@ -31,13 +31,10 @@ pub enum Input {
         session: SessionId,
         presence: Arc<Presence>,
     },
-    /// The session shows its presence to one party only (RFC 6121 §4.6); with `wants`, it asks to see that
-    /// party in turn.
+    /// The session shows its presence to one party only.
     Direct {
         session: SessionId,
-        to: Party,
-        presence: Arc<Presence>,
-        wants: Option<Occasion>,
+        direct: Box<Direct>,
     },
     Change {
         session: SessionId,
@@ -132,6 +129,17 @@ pub enum Input {
         reason: super::CloseReason,
         which: Opened,
     },
+}
+
+/// Presence that is shown to one party only (RFC 6121 §4.6).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Direct {
+    pub to: Party,
+    pub presence: Arc<Presence>,
+    /// The session asks to see that party in turn.
+    pub wants: Option<Occasion>,
+    /// The session's name for it.
+    pub origin_id: Option<CompactString>,
 }
 
 /// Sessions by what opened them.

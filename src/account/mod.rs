@@ -92,7 +92,7 @@ pub use event::{About, BlockChange, CloseReason, ContactChange, Copy, Event, Rep
 pub use faces::Face;
 pub use files::{IncomingFile, NewFile, OutgoingFile};
 pub use herald::Herald;
-pub use input::{Input, Opened, Question, ReplyTo, WatchId};
+pub use input::{Direct, Input, Opened, Question, ReplyTo, WatchId};
 pub use memory::Memory;
 pub use nodes::MOST_ITEMS;
 pub use outside::{Carrier, Load, Outcome};

@@ -78,6 +78,17 @@ impl Account {
         if accepted { Verdict::Accept(why) } else { Verdict::Refuse(why) }
     }
 
+    /// Whether the owner may say something to somebody: not to whom she blocked (XEP-0191 §3.2).
+    ///
+    /// # Errors
+    /// [`Reason::Blocked`].
+    pub(super) fn may_tell(&self, somebody: &Address) -> Result<(), Reject> {
+        if *somebody != self.address && self.is_blocked(somebody) {
+            return Err(Reject::with_text(Reason::Blocked, "you have blocked this address"));
+        }
+        Ok(())
+    }
+
     /// Whether a call from `sender` is accepted. Only who is blocked is refused.
     pub(super) fn may_call(&self, sender: &Address, now: Timestamp) -> Verdict {
         if *sender != self.address && self.is_shut_out(sender, now) {

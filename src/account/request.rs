@@ -47,6 +47,9 @@ pub enum Request {
     Probe { to: Party, origin_id: Option<CompactString> },
     /// The questions that wait for the owner's answer. Replies [`Reply::ContactRequests`].
     ContactRequests,
+    /// Whether the owner may say something to this one. Replies [`Reply::Done`], or refuses with
+    /// [`crate::signal::Reason::Blocked`].
+    MayTell(Address),
     /// Ask about `of`, who may be the owner herself. Replies as the question demands.
     Enquire { of: Address, wanted: Wanted },
     /// Change a personal node. Replies [`Reply::Done`], or [`Reply::Published`].

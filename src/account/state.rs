@@ -132,9 +132,7 @@ impl Account {
             Input::Open { session, spec } => self.handle_open(session, *spec, now, effects),
             Input::Close { session } => self.handle_close(session, now, effects),
             Input::Presence { session, presence } => self.handle_presence(session, presence, now, effects),
-            Input::Direct { session, to, presence, wants } => {
-                self.handle_direct(session, to, presence, wants, effects);
-            }
+            Input::Direct { session, direct } => self.handle_direct(session, *direct, effects),
             Input::Change { session, change } => self.handle_change(session, change, now, effects),
             Input::Send { session, message, reply } => self.handle_send(session, message, reply, effects),
             Input::Request { session, request, reply } => {
@@ -242,15 +240,16 @@ impl Account {
         let outcome = match request {
             Request::Send(message) => return self.handle_send(session, message, reply, effects),
             Request::Query(query) if query.from.address != self.address => Err(Reason::Forbidden.into()),
-            Request::Query(query) => {
-                effects.push(Effect::Route { signal: Signal::Query(query), reply });
-                return;
-            }
+            Request::Query(query) => return self.pass_query(query, reply, effects),
+            Request::MayTell(somebody) => self.may_tell(&somebody).map(|()| Reply::Done),
             Request::Enquire { of, wanted } if of == self.address => {
                 let from = Party::from(of);
                 return self.handle_enquiry(&from, &wanted, reply, now, effects);
             }
             Request::Enquire { of, wanted } => {
+                if let Err(reject) = self.may_tell(&of) {
+                    return refuse(reply, reject, effects);
+                }
                 let (from, wanted) = (self.party_of(session), self.name_picture(&of, wanted));
                 let enquiry = Arc::new(Enquiry { from, to: of, wanted });
                 effects.push(Effect::Route { signal: Signal::Enquiry(enquiry), reply });
@@ -278,6 +277,9 @@ impl Account {
                 return self.handle_contact_request(to, said, now, effects);
             }
             Request::Probe { to, origin_id } => {
+                if let Err(reject) = self.may_tell(&to.address) {
+                    return refuse(reply, reject, effects);
+                }
                 let from = Arc::new(self.party_of(session));
                 let signal = Signal::Probe(Box::new(Probe { from, to, origin_id }));
                 effects.push(Effect::Route { signal, reply: None });
@@ -391,6 +393,12 @@ impl Account {
             Authorization::Rules if self.is_hidden_from(somebody) => Standing::Undecided,
             Authorization::Rules => standing(is_owner, self.roster.find(somebody)),
         }
+    }
+}
+
+fn refuse(reply: Option<ReplyTo>, reject: Reject, effects: &mut Effects) {
+    if let Some(to) = reply {
+        effects.push(Effect::Answer(Answer { to, about: None, outcome: Err(reject) }));
     }
 }
 

@@ -82,6 +82,7 @@ async fn show_of(
             if matches!(
                 reject.reason,
                 Reason::NotFound
+                    | Reason::Blocked
                     | Reason::NoSession
                     | Reason::NotAuthenticated
                     | Reason::RemoteNotFound

@@ -138,6 +138,7 @@ fn row(reason: Reason) -> (StatusCode, &'static str) {
         Reason::Busy => (StatusCode::CONFLICT, "busy"),
         Reason::Declined => (StatusCode::FORBIDDEN, "declined"),
         Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        Reason::Blocked => (StatusCode::FORBIDDEN, "blocked"),
     }
 }
 
@@ -168,6 +169,7 @@ mod tests {
             (Reason::Busy, 409, "busy"),
             (Reason::Declined, 403, "declined"),
             (Reason::Internal, 500, "internal"),
+            (Reason::Blocked, 403, "blocked"),
         ];
         for (reason, code, word) in all {
             let reject = Reject::from(reason);

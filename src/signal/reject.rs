@@ -71,4 +71,6 @@ pub enum Reason {
     Declined,
     /// Something broke on our side.
     Internal,
+    /// The sender has blocked the receiver.
+    Blocked,
 }

@@ -36,7 +36,7 @@ use super::{
     transport::{Destination, Flow},
 };
 use crate::{
-    account::{Ring, SessionChange},
+    account::{Request, Ring, SessionChange},
     signal::{Address, CallId, CallOffer, SessionId, Timestamp},
 };
 
@@ -136,6 +136,8 @@ async fn place_call(
     check_proxy_require(message)?;
     let sender = door.authenticate(request, Role::Proxy).await?;
     let target = door.find_target(message)?;
+    // Nobody calls whom she has blocked herself.
+    door.accounts.ask(&sender.login.address, Request::MayTell(target.address.clone())).await?;
     door.calls.check_loop(message)?;
     let token = Token::from(format!("c{}", door.layer.new_token()));
     let callee = target.address.clone();

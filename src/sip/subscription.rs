@@ -255,6 +255,10 @@ impl Subscriptions {
         if asked.package.is_for_owner_only() && presentity != *watcher {
             return Err(Refusal::because(403, "Forbidden: not yours"));
         }
+        if presentity != *watcher {
+            // Nobody follows whom she has blocked herself.
+            self.accounts.ask(watcher, Request::MayTell(presentity.clone())).await?;
+        }
         let contact = self.contact(&request.flow);
         let tag = self.layer.new_token();
         let (first, stand) = oneshot::channel();

@@ -7,7 +7,7 @@ use super::stanza::Stanza;
 use super::stream::Ticket;
 use super::translate::{Refusal, parse_contact_content, parse_presence};
 use super::xep::{Answer, invitation, temporary_presence};
-use crate::account::Request;
+use crate::account::{Direct, Request};
 use crate::signal::{ContactEvent, Party, Timestamp};
 
 impl Client {
@@ -47,7 +47,10 @@ impl Client {
     fn announce(&mut self, stanza: &Stanza, to: Option<Party>) {
         let presence = Arc::new(parse_presence(stanza, self.language.as_deref(), Timestamp::now()));
         match to {
-            Some(to) => self.session.show(to, presence, temporary_presence::parse(stanza)),
+            Some(to) => {
+                let (wants, origin_id) = (temporary_presence::parse(stanza), stanza.id().map(Into::into));
+                self.session.show(Direct { to, presence, wants, origin_id });
+            }
             None => {
                 self.told.note_presence(&presence);
                 let is_available = presence.is_available();

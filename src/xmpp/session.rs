@@ -440,6 +440,10 @@ impl Client {
         match about {
             Some(About::Message(message)) => self.refuse_message(&message, &refusal),
             Some(About::Query(query)) => self.refuse_query(&query, &refusal),
+            Some(About::Presence { to, origin_id }) => {
+                let from = Some(Jid::from(&*to));
+                self.send_error(Kind::Presence, from, origin_id.as_deref(), &refusal);
+            }
             None => {}
         }
     }

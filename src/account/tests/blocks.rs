@@ -1,7 +1,9 @@
 //! Blocks: nothing comes from whom the owner blocked, and for him she is never there.
 
 use super::*;
-use crate::signal::{CallId, CallOffer, Condition, Entity, Handling, Identity, Rule, Ruleset, Signal};
+use crate::signal::{
+    CallId, CallOffer, Condition, Entity, Handling, Identity, Query, QueryKind, Rule, Ruleset, Signal, Wanted,
+};
 
 fn somebody(text: &str) -> Address {
     if text.contains('.') { Address::domain_only(text).unwrap() } else { address(text) }
@@ -54,6 +56,68 @@ fn nothing_of_the_blocked_reaches_the_owner() {
     let heard = world.heard(desk);
     assert!(heard.iter().all(|words| !words.contains("says") && !words.contains("hi")), "{heard:?}");
     assert!(heard.iter().all(|words| !words.starts_with("bob")), "{heard:?}");
+}
+
+#[test]
+fn nothing_of_the_owner_reaches_the_blocked_and_she_is_told_why() {
+    for whom in ["bob", "example.org"] {
+        let mut world = World::of(&["alice", "bob"]);
+        world.befriend("alice", "bob");
+        let desk = world.client("alice", "desk");
+        let lair = world.client("bob", "lair");
+        block(&mut world, whom).unwrap();
+        world.forget();
+        let why = |outcome: Result<Reply, Reject>| outcome.map_err(|reject| reject.reason);
+        assert_eq!(why(world.send("alice/desk", "bob", "hi")), Err(Reason::Blocked));
+        assert_eq!(world.archived("alice"), 0, "what is not sent is not kept");
+        for event in [ContactEvent::Subscribe, ContactEvent::Subscribed] {
+            let to = address("bob");
+            let request = Request::Contact { to, event, note: None, native: Native::None, origin_id: None };
+            assert_eq!(why(world.ask("alice", Some(desk), request)), Err(Reason::Blocked));
+        }
+        let query = Query {
+            id: "q".into(),
+            from: party("alice/desk"),
+            to: party("bob/lair"),
+            kind: QueryKind::Ask,
+            native: Native::None,
+        };
+        let of = address("bob");
+        for request in [
+            Request::Query(query.into()),
+            Request::Enquire { of: of.clone(), wanted: Wanted::Profile },
+            Request::Probe { to: party("bob"), origin_id: None },
+            Request::MayTell(of),
+        ] {
+            assert_eq!(
+                why(world.ask("alice", Some(desk), request.clone())),
+                Err(Reason::Blocked),
+                "{request:?}"
+            );
+        }
+        world.answers.clear();
+        let here =
+            Box::new(Direct { origin_id: Some("p".into()), ..*shown_to(party("bob/lair"), online(), None) });
+        world.input("alice", Input::Direct { session: desk, direct: here });
+        let [Answer { about: Some(About::Presence { to, origin_id }), outcome: Err(reject), .. }] =
+            &world.answers[..]
+        else {
+            panic!("{:?}", world.answers)
+        };
+        assert_eq!((&**to, origin_id.as_deref()), (&party("bob/lair"), Some("p")));
+        assert_eq!(reject.reason, Reason::Blocked);
+        assert_eq!(world.heard(lair), Vec::<String>::new());
+        // Herself she still reaches, and taking him out of her contacts is no talk.
+        assert!(world.send("alice/desk", "alice", "note").is_ok());
+        assert_eq!(
+            world.ask("alice", None, Request::RemoveContact { address: address("bob") }),
+            Ok(Reply::Done)
+        );
+    }
+}
+
+fn online() -> Arc<Presence> {
+    Arc::new(Presence::online(Timestamp(1)))
 }
 
 #[test]

@@ -28,15 +28,15 @@ use std::{
 
 use crate::{
     account::{
-        About, Answer, Copy, Effect, Event, Fetch, Input, PreferencesChange, Reply, ReplyTo, Request,
+        About, Answer, Copy, Direct, Effect, Event, Fetch, Input, PreferencesChange, Reply, ReplyTo, Request,
         SessionKind, SessionSpec, Shown, WakeUp, WatchId, WatchKind, WatchSpec, WatchState,
         config::Config,
         state::{Account, Shared},
     },
     signal::{
         Address, Availability, AvatarMark, ContactEvent, Content, HookCall, ItemId, Keep, Message, MessageId,
-        MessageKind, Native, NodeNews, Party, Piece, Presence, Probe, Reason, Reject, RequestId, Resource,
-        SessionId, Signal, Snapshot, Text, Timestamp,
+        MessageKind, Native, NodeNews, Occasion, Party, Piece, Presence, Probe, Reason, Reject, RequestId,
+        Resource, SessionId, Signal, Snapshot, Text, Timestamp,
     },
     storage::{AT_HAND, AccountKey, AccountRecord, Pick, Preferences, Shelved, Write},
 };
@@ -483,6 +483,10 @@ fn address(name: &str) -> Address {
         return Address::parse(name).expect("an address");
     }
     Address::new(name, "example.org").expect("an address")
+}
+
+fn shown_to(to: Party, presence: Arc<Presence>, wants: Option<Occasion>) -> Box<Direct> {
+    Box::new(Direct { to, presence, wants, origin_id: None })
 }
 
 fn party(text: &str) -> Party {

@@ -84,7 +84,8 @@ fn directed_presence_is_taken_back_at_the_end_and_not_renewed() {
     let eve = world.client("eve", "lair");
     world.forget();
     let presence = Arc::new(Presence::online(Timestamp(0)));
-    world.input("alice", Input::Direct { session: desk, to: party("eve/lair"), presence, wants: None });
+    world
+        .input("alice", Input::Direct { session: desk, direct: shown_to(party("eve/lair"), presence, None) });
     world.announce("alice", desk, Availability::Away, 0);
     world.close("alice", desk);
     assert_eq!(

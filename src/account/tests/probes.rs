@@ -111,20 +111,21 @@ fn to_whom_a_session_was_shown_alone_learns_that_it_is_there_and_nothing_more() 
     world.client("alice", "phone");
     let presence = Presence { availability: Availability::Busy, ..Presence::online(Timestamp(0)) };
     let presence = Arc::new(presence);
-    world.input("alice", Input::Direct { session: desk, to: party("bob/nest"), presence, wants: None });
+    world
+        .input("alice", Input::Direct { session: desk, direct: shown_to(party("bob/nest"), presence, None) });
     for to in ["alice", "alice/desk"] {
         let heard = probed(&mut world, bob, "bob/nest", to);
         assert_eq!(heard, ["alice@example.org/desk is Online, all None"], "{to}");
     }
     assert!(probed(&mut world, bob, "bob/nest", "alice/phone").is_empty());
     let gone = Arc::new(Presence::offline(Timestamp(0)));
-    world.input("alice", Input::Direct { session: desk, to: party("bob/nest"), presence: gone, wants: None });
+    world.input("alice", Input::Direct { session: desk, direct: shown_to(party("bob/nest"), gone, None) });
     assert!(probed(&mut world, bob, "bob/nest", "alice/desk").is_empty());
 }
 
 fn direct(world: &mut World, session: SessionId, to: &str, availability: Availability) {
     let presence = Arc::new(Presence { availability, ..Presence::default() });
-    world.input("alice", Input::Direct { session, to: party(to), presence, wants: None });
+    world.input("alice", Input::Direct { session, direct: shown_to(party(to), presence, None) });
 }
 
 #[test]
@@ -162,7 +163,7 @@ fn presence_taken_back_from_one_or_shown_to_one_who_left_is_not_taken_back_again
     let desk = world.client("alice", "desk");
     direct(&mut world, desk, "eve/lair", Availability::Online);
     let gone = Arc::new(Presence::offline(Timestamp(0)));
-    world.input("eve", Input::Direct { session: eve, to: party("alice/desk"), presence: gone, wants: None });
+    world.input("eve", Input::Direct { session: eve, direct: shown_to(party("alice/desk"), gone, None) });
     world.forget();
     world.close("alice", desk);
     assert!(world.heard(eve).is_empty(), "§4.6.1: she said that she goes");

@@ -8,7 +8,7 @@ const CAPS: &[u8] = b"<c node='n' ver='v'/>";
 impl World {
     fn ask_back(&mut self, name: &str, session: SessionId, to: &str, wants: Option<Occasion>) {
         let presence = Arc::new(Presence::online(Timestamp(0)));
-        self.input(name, Input::Direct { session, to: party(to), presence, wants });
+        self.input(name, Input::Direct { session, direct: shown_to(party(to), presence, wants) });
     }
 
     fn share_with(&mut self, name: &str, to: Audience, also: &[&str]) {
@@ -69,7 +69,7 @@ fn each_session_is_shown_bare_to_the_asking_session_until_either_side_ends_it() 
 
     // He ends it: so does she, and once.
     let gone = Arc::new(Presence::offline(Timestamp(0)));
-    world.input("eve", Input::Direct { session: eve, to: party("alice"), presence: gone, wants: None });
+    world.input("eve", Input::Direct { session: eve, direct: shown_to(party("alice"), gone, None) });
     assert_eq!(world.heard(eve), ["alice@example.org/garden is Offline, all None"]);
     let garden = world.account("alice").sessions()[1];
     world.close("alice", garden);

@@ -31,7 +31,7 @@ fn status_of(reason: Reason) -> u16 {
     match reason {
         Reason::Malformed | Reason::Conflict => 400,
         Reason::NotAuthenticated => 401,
-        Reason::Forbidden | Reason::PolicyViolation => 403,
+        Reason::Forbidden | Reason::PolicyViolation | Reason::Blocked => 403,
         Reason::NotFound | Reason::RemoteNotFound => 404,
         Reason::NoSession => 480,
         Reason::NotAcceptable => 488,

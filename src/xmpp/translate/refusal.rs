@@ -54,7 +54,8 @@ impl Refusal {
     /// The error for a refusal.
     pub(in crate::xmpp) fn from_reject(reject: &Reject, scope: Scope) -> Self {
         let (advice, condition) = condition_of(reject.reason, scope);
-        Self { advice, condition, text: reject.text.clone(), detail: None }
+        let detail = (reject.reason == Reason::Blocked).then_some(Cow::Borrowed(BLOCKED));
+        Self { advice, condition, text: reject.text.clone(), detail }
     }
 
     /// Appends the `<error/>` element.
@@ -110,6 +111,7 @@ fn condition_of(reason: Reason, scope: Scope) -> (&'static str, &'static str) {
         Reason::Unexpected => ("wait", "unexpected-request"),
         Reason::Busy | Reason::Declined => ("wait", "recipient-unavailable"),
         Reason::Internal => ("wait", "internal-server-error"),
+        Reason::Blocked => ("cancel", "not-acceptable"),
     }
 }
 
@@ -143,6 +145,8 @@ fn reason_of(condition: &str) -> Reason {
     }
 }
 
+/// XEP-0191 §3.2: the sender himself has blocked whom it was for.
+const BLOCKED: &str = "<blocked xmlns='urn:xmpp:blocking:errors'/>";
 const STANZAS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
 
 #[cfg(test)]

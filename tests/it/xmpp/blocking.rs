@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Browser, House, PASSWORD, RawXmpp, Web, address};
+use crate::support::{Browser, House, PASSWORD, RawXmpp, SipPhone, Web, address};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whom_one_client_blocks_is_blocked_on_every_protocol_and_never_learns_it() {
@@ -32,6 +32,50 @@ async fn whom_one_client_blocks_is_blocked_on_every_protocol_and_never_learns_it
     alice.stanza("again").await;
     let empty = "<iq type='set' id='e'><block xmlns='urn:xmpp:blocking'/></iq>";
     assert!(alice.ask(empty, "e").await.contains("bad-request"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_writes_to_whom_she_blocked_is_told_so_on_every_protocol() {
+    let house = House::with_accounts(&["alice", "bob"]).await;
+    let mut alice = RawXmpp::online("alice", "one", house.xmpp_plain()).await;
+    let mut bob = RawXmpp::online("bob", "two", house.xmpp_plain()).await;
+    let block =
+        "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='bob@localhost'/></block></iq>";
+    assert!(alice.ask(block, "b").await.contains("type='result'"));
+    for (stanza, from) in [
+        ("<message id='1' to='bob@localhost' type='chat'><body>hi</body></message>", "bob@localhost"),
+        (
+            "<iq id='2' type='get' to='bob@localhost/two'><ping xmlns='urn:xmpp:ping'/></iq>",
+            "bob@localhost/two",
+        ),
+        ("<iq id='3' type='get' to='bob@localhost'><vCard xmlns='vcard-temp'/></iq>", "bob@localhost"),
+        ("<presence id='4' to='bob@localhost/two'/>", "bob@localhost/two"),
+        ("<presence id='5' type='subscribe' to='bob@localhost'/>", "bob@localhost"),
+        ("<presence id='6' type='subscribed' to='bob@localhost'/>", "bob@localhost"),
+    ] {
+        alice.send(stanza).await;
+        let error = alice.stanza("type='error'").await;
+        let id = &stanza[stanza.find("id='").unwrap()..][..6];
+        for part in [
+            id,
+            &format!("from='{from}'"),
+            "<error type='cancel'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>",
+            "<blocked xmlns='urn:xmpp:blocking:errors'/></error>",
+        ] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+    }
+    let mut phone = SipPhone::registered("alice", house.sip_udp(), "").await;
+    assert_eq!(phone.write("bob", "hi").await.status(), Some(403));
+    let contact = format!("Contact: <sip:alice@{}>\r\n", phone.address());
+    let call = phone.ask("INVITE", "sip:bob@localhost", "bob", &contact, "").await;
+    assert_eq!(call.status(), Some(403));
+    let follow = format!("{contact}Event: presence\r\nExpires: 60\r\n");
+    assert_eq!(phone.ask("SUBSCRIBE", "sip:bob@localhost", "bob", &follow, "").await.status(), Some(403));
+    let web = Web::log_in(&house, "alice").await;
+    let answer = web.post("/api/roster/bob%40localhost/subscribe", &json!({})).await.expect(403).json();
+    assert_eq!(answer["error"]["reason"], "blocked", "{answer}");
+    bob.has_not("alice").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

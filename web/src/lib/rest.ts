@@ -68,6 +68,7 @@ const MEANINGS: Record<string, string> = {
   busy: 'They are busy',
   declined: 'They said no',
   internal: 'Something broke on the server',
+  blocked: 'You have blocked this address',
 };
 
 export const rest = {
