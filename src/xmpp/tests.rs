@@ -5,7 +5,14 @@ use std::{sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::yield_now};
 
-use super::{Config, Door, Parts, door::Shared, login, queue::Queue, session::Client, xep::Answer};
+use super::{
+    Config, Door, Parts,
+    door::Shared,
+    login,
+    queue::Queue,
+    session::{Asked, Client},
+    xep::Answer,
+};
 use crate::{
     account::Sink,
     admin::new_rooms,
@@ -67,7 +74,7 @@ impl Client {
             let _ = done.send(());
             Answer::done()
         };
-        self.begin("slow", None, Box::pin(work));
+        self.begin(Asked { id: "slow", from: None, ticket: None }, Box::pin(work));
         is_done
     }
 }
