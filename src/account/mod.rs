@@ -69,6 +69,7 @@ mod rules;
 mod search;
 mod session;
 mod shell;
+mod shelves;
 mod sink;
 mod slip;
 mod state;
