@@ -37,7 +37,7 @@ impl Accounts {
     /// Documents of this id that accounts have, those of accounts behind the one of `after`; at most `limit`.
     ///
     /// # Errors
-    /// [`Reason::Internal`] where they cannot be read.
+    /// [`crate::signal::Reason::Internal`] where they cannot be read.
     pub async fn documents_of_all(
         &self,
         id: &DocumentId,
@@ -53,7 +53,7 @@ impl Accounts {
     /// at most `limit`.
     ///
     /// # Errors
-    /// [`Reason::Internal`] where they cannot be read.
+    /// [`crate::signal::Reason::Internal`] where they cannot be read.
     pub async fn documents_of_application(
         &self,
         application: &str,
