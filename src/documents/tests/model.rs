@@ -62,13 +62,14 @@ async fn roster_client(accounts: Accounts, name: &'static str, steps: u32) -> Pe
                 (person.name, person.granted, person.followed) = (None, false, false);
                 Request::RemoveContact { address: to }
             }
-            3 if person.name.is_some() => {
+            // Nothing can be said to whom the owner blocked.
+            3 if person.name.is_some() && !person.blocked => {
                 person.granted = !person.granted;
                 let event =
                     if person.granted { ContactEvent::Subscribed } else { ContactEvent::Unsubscribed };
                 say(event)
             }
-            4 if person.name.is_some() => {
+            4 if person.name.is_some() && !person.blocked => {
                 person.followed = !person.followed;
                 let event = if person.followed { ContactEvent::Subscribe } else { ContactEvent::Unsubscribe };
                 say(event)
