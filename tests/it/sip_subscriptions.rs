@@ -118,7 +118,8 @@ async fn a_watcher_who_moved_is_told_there_at_once_and_outlives_what_he_left_una
     let mut before = SipPhone::new("bob", house.sip_udp()).await;
     let accepted = subscribe(&mut before, "bob", "Event: presence\r\n").await;
     let mut bob = before.moved().await;
-    assert_eq!(refresh(&mut bob, &accepted, "Event: presence\r\n").await.status(), Some(200));
+    let here = format!("Contact: <sip:bob@{}>\r\nEvent: presence\r\n", bob.address());
+    assert_eq!(refresh(&mut bob, &accepted, &here).await.status(), Some(200));
     notified(&mut bob, "active").await;
     before.serve(481).await;
     // Whichever comes first, the answer from before or the refresh, the subscription stands.
