@@ -133,6 +133,11 @@ impl Reception {
         self.is_opening = true;
     }
 
+    /// Whether the other server has to open the stream, for the first time or anew.
+    pub(super) fn is_opening(&self) -> bool {
+        self.is_opening
+    }
+
     /// Whether stanzas may come already.
     pub(super) fn is_proved(&self) -> bool {
         !self.proved.is_empty()

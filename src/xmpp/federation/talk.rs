@@ -167,7 +167,9 @@ impl Talk {
         self.has_header = self.reception.is_none();
         loop {
             let takes_input = self.tasks.len() < TASKS;
-            let may_write = self.custody.has_room();
+            // After its proof the other server opens the stream anew; until then it reads nothing else.
+            let is_open = self.reception.as_ref().is_none_or(|reception| !reception.is_opening());
+            let may_write = is_open && self.custody.has_room();
             let due = self.due();
             let Some(wire) = self.wire.as_mut() else { return End::Gone };
             let outcome = tokio::select! {
